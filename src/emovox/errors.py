@@ -1,0 +1,37 @@
+"""Exceptions: every mistake a user can make ends in one of these."""
+
+
+class EmovoxError(Exception):
+    """Root of all errors; its text says what was expected, what came and what to do."""
+
+
+class AudioError(EmovoxError):
+    """The input is no usable recording: unreadable, empty, not finite, too long."""
+
+
+class SilenceError(AudioError):
+    """The recording holds no sound above the noise floor."""
+
+
+class CorpusError(EmovoxError):
+    """A corpus folder or table is missing, empty or malformed."""
+
+
+class SplitError(EmovoxError):
+    """A split cannot be made as asked, or breaks its own promise."""
+
+
+class ConfigError(EmovoxError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class TrainingError(EmovoxError):
+    """Training cannot start, go on or be resumed."""
+
+
+class ModelError(EmovoxError):
+    """A model file is missing, corrupt, foreign or of another version."""
+
+
+class MissingExtraError(EmovoxError):
+    """A part of emovox needs an optional dependency that is not installed."""
