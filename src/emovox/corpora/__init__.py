@@ -1,0 +1,119 @@
+"""Corpora: published ones known by name, and a user's own as folders or as a table."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from ..errors import CorpusError
+from . import crema_d, emodb, emovo, nemo, ravdess, savee, tess
+from .folder import load_folder
+from .scan import scan
+from .summary import summarise
+from .table import load_table
+from .utterance import Corpus, CorpusSpec, Download, Parsed, Problem, Utterance
+
+__all__ = [
+    "SPECS",
+    "Corpus",
+    "CorpusSpec",
+    "Download",
+    "Parsed",
+    "Problem",
+    "Utterance",
+    "load_corpora",
+    "load_corpus",
+    "parse_source",
+    "summarise",
+]
+
+SPECS: Mapping[str, CorpusSpec] = MappingProxyType(
+    {
+        module.SPEC.name: module.SPEC
+        for module in (tess, ravdess, emodb, nemo, crema_d, savee, emovo)
+    }
+)
+"""The published corpora by name."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def load_corpus(
+    name: str,
+    path: str | os.PathLike[str],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Corpus:
+    """Load a corpus: a published one by its name, else the user's own.
+
+    Parameters
+    ----------
+    name : str
+        A name of `SPECS`; any other is the user's own corpus and may be chosen freely.
+    path : path
+        The folder of the recordings, or a `.csv` table of them (see `load_table`).
+    on_progress : callable, optional
+        Called with (files read, files in all).
+
+    Returns
+    -------
+    corpus : Corpus
+        Utterances sorted by path, and the problems found.
+
+    Raises
+    ------
+    CorpusError
+        If the path is missing, holds no recording of the corpus or is malformed.
+    """
+    path = Path(path)
+    if spec := SPECS.get(name):
+        return scan(spec, path, on_progress)
+    if path.suffix.lower() == ".csv":
+        return load_table(name, path, on_progress)
+    try:
+        return load_folder(name, path, on_progress)
+    except CorpusError as error:
+        raise CorpusError(
+            f'{error}; "{name}" is none of the published corpora ({", ".join(SPECS)})'
+        ) from None
+
+
+def load_corpora(
+    sources: Sequence[str], *, on_progress: Callable[[int, int], None] | None = None
+) -> list[Corpus]:
+    """Load several corpora, each given as "NAME=PATH".
+
+    Raises
+    ------
+    CorpusError
+        As `load_corpus`; also if two corpora have the same name.
+    """
+    parsed = [parse_source(source) for source in sources]
+    names = [name for name, _ in parsed]
+    for name in names:
+        if names.count(name) > 1:
+            raise CorpusError(f'two corpora are named "{name}"; give each its own name')
+    return [load_corpus(name, path, on_progress=on_progress) for name, path in parsed]
+
+
+def parse_source(source: str) -> tuple[str, Path]:
+    """Take "NAME=PATH" apart.
+
+    Examples
+    --------
+    >>> parse_source("tess=data/tess")[0]
+    'tess'
+
+    Raises
+    ------
+    CorpusError
+        If it is not of that form.
+    """
+    name, equals, path = source.partition("=")
+    if not equals or not path or not _NAME.fullmatch(name):
+        raise CorpusError(
+            f'expected a corpus as NAME=PATH, for example tess=data/tess, got "{source}"; a name '
+            "is made of letters, digits, dots, hyphens and underscores"
+        )
+    return name.lower() if name.lower() in SPECS else name, Path(path)

@@ -1,7 +1,7 @@
 """What every corpus yields: utterances, and the problems found on the way."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -43,24 +43,24 @@ class Problem:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A loaded corpus: its utterances in a stable order, and what was wrong with it."""
+    """A loaded corpus: its utterances in a stable order, and what was wrong with it.
+
+    `n_expected` is the number of utterances the corpus was published with, 0 where not known.
+    """
 
     name: str
     root: Path
     utterances: tuple[Utterance, ...]
     problems: tuple[Problem, ...] = ()
+    n_expected: int = 0
 
 
 @dataclass(frozen=True)
 class Download:
-    """One archive of a corpus as its publisher offers it; `sha256` and `md5` may be unknown ("").
-
-    `size` is in bytes, 0 where unknown.
-    """
+    """The zip archive of a corpus as its publisher offers it; `size` in bytes, 0 if unknown."""
 
     url: str
-    file_name: str
-    checksum: str  # "md5:…" or "sha256:…", "" where the publisher gives none
+    checksum: str = ""  # "md5:…" or "sha256:…", "" where the publisher gives none
     size: int = 0
 
 
@@ -70,23 +70,34 @@ class Parsed:
 
     label: str
     speaker: str
-    sentence: str
+    sentence: str = ""
     sex: str = ""
-    key: str = ""  # equal keys are the same utterance, whatever the folder
+    key: str = (
+        ""  # equal keys are the same utterance, whatever the folder; "": only equal bytes are
+    )
 
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """The facts about a published corpus and how its file names are read."""
+    """The facts about a corpus and how its file names are read.
+
+    `labels` holds the corpus's own labels in lower case; what is not in it (or is None) is left
+    out and counted. `parse` gets a path below the root and says what it tells, None if the file
+    does not belong. `expected` gets the root and the keys found and gives the keys a complete
+    corpus holds. `sexes` reads the speakers' sexes from a file of the corpus below the root.
+    `by_hand` says how to get the corpus where it cannot be downloaded.
+    """
 
     name: str
     title: str
     language: str
-    licence: str
-    citation: str
-    homepage: str
-    labels: Mapping[str, str | None]  # the corpus's own label -> emotion; None: left out, counted
-    parse: Callable[[Path], Parsed | None]  # a path below the root -> what it tells, None: foreign
-    expected: Callable[[frozenset[str]], frozenset[str]] | None = None  # found keys -> all keys
-    n_expected: int = 0  # utterances as published, 0 where not known
-    downloads: tuple[Download, ...] = field(default=())
+    labels: Mapping[str, str | None]
+    parse: Callable[[Path], Parsed | None]
+    licence: str = ""
+    citation: str = ""
+    homepage: str = ""
+    n_expected: int = 0
+    expected: Callable[[Path, frozenset[str]], frozenset[str]] | None = None
+    sexes: Callable[[Path], Mapping[str, str]] | None = None
+    download: Download | None = None
+    by_hand: str = ""

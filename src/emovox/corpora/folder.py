@@ -1,0 +1,83 @@
+"""A user's own corpus as folders: one folder a label, folders of speakers inside or around it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..audio import audio_files
+from ..emotions import EMOTIONS, canonical
+from ..errors import CorpusError
+from .scan import Progress, existing_folder, scan
+from .utterance import Corpus, CorpusSpec, Parsed
+
+
+def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> Corpus:
+    """Load recordings sorted into folders named for emotions.
+
+    Three layouts are read: `label/file`, `label/speaker/…/file`, and, where no folder at the top
+    is named for an emotion, `speaker/label/…/file`. Labels are any words of
+    `emovox.emotions.ALIASES`.
+
+    Parameters
+    ----------
+    name : str
+        The name the corpus gets.
+    root : Path
+        The folder that holds the label folders.
+    on_progress : callable, optional
+        Called with (files read, files in all).
+
+    Returns
+    -------
+    corpus : Corpus
+        Speakers are "" where no folder names them; sentences and language are "".
+
+    Raises
+    ------
+    CorpusError
+        If the folder is missing, holds no audio, or has no folder named for an emotion.
+    """
+    root = existing_folder(name, root)
+    folders = {file.relative_to(root).parts[:-1] for file in audio_files(root)}
+    if not folders:
+        raise CorpusError(f"{name}: expected recordings below {root}, found no audio file")
+    level = _label_level(folders)
+    if level is None:
+        raise CorpusError(
+            f"{name}: expected folders named for emotions ({', '.join(EMOTIONS)}) in {root}, "
+            f"found {_seen(folders)}"
+        )
+    labels = {parts[level].lower(): canonical(parts[level]) for parts in folders if parts[level:]}
+    return scan(
+        CorpusSpec(
+            name=name,
+            title="your own recordings",
+            language="",
+            labels=labels,
+            parse=lambda path: _parse(path.parts[:-1], level),
+        ),
+        root,
+        on_progress,
+    )
+
+
+def _label_level(folders: Iterable[tuple[str, ...]]) -> int | None:
+    """Say at which depth the folders are named for emotions: 0, 1 or nowhere."""
+    for level in (0, 1):
+        if any(parts[level:] and canonical(parts[level]) for parts in folders):
+            return level
+    return None
+
+
+def _parse(folders: tuple[str, ...], level: int) -> Parsed | None:
+    if len(folders) <= level:
+        return None
+    if level == 1:
+        return Parsed(label=folders[1], speaker=folders[0])
+    return Parsed(label=folders[0], speaker=folders[1] if len(folders) > 1 else "")
+
+
+def _seen(folders: Iterable[tuple[str, ...]]) -> str:
+    tops = sorted({parts[0] for parts in folders if parts})
+    if not tops:
+        return "audio files but no folder"
+    return ", ".join(f'"{top}"' for top in tops[:5]) + (" and more" if len(tops) > 5 else "")

@@ -1,0 +1,103 @@
+"""What is in a corpus: counts, durations, sample rates and the problems found."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import soundfile
+
+from .scan import Progress, count, named, relative_name
+from .utterance import Corpus, Problem, Utterance
+
+
+def summarise(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, Any]:
+    """Count what a corpus holds; what it returns can be written as JSON.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        A loaded corpus; the header of each file is read.
+    on_progress : callable, optional
+        Called with (files read, files in all).
+
+    Returns
+    -------
+    summary : dict
+        `name`, `path`, `n_utterances`, `n_expected` (None where not known), `n_speakers`,
+        `n_emotions`, `n_sentences`, `languages`, `emotions` {label: clips}, `speakers` {speaker:
+        {sex, clips, emotions {label: clips}}}, `sexes` {sex: clips}, `seconds` {min, mean, max,
+        total} (None where no file could be read), `rates` {Hz: clips}, `problems` [{kind, text,
+        files}].
+    """
+    utterances = corpus.utterances
+    seconds, rates, unreadable = _headers(corpus, on_progress)
+    problems = (*corpus.problems, *_unreadable_problem(unreadable))
+    return {
+        "name": corpus.name,
+        "path": str(corpus.root),
+        "n_utterances": len(utterances),
+        "n_expected": corpus.n_expected or None,
+        "n_speakers": len({one.speaker for one in utterances if one.speaker}),
+        "n_emotions": len({one.emotion for one in utterances}),
+        "n_sentences": len({one.sentence for one in utterances if one.sentence}),
+        "languages": sorted({one.language for one in utterances if one.language}),
+        "emotions": _counts(one.emotion for one in utterances),
+        "speakers": _by_speaker(utterances),
+        "sexes": _counts(one.sex or "unknown" for one in utterances),
+        "seconds": _statistics(seconds),
+        "rates": {str(rate): number for rate, number in sorted(rates.items())},
+        "problems": [{**asdict(problem), "files": list(problem.files)} for problem in problems],
+    }
+
+
+def _headers(
+    corpus: Corpus, on_progress: Progress | None
+) -> tuple[list[float], Counter[int], list[str]]:
+    """Read duration (s) and sample rate (Hz) of each file, and name those that cannot be read."""
+    seconds: list[float] = []
+    rates: Counter[int] = Counter()
+    unreadable = []
+    for done, utterance in enumerate(corpus.utterances, start=1):
+        try:
+            info = soundfile.info(str(utterance.file))
+        except (soundfile.LibsndfileError, OSError):
+            unreadable.append(relative_name(utterance.file, corpus.root))
+        else:
+            seconds.append(info.frames / info.samplerate)
+            rates[info.samplerate] += 1
+        if on_progress:
+            on_progress(done, len(corpus.utterances))
+    return seconds, rates, unreadable
+
+
+def _unreadable_problem(files: list[str]) -> Iterator[Problem]:
+    if files:
+        text = f"{count(len(files), 'file')} that cannot be read as audio: {named(files)}"
+        yield Problem("unreadable", text, tuple(files))
+
+
+def _counts(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _by_speaker(utterances: tuple[Utterance, ...]) -> dict[str, dict[str, Any]]:
+    speakers: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        speakers.setdefault(utterance.speaker, []).append(utterance)
+    return {
+        speaker: {
+            "sex": clips[0].sex,
+            "clips": len(clips),
+            "emotions": _counts(one.emotion for one in clips),
+        }
+        for speaker, clips in sorted(speakers.items())
+    }
+
+
+def _statistics(seconds: list[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    total = sum(seconds)
+    values = {"min": min(seconds), "mean": total / len(seconds), "max": max(seconds)}
+    return {name: round(value, 3) for name, value in {**values, "total": total}.items()}

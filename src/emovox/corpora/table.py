@@ -1,0 +1,179 @@
+"""A user's own corpus as a table: a CSV file with a row for each recording."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..emotions import EMOTIONS, canonical
+from ..errors import CorpusError
+from .scan import Progress, digest_of, identical_recordings, named, relative_name
+from .utterance import Corpus, Problem, Utterance
+
+REQUIRED = ("file", "emotion")
+OPTIONAL = ("speaker", "sentence", "split", "sex", "language")
+SUBSETS = {
+    "": "",
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
+SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+
+Row = tuple[int, dict[str, str]]  # line in the file, column -> cell
+
+
+def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Corpus:
+    """Load the recordings a CSV table names.
+
+    Columns are `file` and `emotion`, and optionally `speaker`, `sentence`, `split` (or `subset`:
+    train, val, test), `sex` (f, m, female, male; anything else counts as not told) and
+    `language`; other columns are ignored. Files are relative to the table's folder.
+
+    Parameters
+    ----------
+    name : str
+        The name the corpus gets.
+    path : Path
+        A UTF-8 text file, comma-separated, with a header.
+    on_progress : callable, optional
+        Called with (files read, files in all).
+
+    Returns
+    -------
+    corpus : Corpus
+        Utterances sorted by file; a recording listed twice is kept once.
+
+    Raises
+    ------
+    CorpusError
+        If the table is missing, malformed or empty, a column is missing, a label or a split's
+        name is unknown, a file is missing, or a file has two different labels.
+    """
+    path = path.expanduser().resolve()
+    rows = read_csv(name, path, REQUIRED)
+    _check_cells(name, rows)
+    files = [_resolve(path.parent, row["file"]) for _, row in rows]
+    _check_files(name, rows, files)
+    by_file, copies = _one_a_file(name, rows, files)
+    utterances = []
+    for done, file in enumerate(sorted(by_file), start=1):
+        utterances.append(_utterance(name, file, by_file[file]))
+        if on_progress:
+            on_progress(done, len(by_file))
+    problems = (*copies, *identical_recordings(utterances, path.parent))
+    return Corpus(name, path, tuple(utterances), problems)
+
+
+def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
+    """Read a CSV table with a header into rows of stripped cells, columns in lower case.
+
+    Raises
+    ------
+    CorpusError
+        If the file is missing, no UTF-8 text or malformed, a column is missing, or there is no
+        row; `name` says in its text what the table is.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, strict=True)
+            header = [cell.strip().lower() for cell in next(reader, [])]
+            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except UnicodeDecodeError:
+        raise CorpusError(f"{name}: expected UTF-8 text in {path}, got other bytes") from None
+    except csv.Error as error:
+        raise CorpusError(f"{name}: {path} is no well-formed CSV table: {error}") from None
+    except OSError as error:
+        raise CorpusError(f"{name}: cannot read {path}: {error.strerror}") from None
+    missing = [column for column in required if column not in header]
+    if missing:
+        raise CorpusError(
+            f'{name}: expected a column "{missing[0]}" in {path}, '
+            f"found {', '.join(header) or 'an empty file'}"
+        )
+    if len(set(header)) < len(header):
+        raise CorpusError(f"{name}: two columns of {path} have the same name")
+    rows = [(line, cells) for line, cells in rows if any(cells)]
+    if not rows:
+        raise CorpusError(f"{name}: {path} has a header but no rows")
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise CorpusError(
+                f"{name}: expected {len(header)} cells in line {line} of {path}, got {len(cells)}"
+            )
+    return [(line, dict(zip(header, cells, strict=True))) for line, cells in rows]
+
+
+def _check_cells(name: str, rows: Sequence[Row]) -> None:
+    for line, row in rows:
+        if not row["file"]:
+            raise CorpusError(f"{name}: no file in line {line}")
+        if canonical(row["emotion"]) is None:
+            raise CorpusError(
+                f'{name}: unknown emotion "{row["emotion"]}" in line {line}; expected one of '
+                f"{', '.join(EMOTIONS)}"
+            )
+        if _split(row).lower() not in SUBSETS:
+            raise CorpusError(
+                f'{name}: unknown split "{_split(row)}" in line {line}; expected train, val or test'
+            )
+
+
+def _split(row: dict[str, str]) -> str:
+    return row.get("split") or row.get("subset", "")
+
+
+def _resolve(folder: Path, file: str) -> Path:
+    return (folder / Path(file).expanduser()).resolve()
+
+
+def _check_files(name: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
+    missing = [
+        f"{row['file']} (line {line})"
+        for (line, row), file in zip(rows, files, strict=True)
+        if not file.is_file()
+    ]
+    if missing:
+        raise CorpusError(
+            f"{name}: {len(missing):,} of {len(rows):,} files do not exist, looked up from the "
+            f"table's folder: {named(missing)}"
+        )
+
+
+def _one_a_file(
+    name: str, rows: Sequence[Row], files: Sequence[Path]
+) -> tuple[dict[Path, dict[str, str]], list[Problem]]:
+    """Keep one row of each file; two rows that disagree are an error."""
+    kept: dict[Path, tuple[int, dict[str, str]]] = {}
+    copies = []
+    for (line, row), file in zip(rows, files, strict=True):
+        first_line, first = kept.setdefault(file, (line, row))
+        if first is row:
+            continue
+        if {**first, "file": ""} != {**row, "file": ""}:
+            raise CorpusError(f"{name}: lines {first_line} and {line} disagree about {row['file']}")
+        copies.append(relative_name(file, files[0].parent))
+    problems = []
+    if copies:
+        text = f"{len(copies):,} rows left out that repeat an earlier one: {named(copies)}"
+        problems.append(Problem("copy", text, tuple(copies)))
+    return {file: row for file, (_, row) in kept.items()}, problems
+
+
+def _utterance(name: str, file: Path, row: dict[str, str]) -> Utterance:
+    emotion = canonical(row["emotion"])
+    assert emotion is not None  # labels were checked before
+    return Utterance(
+        file=file,
+        emotion=emotion,
+        speaker=row.get("speaker", ""),
+        sentence=row.get("sentence", ""),
+        corpus=name,
+        language=row.get("language", "").lower(),
+        sex=SEXES.get(row.get("sex", "").lower(), ""),
+        digest=digest_of(file),
+        subset=SUBSETS[_split(row).lower()],
+    )
