@@ -1,0 +1,20 @@
+"""Pictures: training curves, confusion, one recording, a whole corpus; as PNG and SVG."""
+
+from ._corpus import corpus
+from ._recording import recording
+from .measurements import Measurements, measure
+from .results import confusion, training_curves
+from .style import EMOTION_COLOURS, rendered, save, write_file
+
+__all__ = [
+    "EMOTION_COLOURS",
+    "Measurements",
+    "confusion",
+    "corpus",
+    "measure",
+    "recording",
+    "rendered",
+    "save",
+    "training_curves",
+    "write_file",
+]

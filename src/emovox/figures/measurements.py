@@ -1,0 +1,206 @@
+"""What can be measured of recordings: frames of one clip, and what sets a corpus's clips apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import NOISE_FLOOR, RATE, Samples, load_audio
+from ..corpora.utterance import Utterance
+from ..errors import AudioError, CorpusError, MissingExtraError
+
+N_FFT, HOP = 1_024, 256  # samples; 64 ms and 16 ms
+MAX_FRAMES = 4_000  # of one clip; a longer one gets a larger hop
+MAX_CLIPS = 700  # measured of a corpus
+MAX_SECONDS = 60.0  # measured of a clip
+ACTIVE_DB = 25.0  # frames this far below the loudest are pauses
+PITCH_HZ = (65.0, 500.0)
+N_BANDS = 40  # of the mean spectrum
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A recording's features by frame, each of shape (n_rows, n_frames).
+
+    `mel` is in dB below the loudest (-80 to 0), 64 bands; `mfcc` holds coefficients 1 to 39 (0,
+    which is loudness, is left out); `chroma` 12 pitch classes, 0 to 1; `contrast` 7 bands in dB.
+    `hop` is the samples from one frame's middle to the next; frame 0 is centred on sample 0.
+    """
+
+    hop: int
+    mel: NDArray[np.float32]
+    mfcc: NDArray[np.float32]
+    chroma: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured of a corpus's recordings.
+
+    Parameters
+    ----------
+    emotions, speakers : tuple of str
+        Sorted; what the rows and columns of `counts` stand for.
+    counts : ndarray of int64, shape=(n_emotions, n_speakers)
+        Utterances, all of them.
+    emotion, sex : tuple of str, length n_measured
+        Of the measured clips; the sex is "" where the corpus does not tell.
+    seconds, loudness_db, pitch_hz : ndarray of float64, shape=(n_measured,)
+        Length; RMS of the active frames in dB of full scale; median pitch of these. NaN where a
+        clip is silent.
+    band_hz : ndarray of float64, shape=(n_bands,)
+        Centre frequencies.
+    spectra_db : ndarray of float64, shape=(n_measured, n_bands)
+        Mean power of the active frames in dB of full scale; NaN where a clip is silent.
+    n_unreadable : int
+        Clips that should have been measured and could not be read.
+    """
+
+    emotions: tuple[str, ...]
+    speakers: tuple[str, ...]
+    counts: NDArray[np.int64]
+    emotion: tuple[str, ...]
+    sex: tuple[str, ...]
+    seconds: Floats
+    loudness_db: Floats
+    pitch_hz: Floats
+    band_hz: Floats
+    spectra_db: Floats
+    n_unreadable: int = 0
+
+
+def measure(
+    utterances: Sequence[Utterance], on_progress: Callable[[int, int], None] | None = None
+) -> Measurements:
+    """Measure length, loudness, pitch and mean spectrum of a corpus's recordings.
+
+    Of more than 700 utterances 700 are measured, taken evenly over speakers and emotions; of each
+    its first minute. Frames within 25 dB of a clip's loudest and above the noise floor count as
+    active. Pitch is by YIN (de Cheveigné & Kawahara 2002) from 65 to 500 Hz.
+
+    Raises
+    ------
+    CorpusError
+        If there are no utterances, or none can be read.
+    """
+    chosen = _evenly_chosen(utterances)
+    measured, rows, n_unreadable = [], [], 0
+    for done, utterance in enumerate(chosen, start=1):
+        try:
+            rows.append(_measure_clip(load_audio(utterance.file)))
+            measured.append(utterance)
+        except AudioError:
+            n_unreadable += 1
+        if on_progress is not None:
+            on_progress(done, len(chosen))
+    if not measured:
+        raise CorpusError(f"expected recordings to measure, none of {len(chosen)} can be read")
+    emotions = tuple(sorted({utterance.emotion for utterance in utterances}))
+    speakers = tuple(sorted({utterance.speaker for utterance in utterances}))
+    counts = np.zeros((len(emotions), len(speakers)), dtype=np.int64)
+    for utterance in utterances:
+        counts[emotions.index(utterance.emotion), speakers.index(utterance.speaker)] += 1
+    seconds, loudness, pitch, spectra = (np.array(column) for column in zip(*rows, strict=True))
+    return Measurements(
+        emotions,
+        speakers,
+        counts,
+        tuple(utterance.emotion for utterance in measured),
+        tuple(utterance.sex for utterance in measured),
+        seconds,
+        loudness,
+        pitch,
+        bands()[1],
+        spectra,
+        n_unreadable,
+    )
+
+
+def frames(audio: Samples) -> Frames:
+    """Compute a recording's features with librosa: frames of 64 ms, a step of 16 ms.
+
+    Parameters
+    ----------
+    audio : ndarray of float32, shape=(n_samples,)
+        Mono at 16 kHz. Over 64 s the step grows, so that there are at most 4,000 frames.
+    """
+    librosa = _librosa()
+    hop = max(HOP, -(-len(audio) // MAX_FRAMES))
+    padded = np.pad(audio, (0, max(0, N_FFT - len(audio))))
+    magnitude = np.abs(librosa.stft(padded, n_fft=N_FFT, hop_length=hop))
+    magnitude = magnitude[:, : len(audio) // hop + 1]
+    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=64)
+    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=40)
+    return Frames(
+        hop,
+        librosa.power_to_db(mel, ref=np.max),
+        mfcc[1:],
+        librosa.feature.chroma_stft(S=magnitude**2, sr=RATE, n_fft=N_FFT, tuning=0.0),
+        librosa.feature.spectral_contrast(S=magnitude, sr=RATE, n_fft=N_FFT),
+    )
+
+
+def _evenly_chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Take up to 700 utterances: one of each speaker and emotion, then a second, and so on."""
+    order = np.random.default_rng(0).permutation(len(utterances))
+    taken: dict[tuple[str, str], int] = {}
+    ranks = np.zeros(len(utterances), dtype=np.int64)
+    for index in order:
+        cell = (utterances[index].speaker, utterances[index].emotion)
+        ranks[index] = taken.get(cell, 0)
+        taken[cell] = taken.get(cell, 0) + 1
+    first = order[np.argsort(ranks[order], kind="stable")][:MAX_CLIPS]
+    return [utterances[index] for index in sorted(first.tolist())]
+
+
+def _measure_clip(audio: Samples) -> tuple[float, float, float, Floats]:
+    """Length (s), loudness (dB), pitch (Hz) and spectrum (dB, shape (n_bands,)) of a clip."""
+    heard = audio[: int(MAX_SECONDS * RATE)].astype(np.float64)
+    heard = np.pad(heard, (0, max(0, N_FFT - len(heard))))
+    framed = np.lib.stride_tricks.sliding_window_view(heard, N_FFT)[::HOP]
+    powers = (framed**2).mean(axis=1)
+    seconds = len(audio) / RATE
+    active = powers >= max(NOISE_FLOOR**2, powers.max() * 10 ** (-ACTIVE_DB / 10))
+    if not active.any():
+        return seconds, np.nan, np.nan, np.full(N_BANDS, np.nan)
+    low, high = PITCH_HZ
+    pitch = _librosa().yin(
+        heard, fmin=low, fmax=high, sr=RATE, frame_length=N_FFT, hop_length=HOP, center=False
+    )
+    loudness = 10 * np.log10(powers[active].mean())
+    return seconds, loudness, float(np.median(pitch[active])), _spectrum_db(framed[active])
+
+
+def _spectrum_db(framed: Floats) -> Floats:
+    """Mean power in each band, dB of full scale (a sine of amplitude 1 has 0 dB in its bin)."""
+    window = np.hanning(N_FFT + 1)[:-1]
+    power = (np.abs(np.fft.rfft(framed * window)) ** 2).mean(axis=0) * (2 / window.sum()) ** 2
+    edges = bands()[0]
+    first = np.round(edges / RATE * N_FFT).astype(np.int64)
+    means = np.array([power[a:b].mean() for a, b in pairwise(first.tolist())])
+    return 10 * np.log10(np.maximum(means, 1e-12))
+
+
+def bands() -> tuple[Floats, Floats]:
+    """Edges and centres (Hz) of the 40 bands of the mean spectrum, equal steps in mel."""
+    lowest, highest = 2595 * np.log10(1 + np.array([50, RATE / 2]) / 700)
+    mel_edges = np.linspace(lowest, highest, N_BANDS + 1)
+    edges = 700 * (10 ** (mel_edges / 2595) - 1)
+    return edges, np.sqrt(edges[:-1] * edges[1:])
+
+
+def _librosa() -> ModuleType:
+    try:
+        import librosa
+    except ImportError:
+        raise MissingExtraError(
+            "measuring recordings needs librosa, which is not installed: "
+            "pip install 'emovox[train]'"
+        ) from None
+    return librosa

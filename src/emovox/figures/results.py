@@ -1,0 +1,94 @@
+"""Pictures of a training run: its curves and its confusion matrix."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EmovoxError
+from .style import drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SUBSETS = {
+    "train": ("training", ("#b35900", "#ffb366")),
+    "val": ("validation", ("#0b5cad", "#6cb2ff")),
+}
+
+
+def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = False) -> "Figure":
+    """Draw loss and accuracy over the epochs; the epoch of lowest validation loss is marked.
+
+    `history` has the columns epoch, train_loss, train_accuracy, val_loss and val_accuracy; `dark`
+    draws for a dark page.
+    """
+    if not history:
+        raise EmovoxError("expected the history of at least one epoch, got none")
+    epochs = [row["epoch"] for row in history]
+    best = min(history, key=lambda row: row["val_loss"])
+    with drawing(dark) as new_figure:
+        figure = new_figure(figsize=(9, 3.8))
+        for axes, kind in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+            scale = 100 if kind == "accuracy" else 1
+            for subset, style in (("train", "--s"), ("val", "-o")):
+                values = [scale * row[f"{subset}_{kind}"] for row in history]
+                name, colour = _SUBSETS[subset]
+                axes.plot(epochs, values, style, color=colour[dark], label=name, markersize=3.5)
+            axes.axvline(best["epoch"], linestyle=":", label=f"best epoch: {best['epoch']:.0f}")
+            axes.plot(best["epoch"], scale * best[f"val_{kind}"], "*", markersize=14, zorder=3)
+            axes.set(xlabel="epoch", title=kind.capitalize())
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.legend(loc="best")
+        figure.axes[0].set_ylabel("cross-entropy (nats)")
+        figure.axes[1].set_ylabel("right answers (%)")
+        return figure
+
+
+def confusion(
+    labels: Sequence[str], matrix: NDArray[Any] | Sequence[Sequence[int]], *, dark: bool = False
+) -> "Figure":
+    """Draw a confusion matrix: a row for each truth, with counts and shares of the row.
+
+    Parameters
+    ----------
+    labels : sequence of str, length n_labels
+    matrix : array-like of int, shape=(n_labels, n_labels)
+        Counts, rows are the truth.
+    dark : bool
+        Draw for a dark page.
+    """
+    counts = np.asarray(matrix)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n = len(labels)
+    with drawing(dark) as new_figure:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        figure = new_figure(figsize=(2.2 + 0.72 * n, 1.5 + 0.62 * n))
+        axes = figure.subplots()
+        ends = ("#22262e", "#8cc4ff") if dark else ("#f7fafd", "#084a91")
+        colours = LinearSegmentedColormap.from_list("share", ends)
+        image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1, aspect="auto")
+        for row, column in np.ndindex(counts.shape):
+            share, count = shares[row, column], counts[row, column]
+            strong = (share > 0.5) != dark
+            axes.text(
+                column,
+                row,
+                f"{100 * share:.1f} %\n{count}" if count else "·",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="#ffffff" if strong else "#14171c",
+                alpha=1 if count else 0.5,
+            )
+        axes.set_xticks(range(n), labels, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n), labels)
+        axes.set(xlabel="answered", ylabel="meant", title="Confusion matrix")
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        bar = figure.colorbar(image, ax=axes, label="share of the row (%)", pad=0.02)
+        ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+        bar.set_ticks(ticks, labels=[f"{100 * tick:.0f}" for tick in ticks])
+        return figure

@@ -1,0 +1,128 @@
+"""What all pictures share: colours, the house style, and how they become files."""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..emotions import EMOTIONS
+from ..errors import EmovoxError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EMOTION_COLOURS = MappingProxyType(
+    {
+        "angry": "#da2200",
+        "boredom": "#652801",
+        "calm": "#77d7d6",
+        "disgust": "#86b26f",
+        "fear": "#7800cc",
+        "happy": "#e3d215",
+        "neutral": "#6b7075",
+        "sad": "#243d73",
+        "surprise": "#e657ce",
+    }
+)
+"""One colour an emotion, the same everywhere; chosen by search so that any two stay apart under
+deuteranopia and protanopia (simulated as in Machado et al. 2009)."""
+EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True)))
+"""One marker an emotion, so that colour is never alone."""
+
+ACCENT = "#0b5cad"
+INK = "#14171c"
+
+
+def save(figure: "Figure", path: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write a figure as `path`.png (150 dpi) and `path`.svg; the same figure, the same bytes.
+
+    Raises
+    ------
+    EmovoxError
+        If a file cannot be written; one of before is then left as it was.
+    """
+    written = []
+    for suffix in formats:
+        target = path.with_name(f"{path.name}.{suffix}")
+        write_file(target, rendered(figure, suffix))
+        written.append(target)
+    return written
+
+
+def rendered(figure: "Figure", suffix: str) -> bytes:
+    """Render a figure as "png" (150 dpi) or "svg"; nothing in it tells the time."""
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    metadata = {"Software": None} if suffix == "png" else {"Date": None, "Creator": None}
+    with rc_context({"svg.hashsalt": "emovox", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
+    return buffer.getvalue()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, making its folder.
+
+    Raises
+    ------
+    EmovoxError
+        If it cannot be written; a file of before is then left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise EmovoxError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
+    """Give what makes a figure, with the house style on until the block ends."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError(
+            "figures need matplotlib, which is not installed: pip install 'emovox[train]'"
+        ) from None
+    ink, faint, paper = (
+        ("#e6e8eb", "#3a404b", "#1b1e24") if dark else ("#14171c", "#dde1e6", "white")
+    )
+    style: dict[Any, Any] = {
+        "font.family": ["DejaVu Sans"],
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "figure.titlesize": 12,
+        "figure.titleweight": "bold",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": faint,
+        "axes.edgecolor": ink,
+        "legend.frameon": False,
+        "figure.facecolor": paper,
+        "axes.facecolor": paper,
+        "savefig.facecolor": "auto",
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+    }
+    with rc_context(style):
+        yield lambda **options: Figure(layout="constrained", **options)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Cut a name that is too long, and keep `$` from being read as a formula."""
+    cut = text if len(text) <= limit else f"{text[: limit // 2 - 1]}…{text[-(limit // 2) :]}"
+    return cut.replace("$", r"\$")
