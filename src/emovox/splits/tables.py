@@ -1,0 +1,162 @@
+"""Splits and groups of speakers as CSV tables, so that anyone can use the same ones again."""
+
+import csv
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from ..corpora.table import Row, read_csv
+from ..corpora.utterance import Utterance
+from ..errors import CorpusError, SplitError
+from .fold import OTHER_SPEAKERS, PARTS, SAME_SPEAKERS, Fold, check_fold, place, speaker_of
+
+COLUMNS = ("file", "emotion", "speaker", "sentence", "subset", "corpus", "digest")
+
+
+def write_split(fold: Fold, path: str | os.PathLike[str]) -> None:
+    """Write a fold as a CSV table with the columns of `COLUMNS`, sorted by corpus and file.
+
+    Raises
+    ------
+    SplitError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    rows = [(part, clip) for part in PARTS for clip in getattr(fold, part)]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            delete=False,
+            encoding="utf-8",
+            newline="",
+        ) as table:
+            temporary = Path(table.name)
+            try:
+                writer = csv.writer(table, lineterminator="\n")
+                writer.writerow(COLUMNS)
+                writer.writerows(
+                    _cells(*row) for row in sorted(rows, key=lambda row: place(row[1]))
+                )
+                table.close()
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SplitError(f"cannot write the split to {path}: {error.strerror}") from None
+
+
+def read_split(
+    path: str | os.PathLike[str], utterances: Iterable[Utterance], protocol: str
+) -> Fold:
+    """Read a fold from a table that `write_split` or a person made.
+
+    A row is matched to an utterance by its digest, else by its file (as written or from the
+    table's folder), else by the file's name without suffix if that is unambiguous: a table made
+    from WAV files also serves their FLAC copies elsewhere. Needed columns: file, subset.
+
+    Raises
+    ------
+    SplitError
+        If the table is malformed, names recordings that are not there, leaves some out,
+        contradicts itself, or breaks the protocol's promise.
+    """
+    path = Path(path)
+    clips = tuple(sorted(utterances, key=place))
+    parts = _parts_of(_read_table(path, ("file", "subset")), path, clips)
+    chosen = {
+        part: tuple(c for c, p in zip(clips, parts, strict=True) if p == part) for part in PARTS
+    }
+    apart = {speaker_of(one) for one in chosen["train"]}.isdisjoint(map(speaker_of, chosen["val"]))
+    words = OTHER_SPEAKERS if apart and all(one.speaker for one in clips) else SAME_SPEAKERS
+    fold = Fold(path.stem, protocol, **chosen, validation=words)
+    check_fold(fold)
+    return fold
+
+
+def read_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Read groups of speakers from a CSV table with the columns group and speaker.
+
+    Raises
+    ------
+    SplitError
+        If the table is missing or malformed, or a cell is empty.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for line, row in _read_table(Path(path), ("group", "speaker")):
+        if not row["group"] or not row["speaker"]:
+            raise SplitError(f"expected a group and a speaker in line {line} of {path}")
+        groups[row["group"]].append(row["speaker"])
+    return dict(groups)
+
+
+def _cells(part: str, one: Utterance) -> tuple[str, ...]:
+    return (
+        one.file.as_posix(),
+        one.emotion,
+        one.speaker,
+        one.sentence,
+        part,
+        one.corpus,
+        one.digest,
+    )
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[Row]:
+    try:
+        return read_csv("split", path, columns)
+    except CorpusError as error:
+        raise SplitError(str(error)) from None
+
+
+def _parts_of(rows: Sequence[Row], path: Path, clips: Sequence[Utterance]) -> list[str]:
+    """Say for each clip in which part the table puts it."""
+    finders = _finders(path.parent, clips)
+    parts = [""] * len(clips)
+    unknown = []
+    for line, row in rows:
+        if row["subset"] not in PARTS:
+            raise SplitError(
+                f'expected train, val or test in line {line} of {path}, got "{row["subset"]}"'
+            )
+        found = next((hits for find in finders if (hits := find(row))), [])
+        if not found:
+            unknown.append(row["file"])
+        for index in found:
+            if parts[index] not in ("", row["subset"]):
+                raise SplitError(
+                    f"{path} puts {clips[index].file} in {parts[index]} and in {row['subset']}"
+                )
+            parts[index] = row["subset"]
+    left = [clip.file for clip, part in zip(clips, parts, strict=True) if not part]
+    for files, what in ((unknown, "are in no given corpus"), (left, "are not in the table")):
+        if files:
+            raise SplitError(f"{path}: {len(files):,} recordings {what}, for example {files[0]}")
+    return parts
+
+
+def _finders(
+    folder: Path, clips: Sequence[Utterance]
+) -> list[Callable[[dict[str, str]], list[int]]]:
+    """Make the ways to find a row's clips, the surest first; each gives positions in `clips`."""
+    by_digest, by_file, by_stem = (defaultdict(list) for _ in range(3))
+    for index, clip in enumerate(clips):
+        by_digest[clip.digest or None].append(index)
+        by_file[clip.file].append(index)
+        by_stem[clip.file.stem].append(index)
+
+    def same_stem(row: dict[str, str]) -> list[int]:
+        hits = by_stem.get(Path(row["file"]).stem, [])
+        corpus = row.get("corpus")
+        hits = [index for index in hits if not corpus or clips[index].corpus == corpus]
+        return hits if len(hits) == 1 else []
+
+    return [
+        lambda row: by_digest.get(row.get("digest", ""), []),
+        lambda row: by_file.get((folder / row["file"]).resolve(), []),
+        same_stem,
+    ]
