@@ -1,0 +1,39 @@
+"""emovox recognises emotion in speech.
+
+Examples
+--------
+>>> from emovox import Recognizer
+>>> recognizer = Recognizer.load()
+>>> recognizer.labels
+('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .audio import load_audio
+    from .errors import EmovoxError
+    from .recognizer import Prediction, Recognizer
+
+__all__ = ["EmovoxError", "Prediction", "Recognizer", "__version__", "load_audio"]
+
+_HOMES = {
+    "EmovoxError": "errors",
+    "Prediction": "recognizer",
+    "Recognizer": "recognizer",
+    "load_audio": "audio",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load public names when first used, so that `import emovox` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'emovox' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,259 @@
+"""The model file: one .onnx, whose metadata hold the model card."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .audio import RATE
+from .emotions import EMOTIONS
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+SCHEMA = 1
+METADATA_KEY = "emovox_card"
+INPUTS = ("audio", "lengths", "baseline")
+OUTPUTS = ("logits", "embedding")
+DEFAULT_MODEL = "acoustic-tess"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself; data only, every key needed and no other allowed.
+
+    Parameters
+    ----------
+    schema : int
+        Version of this list of keys.
+    name : str
+    labels : tuple of str
+        What the columns of the logits mean, words of `emovox.emotions.EMOTIONS`.
+    features : mapping
+        The kind of the features and their settings, for the record: they are in the graph.
+    rate : int
+        Hz; always 16,000.
+    window_s : float > 0
+        Seconds; a longer recording is cut into equal windows no longer than this.
+    temperature : float > 0
+        The logits are divided by it before the softmax.
+    threshold : float, 0 to 1
+        Below this score a prediction is not certain.
+    baseline : tuple of float
+        The mean embedding of the training data, the baseline of an unknown speaker.
+    corpora : tuple of mappings
+        name, title, licence, utterances and speakers of each corpus used in training.
+    protocol : str
+        How training and test were parted, as in `emovox.splits`.
+    figures : mapping of str to float
+        Measured under that protocol.
+    notes : str
+        What the model can and cannot do, in plain words.
+    licence : str
+        The terms of the weights.
+    emovox_version, code_revision : str
+        What made it; the revision is "" outside a git checkout.
+    """
+
+    schema: int
+    name: str
+    labels: tuple[str, ...]
+    features: Mapping[str, Any]
+    rate: int
+    window_s: float
+    temperature: float
+    threshold: float
+    baseline: tuple[float, ...]
+    corpora: tuple[Mapping[str, Any], ...]
+    protocol: str
+    figures: Mapping[str, float]
+    notes: str
+    licence: str
+    emovox_version: str
+    code_revision: str
+
+    def __post_init__(self) -> None:
+        """Check what a wrong value would silently turn into wrong answers."""
+        if self.schema != SCHEMA:
+            raise ModelError(
+                f"expected a card of schema {SCHEMA}, got {self.schema}; "
+                "the model was made by another version of emovox"
+            )
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ModelError(f"expected at least two different labels, got {list(self.labels)}")
+        if not set(self.labels) <= set(EMOTIONS):
+            raise ModelError(f"expected labels of {', '.join(EMOTIONS)}, got {list(self.labels)}")
+        if self.rate != RATE:
+            raise ModelError(f"expected a model for {RATE} Hz, got {self.rate} Hz")
+        if not (self.temperature > 0 and 0 <= self.threshold <= 1 and self.window_s > 0):
+            raise ModelError(
+                "expected temperature > 0, threshold from 0 to 1 and window_s > 0, got "
+                f"{self.temperature}, {self.threshold} and {self.window_s}"
+            )
+
+    def to_json(self) -> str:
+        """Return the card as JSON."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """Read a card back.
+
+        Raises
+        ------
+        ModelError
+            If a key is missing, unknown or of the wrong type.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"the model card is not JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise ModelError(f"expected a model card with keys, got {type(data).__name__}")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if missing := sorted(names - data.keys()):
+            raise ModelError(f"the model card lacks {', '.join(missing)}")
+        if unknown := sorted(data.keys() - names):
+            raise ModelError(
+                f"the model card has unknown keys: {', '.join(unknown)}; "
+                "the model may need a newer version of emovox"
+            )
+        return cls(**{name: _checked(name, data[name]) for name in names})
+
+
+_TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
+_NUMBERS = frozenset({"window_s", "temperature", "threshold"})
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return a card's value in the type of its key, or raise ModelError."""
+    if name in _TEXTS:
+        fits = isinstance(value, str)
+    elif name in ("schema", "rate"):
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    elif name in _NUMBERS:
+        fits = _is_number(value)
+    elif name == "figures":
+        fits = isinstance(value, dict) and all(_is_number(item) for item in value.values())
+    elif name == "features":
+        fits = isinstance(value, dict)
+    else:
+        inner = {"labels": str, "corpora": dict}.get(name)
+        fits = isinstance(value, list) and all(
+            isinstance(item, inner) if inner else _is_number(item) for item in value
+        )
+        value = tuple(value) if fits else value
+    if not fits:
+        raise ModelError(f"the model card's {name} is of the wrong type: {str(value)[:60]!r}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model file opened for inference; `session` may be used by many threads at once."""
+
+    session: "onnxruntime.InferenceSession"
+    card: Card
+    fingerprint: str  # first 16 hex digits of the file's sha256
+
+
+def open_bundle(path: str | os.PathLike[str] | None = None, *, n_threads: int = 1) -> Bundle:
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : path, name of a shipped model, or None
+        None: the shipped default.
+    n_threads : int > 0
+        Threads that one inference may use; the answers do not depend on it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, corrupt, no model of emovox, or its card is not as expected.
+    """
+    found = find_model(path)
+    try:
+        content = found.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{found}: cannot read the model: {error.strerror}") from None
+    session = _open_session(found, content, n_threads)
+    try:
+        card = _read_card(session)
+        _check_graph(session, card)
+    except ModelError as error:
+        raise ModelError(f"{found}: {error}") from None
+    return Bundle(session, card, hashlib.sha256(content).hexdigest()[:16])
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models that come with emovox, sorted."""
+    folder = Path(str(files("emovox"))) / "models"
+    return sorted(path.stem for path in folder.glob("*.onnx"))
+
+
+def find_model(path: str | os.PathLike[str] | None) -> Path:
+    """Return the file of a path, of a shipped model's name, or (None) of the default."""
+    named = str(DEFAULT_MODEL if path is None else path)
+    if named in shipped_models():
+        return Path(str(files("emovox"))) / "models" / f"{named}.onnx"
+    found = Path(named)
+    if not found.exists():
+        raise ModelError(
+            f"{named}: no such model file; models that come with emovox: "
+            f"{', '.join(shipped_models()) or 'none'}"
+        )
+    if found.is_dir():
+        raise ModelError(f"{named}: expected a model file (.onnx), got a folder")
+    return found
+
+
+def _open_session(
+    path: Path, content: bytes, n_threads: int
+) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its errors arrive as exceptions
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 (the runtime raises many private types)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown reason"
+        raise ModelError(f"{path}: not a readable ONNX model: {reason[:200]}") from None
+
+
+def _read_card(session: "onnxruntime.InferenceSession") -> Card:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelError("an ONNX file, but not a model of emovox: it holds no model card")
+    return Card.from_json(metadata[METADATA_KEY])
+
+
+def _check_graph(session: "onnxruntime.InferenceSession", card: Card) -> None:
+    inputs = {node.name: node.shape for node in session.get_inputs()}
+    outputs = {node.name: node.shape for node in session.get_outputs()}
+    if tuple(inputs) != INPUTS or tuple(outputs) != OUTPUTS:
+        raise ModelError(
+            f"expected inputs {INPUTS} and outputs {OUTPUTS}, got {tuple(inputs)} and "
+            f"{tuple(outputs)}"
+        )
+    if outputs["logits"][1] != len(card.labels):
+        raise ModelError(
+            f"expected {len(card.labels)} logits, one a label, got {outputs['logits'][1]}"
+        )
+    if inputs["baseline"][1] != len(card.baseline):
+        raise ModelError(
+            f"expected a mean baseline of {inputs['baseline'][1]} numbers, got {len(card.baseline)}"
+        )

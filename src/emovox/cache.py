@@ -1,0 +1,76 @@
+"""A cache of arrays on disk, safe against two processes and half-written files."""
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ArrayCache:
+    """Arrays in a folder, one file a key.
+
+    A file appears under its name only when it is whole, so that readers need no lock; two writers
+    of one key write the same content, and the last one wins. A file that cannot be read counts as
+    not there. Where the folder cannot be written (disk full, no permission), nothing is kept:
+    a cache may cost time, never a result.
+
+    Parameters
+    ----------
+    root : Path
+        Made when the first array is stored.
+    """
+
+    root: Path
+
+    def get(self, key: str) -> NDArray[np.float32] | None:
+        """Return the stored array, or None."""
+        try:
+            array: NDArray[np.float32] = np.load(self._path(key), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return array
+
+    def put(self, key: str, array: NDArray[np.float32]) -> bool:
+        """Store an array; return False where the disk would not take it."""
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        except OSError:
+            return False
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.save(file, array, allow_pickle=False)
+            Path(temporary).replace(path)
+        except OSError:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            return False
+        return True
+
+    def _path(self, key: str) -> Path:
+        return self.root / key[:2] / f"{key[2:]}.npy"
+
+
+def cache_key(*parts: str) -> str:
+    """Return a key for a content: sha256 of its parts, each with its length."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+def default_cache_folder() -> Path:
+    """Return the user's cache folder of emovox; the variable EMOVOX_CACHE moves it."""
+    named = os.environ.get("EMOVOX_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "emovox"
