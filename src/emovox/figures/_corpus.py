@@ -54,10 +54,11 @@ def _draw_counts(axes: "Axes", measurements: Measurements) -> None:
     counts, speakers = measurements.counts, measurements.speakers
     shown = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_MAX_SPEAKERS])
     counts = counts[:, shown]
-    image = axes.imshow(counts, cmap="Blues", aspect="auto", vmin=0, vmax=max(1, counts.max()))
+    image = axes.imshow(
+        counts, cmap="Blues", aspect="auto", vmin=0, vmax=max(1, 1.6 * counts.max())
+    )
     if len(shown) <= 24:
         for row, column in np.ndindex(counts.shape):
-            dark = counts[row, column] > 0.6 * counts.max()
             axes.text(
                 column,
                 row,
@@ -65,8 +66,11 @@ def _draw_counts(axes: "Axes", measurements: Measurements) -> None:
                 ha="center",
                 va="center",
                 fontsize=8,
-                color="white" if dark else INK,
+                color=INK,
             )
+    else:
+        bar = axes.figure.colorbar(image, ax=axes, label="clips", pad=0.01, fraction=0.03)
+        bar.ax.set_ylim(0, max(1, counts.max()))
     names = [shortened(speakers[index] or "unknown", 12) for index in shown]
     turn = 90 if len(names) > 16 or max(map(len, names)) > 60 / len(names) else 0
     axes.set_xticks(range(len(names)), names, rotation=turn)
@@ -75,7 +79,6 @@ def _draw_counts(axes: "Axes", measurements: Measurements) -> None:
     axes.set(title=f"Clips by emotion and speaker{few}", xlabel="speaker")
     axes.grid(visible=False)
     axes.tick_params(length=0)
-    axes.figure.colorbar(image, ax=axes, label="clips", pad=0.01, fraction=0.03)
 
 
 def _draw_spread(
@@ -108,7 +111,7 @@ def _draw_spread(
             axes.plot(median, y, "o", color="white", markeredgecolor=INK, zorder=4)
     axes.set_yticks(range(len(measurements.emotions)), measurements.emotions)
     axes.set_ylim(len(measurements.emotions) - 0.4, -0.6)
-    if kinds != [""]:
+    if len(kinds) > 1:
         _explain_sexes(axes, kinds)
 
 
@@ -155,4 +158,4 @@ def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:
         ylabel="level (dB of full scale)",
         xlim=(70, 8_000),
     )
-    axes.legend(ncols=3, loc="lower left", fontsize=9)
+    axes.legend(ncols=3, loc="upper right", fontsize=9)

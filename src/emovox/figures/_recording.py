@@ -71,7 +71,7 @@ _PANELS = (
         "mel",
         "Mel spectrogram",
         "frequency (kHz)",
-        "dB below the loudest",
+        "dB, loudest is 0",
         "magma",
         {_mel_row(1000 * khz): f"{khz:g}" for khz in (0.25, 0.5, 1, 2, 4, 8)},
         (-80, 0),
@@ -100,7 +100,7 @@ _PANELS = (
         "peak to valley (dB)",
         "cividis",
         dict(enumerate(("0–0.2", "0.2–0.4", "0.4–0.8", "0.8–1.6", "1.6–3.2", "3.2–6.4", "6.4–8"))),
-        (0, 60),
+        (0, 45),
     ),
 )
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EmovoxError
-from .style import drawing
+from .style import INK, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,8 @@ def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
         raise EmovoxError("expected the history of at least one epoch, got none")
     epochs = [row["epoch"] for row in history]
     best = min(history, key=lambda row: row["val_loss"])
+    label = f"best epoch: {best['epoch']:.0f}"
+    ink = "#e6e8eb" if dark else INK
     with drawing(dark) as new_figure:
         figure = new_figure(figsize=(9, 3.8))
         for axes, kind in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -36,8 +38,10 @@ def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
                 values = [scale * row[f"{subset}_{kind}"] for row in history]
                 name, colour = _SUBSETS[subset]
                 axes.plot(epochs, values, style, color=colour[dark], label=name, markersize=3.5)
-            axes.axvline(best["epoch"], linestyle=":", label=f"best epoch: {best['epoch']:.0f}")
-            axes.plot(best["epoch"], scale * best[f"val_{kind}"], "*", markersize=14, zorder=3)
+            axes.axvline(best["epoch"], linestyle=":", color=ink, label=label)
+            axes.plot(
+                best["epoch"], scale * best[f"val_{kind}"], "*", color=ink, markersize=12, zorder=3
+            )
             axes.set(xlabel="epoch", title=kind.capitalize())
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend(loc="best")
@@ -85,7 +89,7 @@ def confusion(
             )
         axes.set_xticks(range(n), labels, rotation=30, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(n), labels)
-        axes.set(xlabel="answered", ylabel="meant", title="Confusion matrix")
+        axes.set(xlabel="answer", ylabel="true emotion", title="Confusion matrix")
         axes.grid(visible=False)
         axes.tick_params(length=0)
         bar = figure.colorbar(image, ax=axes, label="share of the row (%)", pad=0.02)

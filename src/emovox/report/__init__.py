@@ -1,0 +1,274 @@
+"""Reports: the numbers as JSON, and a page that says in plain words what they show."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import MissingExtraError
+from ..figures import EMOTION_COLOURS, confusion, rendered, save, training_curves, write_file
+from ..metrics import N_RESAMPLES, Results, summarise
+from . import words
+
+N_MISTAKES = 10  # shown
+FIGURES = ("accuracy", "uar", "macro_f1")
+
+NAMES = {"accuracy": "Accuracy", "uar": "UAR", "macro_f1": "Macro F1"}
+_RUN = ("command", "model", "protocol", "fold", "seed", "n_train", "n_val", "n_test")
+MEANINGS = {
+    "accuracy": "share of right answers",
+    "uar": "recall averaged over the emotions",
+    "macro_f1": "F1 averaged over the emotions",
+}
+
+
+def write_report(
+    directory: Path,
+    results: Results,
+    *,
+    facts: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]] = (),
+) -> dict[str, Any]:
+    """Write report.json, report.html and figures/ of one test.
+
+    Parameters
+    ----------
+    directory : Path
+        Made if it is missing; each file is written whole or not at all.
+    results : Results
+        The model's answers to the test recordings.
+    facts : mapping
+        What is known of the run: protocol, fold, seed, n_train, n_val, n_test, validation,
+        settings, versions, corpora, left_out, problems, model, command; any may be missing.
+    history : sequence of mappings
+        Columns epoch, train_loss, train_accuracy, val_loss, val_accuracy, a row an epoch; empty
+        where nothing was trained.
+
+    Returns
+    -------
+    report : dict
+        What report.json holds: the facts, the numbers of `metrics.summarise`, and the ten wrong
+        answers with the highest score as `worst_mistakes`.
+
+    Raises
+    ------
+    EmovoxError
+        If a file cannot be written.
+    """
+    numbers = summarise(results, seed=int(facts.get("seed") or 0))
+    report = _plain(
+        {
+            "n_test": numbers["n"],
+            **facts,
+            **numbers,
+            "worst_mistakes": _worst_mistakes(results),
+        }
+    )
+    pictures = [_confusion_picture(directory, numbers)]
+    if history:
+        pictures.append(_training_picture(directory, history))
+    page = _page_of(report, numbers, results, pictures)
+    page["lead"] = words.lead(numbers, str(report.get("protocol") or ""))
+    _write(directory, report, page)
+    return report
+
+
+def write_summary(
+    directory: Path,
+    reports: Mapping[str, Mapping[str, Any]],
+    results: Results,
+    *,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write report.json, report.html and figures/ over several folds.
+
+    Parameters
+    ----------
+    directory : Path
+        Its folder `<fold>/` holds the report.html of each fold.
+    reports : mapping
+        Name of the fold to what `write_report` returned.
+    results : Results
+        All folds together.
+    facts : mapping
+        As for `write_report`.
+
+    Returns
+    -------
+    report : dict
+        The facts; `folds` {name: uar, accuracy, macro_f1, n_test}; `mean` over the folds with the
+        standard deviation of each as `<name>_std`; `pooled`, the numbers of all answers together;
+        accuracy, uar and macro_f1 are the means over the folds.
+    """
+    pooled = summarise(results, seed=int(facts.get("seed") or 0))
+    folds = {
+        name: {**{key: fold[key] for key in FIGURES}, "n_test": fold["n_test"]}
+        for name, fold in reports.items()
+    }
+    mean: dict[str, float] = {}
+    for key in FIGURES:
+        values = [fold[key] for fold in folds.values()]
+        mean[key] = float(np.mean(values))
+        mean[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    report = _plain(
+        {
+            **facts,
+            "n_test": pooled["n"],
+            **{key: mean[key] for key in FIGURES},
+            "folds": folds,
+            "mean": mean,
+            "pooled": pooled,
+            "worst_mistakes": _worst_mistakes(results),
+        }
+    )
+    page = _page_of(report, pooled, results, [_confusion_picture(directory, pooled)])
+    page["lead"] = words.fold_lead(folds, mean, pooled)
+    page["folds"] = folds
+    _write(directory, report, page)
+    return report
+
+
+def _write(directory: Path, report: Mapping[str, Any], page: Mapping[str, Any]) -> None:
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    write_file(directory / "report.json", (text + "\n").encode())
+    write_file(directory / "report.html", _render(page).encode())
+
+
+def _render(page: Mapping[str, Any]) -> str:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtraError(
+            "reports need jinja2, which is not installed: pip install 'emovox[train]'"
+        ) from None
+    environment = Environment(
+        loader=PackageLoader("emovox"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = words.percent
+    return environment.get_template("report.html").render(page)
+
+
+def _page_of(
+    report: Mapping[str, Any],
+    numbers: Mapping[str, Any],
+    results: Results,
+    pictures: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    """Gather what the template shows; `numbers` are those of the answers, pooled over folds."""
+    protocol = str(report.get("protocol") or "")
+    tiles = [
+        {
+            "name": NAMES[key],
+            "meaning": MEANINGS[key],
+            "value": report[key],
+            "spread": report.get("mean", {}).get(f"{key}_std"),
+            **numbers["intervals"][key],
+        }
+        for key in FIGURES
+    ]
+    return {
+        "title": words.title_of(report),
+        "report": report,
+        "numbers": numbers,
+        "tiles": tiles,
+        "shows": words.PROTOCOLS.get(protocol, words.UNKNOWN_PROTOCOL),
+        "warns": protocol not in ("speaker", "corpus"),
+        "validation": str(report.get("validation") or ""),
+        "emotions": words.emotion_words(numbers),
+        "calibration": words.calibration_words(numbers, results),
+        "pictures": pictures,
+        "mistakes": report["worst_mistakes"],
+        "n_mistakes": int((results.answers != results.truth).sum()),
+        "n_resamples": N_RESAMPLES,
+        "colours": EMOTION_COLOURS,
+        "corpora": words.corpora_of(report.get("corpora")),
+        "left_out": report.get("left_out") or {},
+        "problems": report.get("problems") or [],
+        "settings": _flat(report.get("settings") or {}),
+        "versions": _flat(report.get("versions") or {}),
+        "run": _flat(
+            {key: report.get(key) for key in _RUN if report.get(key) not in (None, "", {})}
+        ),
+        "folds": {},
+    }
+
+
+def _worst_mistakes(results: Results) -> list[dict[str, Any]]:
+    """List the wrong answers with the highest score, at most ten."""
+    wrong = np.flatnonzero(results.answers != results.truth)
+    order = sorted(wrong.tolist(), key=lambda i: (-float(results.scores[i]), results.files[i]))
+    return [
+        {
+            "file": results.files[i],
+            "speaker": results.speakers[i],
+            "truth": results.labels[results.truth[i]],
+            "answer": results.labels[results.answers[i]],
+            "score": float(results.scores[i]),
+            "score_of_truth": float(results.probabilities[i, results.truth[i]]),
+        }
+        for i in order[:N_MISTAKES]
+    ]
+
+
+def _confusion_picture(directory: Path, numbers: Mapping[str, Any]) -> dict[str, str]:
+    labels, matrix = numbers["confusion"]["labels"], numbers["confusion"]["matrix"]
+    figure = confusion(labels, matrix)
+    _, svg = save(figure, directory / "figures" / "confusion")
+    return {
+        "kind": "confusion",
+        "alt": "Confusion matrix: a row for each true emotion, a column for each answer, with "
+        "counts and shares of the row. The table below holds the same counts.",
+        "light": _data_uri(svg.read_bytes()),
+        "dark": _data_uri(rendered(confusion(labels, matrix, dark=True), "svg")),
+    }
+
+
+def _training_picture(directory: Path, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
+    figure = training_curves(history)
+    _, svg = save(figure, directory / "figures" / "training")
+    best = min(history, key=lambda row: row["val_loss"])
+    return {
+        "kind": "training",
+        "alt": f"Loss and accuracy over {len(history)} epochs of training. The best epoch is "
+        f"{best['epoch']:.0f}: validation loss {best['val_loss']:.3f}, validation accuracy "
+        f"{words.percent(best['val_accuracy'])}.",
+        "light": _data_uri(svg.read_bytes()),
+        "dark": _data_uri(rendered(training_curves(history, dark=True), "svg")),
+    }
+
+
+def _data_uri(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Put settings in one table, nested ones as `outer.inner`."""
+    rows: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows.update(_flat(value, f"{prefix}{name}."))
+        elif isinstance(value, list | tuple):
+            rows[f"{prefix}{name}"] = ", ".join(str(item) for item in value)
+        else:
+            rows[f"{prefix}{name}"] = str(value)
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """Turn what facts may hold (paths, numpy scalars and arrays, tuples) into plain JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

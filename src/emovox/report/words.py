@@ -1,0 +1,186 @@
+"""Words: what a report's figures mean, in plain sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..metrics import Results
+
+PROTOCOLS = {
+    "random": (
+        "The same voices and sentences stand on both sides.",
+        "The recordings were divided at random, so the voices and the sentences of the test were "
+        "also in the training. The figures show that the model has learnt these voices saying "
+        "these sentences; they say nothing about a new voice. For that, use the protocol "
+        "“speaker”.",
+    ),
+    "sentence": (
+        "New words, but the same voices.",
+        "No sentence of the test was in the training, every voice was. The figures show that the "
+        "model does not merely know the words; they say nothing about a new voice. For that, use "
+        "the protocol “speaker”.",
+    ),
+    "speaker": (
+        "New voices, in the same recording conditions.",
+        "No voice of the test was in the training. The figures show what to expect of a new "
+        "speaker recorded in the same room, with the same microphone, at the same task; other "
+        "rooms, other microphones and feelings that are not acted will be harder.",
+    ),
+    "corpus": (
+        "Other voices, other rooms.",
+        "The model was tested on a corpus it was not trained on: other speakers, rooms and "
+        "microphones, often another language. Of the protocols this is the closest to real use, "
+        "though the emotions are still as the corpora have them, mostly acted.",
+    ),
+}
+UNKNOWN_PROTOCOL = (
+    "What the model knew before is not recorded here.",
+    "This report cannot tell whether the model was trained on these recordings, or on the same "
+    "voices. If it was, the figures flatter it.",
+)
+
+
+def title_of(report: Mapping[str, Any]) -> str:
+    """Name a report by its corpora, protocol, fold and seed."""
+    corpora = ", ".join(name for name, _ in corpora_of(report.get("corpora")))
+    parts = [f"Emotions in {corpora}" if corpora else "Emotions in speech"]
+    if report.get("protocol"):
+        parts.append(f"protocol {report['protocol']}")
+    if report.get("fold") not in (None, ""):
+        parts.append(f"fold {report['fold']}")
+    if report.get("seed") is not None:
+        parts.append(f"seed {report['seed']}")
+    return " · ".join(parts)
+
+
+def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
+    """Say how often the model was right, how sure that is, and what guessing would give."""
+    n, right = numbers["n"], _n_right(numbers)
+    unseen = " it had never seen" if protocol in PROTOCOLS else ""
+    times = "once" if right == 1 else f"{right:,} times"
+    recordings = "recording" if n == 1 else "recordings"
+    sentences = [
+        f"On {n:,} {recordings}{unseen}, the model named the right emotion {times} "
+        f"({percent(numbers['accuracy'])})."
+    ]
+    return sentences + _certainty(numbers) + _comparison(numbers)
+
+
+def fold_lead(
+    folds: Mapping[str, Any], mean: Mapping[str, float], pooled: Mapping[str, Any]
+) -> list[str]:
+    """Say what the folds have shown, the lowest and the highest first."""
+    worst = min(folds, key=lambda name: folds[name]["uar"])
+    best = max(folds, key=lambda name: folds[name]["uar"])
+    n, right = pooled["n"], _n_right(pooled)
+    sentences = [
+        f"In {len(folds)} fold{'s' * (len(folds) != 1)}, each tested on what it had never seen, "
+        f"the mean recall of the emotions (UAR) was {percent(mean['uar'])}.",
+    ]
+    if len(folds) > 1:
+        sentences.append(
+            f"The lowest was {percent(folds[worst]['uar'])} (fold {worst}), the highest "
+            f"{percent(folds[best]['uar'])} (fold {best})."
+        )
+    sentences.append(
+        f"Over all folds, {right:,} of {n:,} answers were right ({percent(pooled['accuracy'])})."
+    )
+    return sentences + _certainty(pooled) + _comparison(pooled)
+
+
+def _certainty(numbers: Mapping[str, Any]) -> list[str]:
+    interval, n = numbers["intervals"]["accuracy"], numbers["n"]
+    if interval["low"] == interval["high"] == 1:
+        # Resampling answers that are all right cannot show an error: the rule of three can.
+        return [
+            f"Without one mistake there is nothing to resample; with {n:,} recordings the true "
+            f"share of mistakes may still be up to about {percent(min(1.0, 3 / n))}."
+        ]
+    return [
+        f"With other {interval['resampled']} of the same kind, expect between "
+        f"{percent(interval['low'])} and {percent(interval['high'])} (95 % interval, resampling "
+        f"{interval['resampled']})."
+    ]
+
+
+def _comparison(numbers: Mapping[str, Any]) -> list[str]:
+    matrix = np.array(numbers["confusion"]["matrix"])
+    commonest = matrix.sum(axis=1).max() / matrix.sum()
+    return [f"Always naming the commonest emotion would be right {percent(commonest)} of the time."]
+
+
+def emotion_words(numbers: Mapping[str, Any]) -> str:
+    """Say which emotion is known best, which least, and what that one is taken for."""
+    labels = numbers["confusion"]["labels"]
+    matrix = np.array(numbers["confusion"]["matrix"])
+    table = numbers["per_emotion"]
+    present = [label for label in labels if table[label]["support"]]
+    weakest = min(present, key=lambda label: table[label]["recall"])
+    if table[weakest]["recall"] == 1:
+        return "Every emotion was recognised every time."
+    best = max(present, key=lambda label: table[label]["recall"])
+    row = matrix[labels.index(weakest)].copy()
+    row[labels.index(weakest)] = 0
+    times = int(row.max())
+    return (
+        f"Best recognised is {best} ({percent(table[best]['recall'])} of its recordings), least "
+        f"{weakest} ({percent(table[weakest]['recall'])}), most often taken for "
+        f"{labels[int(row.argmax())]} ({'once' if times == 1 else f'{times:,} times'})."
+    )
+
+
+def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]:
+    """Say whether a score can be read as a chance, and how often the model abstained."""
+    error, mean_score = numbers["expected_calibration_error"], float(results.scores.mean())
+    gap = mean_score - numbers["accuracy"]
+    verdict = (
+        "so a score can be read as the chance of being right"
+        if error < 0.03
+        else f"{'too sure of itself' if gap > 0 else 'too modest'} on the whole: its mean score is "
+        f"{percent(mean_score)}, and it is right {percent(numbers['accuracy'])} of the time"
+        if abs(gap) > error / 2
+        else "too sure of some answers and too modest about others"
+    )
+    words = [
+        f"Its scores are {100 * error:.1f} percentage points off on average (expected calibration "
+        f"error, 15 bins), {verdict}."
+    ]
+    n_uncertain = round(numbers["n"] * (1 - numbers["coverage"]))
+    if n_uncertain:
+        share = numbers["accuracy_certain"]
+        rest = "." if share is None else f"; of the others, {percent(share)} are right."
+        words.append(
+            f"It called itself uncertain on {n_uncertain:,} of {numbers['n']:,} recordings{rest}"
+        )
+    return words
+
+
+def corpora_of(corpora: Any) -> list[tuple[str, str]]:
+    """Read names and licences from a mapping name -> licence, or a list of names or mappings."""
+    if isinstance(corpora, Mapping):
+        return [(str(name), str(licence or "")) for name, licence in corpora.items()]
+    return [
+        (str(entry.get("name", "")), str(entry.get("licence") or ""))
+        if isinstance(entry, Mapping)
+        else (str(entry), "")
+        for entry in ([corpora] if isinstance(corpora, str) else corpora or [])
+    ]
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage that is 100 only where the share is 1.
+
+    Examples
+    --------
+    >>> percent(0.996), percent(0.99996), percent(1.0)
+    ('99.6 %', '99.99 %', '100 %')
+    """
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    shown = f"{100 * share:.1f}"
+    return f"{'99.99' if shown == '100.0' else shown} %"
+
+
+def _n_right(numbers: Mapping[str, Any]) -> int:
+    return int(np.trace(np.array(numbers["confusion"]["matrix"])))
