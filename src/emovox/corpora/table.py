@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..emotions import EMOTIONS, canonical
 from ..errors import CorpusError
-from .scan import Progress, digest_of, identical_recordings, named, relative_name
+from .scan import Progress, count, digest_of, identical_recordings, named, relative_name
 from .utterance import Corpus, Problem, Utterance
 
 REQUIRED = ("file", "emotion")
@@ -58,14 +58,14 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     _check_cells(name, rows)
     files = [_resolve(path.parent, row["file"]) for _, row in rows]
     _check_files(name, rows, files)
-    by_file, copies = _one_a_file(name, rows, files)
+    by_file, copies = _one_a_file(name, path.parent, rows, files)
     utterances = []
     for done, file in enumerate(sorted(by_file), start=1):
         utterances.append(_utterance(name, file, by_file[file]))
         if on_progress:
             on_progress(done, len(by_file))
     problems = (*copies, *identical_recordings(utterances, path.parent))
-    return Corpus(name, path, tuple(utterances), problems)
+    return Corpus(name, path.parent, tuple(utterances), problems)
 
 
 def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
@@ -144,7 +144,7 @@ def _check_files(name: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
 
 
 def _one_a_file(
-    name: str, rows: Sequence[Row], files: Sequence[Path]
+    name: str, folder: Path, rows: Sequence[Row], files: Sequence[Path]
 ) -> tuple[dict[Path, dict[str, str]], list[Problem]]:
     """Keep one row of each file; two rows that disagree are an error."""
     kept: dict[Path, tuple[int, dict[str, str]]] = {}
@@ -155,10 +155,10 @@ def _one_a_file(
             continue
         if {**first, "file": ""} != {**row, "file": ""}:
             raise CorpusError(f"{name}: lines {first_line} and {line} disagree about {row['file']}")
-        copies.append(relative_name(file, files[0].parent))
+        copies.append(relative_name(file, folder))
     problems = []
     if copies:
-        text = f"{len(copies):,} rows left out that repeat an earlier one: {named(copies)}"
+        text = f"{count(len(copies), 'row')} left out, repeating an earlier one: {named(copies)}"
         problems.append(Problem("copy", text, tuple(copies)))
     return {file: row for file, (_, row) in kept.items()}, problems
 

@@ -45,7 +45,8 @@ class Problem:
 class Corpus:
     """A loaded corpus: its utterances in a stable order, and what was wrong with it.
 
-    `n_expected` is the number of utterances the corpus was published with, 0 where not known.
+    `root` is the folder of the recordings, or of the table that names them. `n_expected` is the
+    number of utterances the corpus was published with, 0 where not known.
     """
 
     name: str

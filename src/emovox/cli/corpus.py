@@ -1,0 +1,126 @@
+"""`emovox corpus`: which corpora there are, what is in one, and how to get it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .console import print_table, progress_bar, say, warn
+
+corpus_app = typer.Typer(
+    help="Know, check and download corpora of emotional speech.", no_args_is_help=True
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@corpus_app.command("list")
+def list_corpora(as_json: JsonOption = False) -> None:
+    """List the published corpora that are known by name."""
+    from ..corpora import SPECS
+
+    if as_json:
+        fields = ("name", "title", "language", "n_expected", "licence", "citation", "homepage")
+        say(_dump([{field: getattr(spec, field) for field in fields} for spec in SPECS.values()]))
+        return
+    rows = [
+        (
+            f"{spec.name}: {spec.title}",
+            spec.language,
+            f"{spec.n_expected:,}",
+            "download" if spec.download else "by hand",
+            spec.licence,
+        )
+        for spec in SPECS.values()
+    ]
+    print_table("", ("corpus", "language", "clips", "to be had", "terms"), rows)
+    say("Your own: NAME=FOLDER with a folder for each emotion, or NAME=TABLE.csv.")
+
+
+@corpus_app.command()
+def summary(
+    source: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A corpus and where it lies.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Count clips by speaker and emotion, durations and rates, and name the problems found."""
+    from ..corpora import load_corpus, parse_source, summarise
+
+    name, path = parse_source(source)
+    with progress_bar(f"reading {name}") as on_progress:
+        corpus = load_corpus(name, path, on_progress=on_progress)
+    with progress_bar(f"measuring {name}") as on_progress:
+        result = summarise(corpus, on_progress)
+    if as_json:
+        say(_dump(result))
+    else:
+        _print_summary(result)
+
+
+@corpus_app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="A name of `emovox corpus list`.")],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The corpus becomes DIR/NAME.")
+    ] = Path("corpora"),
+    url: Annotated[str | None, typer.Option(help="A mirror of the publisher's archive.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the corpus's terms.")] = False,
+) -> None:
+    """Download a corpus from its publisher, after showing its terms; run again to resume."""
+    from ..corpora.download import download as fetch
+
+    def accept(terms: str) -> bool:
+        warn(terms)
+        return yes or _confirm("Do you accept these terms?")
+
+    with progress_bar(f"downloading {name}") as on_progress:
+        folder = fetch(name, to, url=url, accept=accept, on_progress=on_progress)
+    say(f"{name}={folder}")
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # no one there to answer
+        warn("")
+        return False
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _print_summary(result: dict[str, Any]) -> None:
+    emotions = list(result["emotions"])
+    rows = [
+        (
+            speaker or "(not told)",
+            known["sex"],
+            *(f"{known['emotions'].get(emotion, 0):,}" for emotion in emotions),
+            f"{known['clips']:,}",
+        )
+        for speaker, known in result["speakers"].items()
+    ]
+    totals = (f"{number:,}" for number in result["emotions"].values())
+    rows.append(("all", "", *totals, f"{result['n_utterances']:,}"))
+    print_table(_headline(result), ("speaker", "sex", *emotions, "clips"), rows)
+    if seconds := result["seconds"]:
+        say(
+            f"Duration: {seconds['total'] / 60:.1f} min in all; a clip {seconds['min']:.2f} to "
+            f"{seconds['max']:.2f} s, {seconds['mean']:.2f} s on average."
+        )
+    rates = (f"{int(rate):,} Hz ({number:,})" for rate, number in result["rates"].items())
+    say(f"Sample rates (clips): {', '.join(rates) or 'none could be read'}.")
+    for problem in result["problems"]:
+        say(f"{problem['kind']}: {problem['text']}")
+    if not result["problems"]:
+        say("No problems found.")
+
+
+def _headline(result: dict[str, Any]) -> str:
+    expected = f" of {result['n_expected']:,}" if result["n_expected"] else ""
+    return (
+        f"{result['name']}: {result['n_utterances']:,}{expected} utterances, "
+        f"{result['n_speakers']} speakers, {result['n_emotions']} emotions, "
+        f"{result['n_sentences']} sentences"
+    )
