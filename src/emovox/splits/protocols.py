@@ -105,8 +105,11 @@ def _check_request(
     emotions = sorted({one.emotion for one in clips})
     if len(emotions) < 2:
         raise SplitError(f"needs at least two emotions, got {', '.join(emotions) or 'no clips'}")
-    if protocol in ("random", "all") and len(clips) < MIN_CLIPS:
-        raise SplitError(f"too few clips: {protocol} needs at least {MIN_CLIPS}, got {len(clips)}")
+    n_recordings = len({one.digest or one.file for one in clips})
+    if protocol in ("random", "all") and n_recordings < MIN_CLIPS:
+        raise SplitError(
+            f"too few clips: {protocol} needs at least {MIN_CLIPS} recordings, got {n_recordings}"
+        )
     if protocol in ("speaker", "sentence"):
         without = [one for one in clips if not getattr(one, protocol)]
         if without:
