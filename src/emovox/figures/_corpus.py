@@ -20,7 +20,7 @@ _MAX_SPEAKERS = 40  # shown one by one
 def corpus(measurements: Measurements, title: str) -> "Figure":
     """Draw a corpus: its clips by emotion and speaker, their length, level, pitch and spectrum."""
     n_clips, n_measured = int(measurements.counts.sum()), len(measurements.emotion)
-    note = "all clips measured" if n_measured == n_clips else f"{n_measured:,} of them measured"
+    note = "all clips measured" if n_measured == n_clips else f"{n_measured:,} clips measured"
     if measurements.n_unreadable:
         note += f", {measurements.n_unreadable:,} unreadable"
     n_emotions = len(measurements.emotions)
@@ -54,9 +54,17 @@ def _draw_counts(axes: "Axes", measurements: Measurements) -> None:
     counts, speakers = measurements.counts, measurements.speakers
     shown = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_MAX_SPEAKERS])
     counts = counts[:, shown]
-    image = axes.imshow(
-        counts, cmap="Blues", aspect="auto", vmin=0, vmax=max(1, 1.6 * counts.max())
+    image = axes.pcolormesh(
+        np.arange(len(shown) + 1) - 0.5,
+        np.arange(len(counts) + 1) - 0.5,
+        counts,
+        cmap="Blues",
+        vmin=0,
+        vmax=max(1, 1.6 * counts.max()),  # light enough for dark figures on it
+        edgecolors="white",
+        linewidth=1,
     )
+    axes.invert_yaxis()
     if len(shown) <= 24:
         for row, column in np.ndindex(counts.shape):
             axes.text(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -18,7 +17,7 @@ MAX_CLIPS = 700  # measured of a corpus
 MAX_SECONDS = 60.0  # measured of a clip
 ACTIVE_DB = 25.0  # frames this far below the loudest are pauses
 PITCH_HZ = (65.0, 500.0)
-N_BANDS = 40  # of the mean spectrum
+N_BANDS = 26  # of the mean spectrum; the narrowest (200 Hz) spans a voice's harmonics
 
 Floats = NDArray[np.float64]
 
@@ -116,7 +115,7 @@ def measure(
         seconds,
         loudness,
         pitch,
-        bands()[1],
+        _band_edges()[1:-1],
         spectra,
         n_unreadable,
     )
@@ -181,18 +180,16 @@ def _spectrum_db(framed: Floats) -> Floats:
     """Mean power in each band, dB of full scale (a sine of amplitude 1 has 0 dB in its bin)."""
     window = np.hanning(N_FFT + 1)[:-1]
     power = (np.abs(np.fft.rfft(framed * window)) ** 2).mean(axis=0) * (2 / window.sum()) ** 2
-    edges = bands()[0]
-    first = np.round(edges / RATE * N_FFT).astype(np.int64)
-    means = np.array([power[a:b].mean() for a, b in pairwise(first.tolist())])
+    bins = np.round(_band_edges() / RATE * N_FFT).astype(np.int64).tolist()
+    means = np.array([power[low:high].mean() for low, high in zip(bins, bins[2:], strict=False)])
     return 10 * np.log10(np.maximum(means, 1e-12))
 
 
-def bands() -> tuple[Floats, Floats]:
-    """Edges and centres (Hz) of the 40 bands of the mean spectrum, equal steps in mel."""
+def _band_edges() -> Floats:
+    """Frequencies (Hz) in equal steps of mel; band i reaches from edge i to i + 2, about i + 1."""
     lowest, highest = 2595 * np.log10(1 + np.array([50, RATE / 2]) / 700)
-    mel_edges = np.linspace(lowest, highest, N_BANDS + 1)
-    edges = 700 * (10 ** (mel_edges / 2595) - 1)
-    return edges, np.sqrt(edges[:-1] * edges[1:])
+    mel_edges = np.linspace(lowest, highest, N_BANDS + 2)
+    return np.asarray(700 * (10 ** (mel_edges / 2595) - 1), dtype=np.float64)
 
 
 def _librosa() -> ModuleType:

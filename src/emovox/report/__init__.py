@@ -125,7 +125,7 @@ def write_summary(
         }
     )
     page = _page_of(report, pooled, results, [_confusion_picture(directory, pooled)])
-    page["lead"] = words.fold_lead(folds, mean, pooled)
+    page["lead"] = words.fold_lead(folds, mean, pooled, str(report.get("protocol") or ""))
     page["folds"] = folds
     _write(directory, report, page)
     return report
@@ -182,6 +182,7 @@ def _page_of(
         "warns": protocol not in ("speaker", "corpus"),
         "validation": str(report.get("validation") or ""),
         "emotions": words.emotion_words(numbers),
+        "speakers": words.speaker_words(numbers),
         "calibration": words.calibration_words(numbers, results),
         "pictures": pictures,
         "mistakes": report["worst_mistakes"],

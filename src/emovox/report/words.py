@@ -64,19 +64,22 @@ def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
         f"On {n:,} {recordings}{unseen}, the model named the right emotion {times} "
         f"({percent(numbers['accuracy'])})."
     ]
-    return sentences + _certainty(numbers) + _comparison(numbers)
+    return sentences + _certainty(numbers, protocol) + _comparison(numbers)
 
 
 def fold_lead(
-    folds: Mapping[str, Any], mean: Mapping[str, float], pooled: Mapping[str, Any]
+    folds: Mapping[str, Any],
+    mean: Mapping[str, float],
+    pooled: Mapping[str, Any],
+    protocol: str,
 ) -> list[str]:
     """Say what the folds have shown, the lowest and the highest first."""
     worst = min(folds, key=lambda name: folds[name]["uar"])
     best = max(folds, key=lambda name: folds[name]["uar"])
     n, right = pooled["n"], _n_right(pooled)
     sentences = [
-        f"In {len(folds)} fold{'s' * (len(folds) != 1)}, each tested on what it had never seen, "
-        f"the mean recall of the emotions (UAR) was {percent(mean['uar'])}.",
+        f"In {len(folds)} fold{'s' * (len(folds) != 1)}, each tested on recordings it had never "
+        f"seen, the mean recall of the emotions (UAR) was {percent(mean['uar'])}.",
     ]
     if len(folds) > 1:
         sentences.append(
@@ -86,10 +89,10 @@ def fold_lead(
     sentences.append(
         f"Over all folds, {right:,} of {n:,} answers were right ({percent(pooled['accuracy'])})."
     )
-    return sentences + _certainty(pooled) + _comparison(pooled)
+    return sentences + _certainty(pooled, protocol) + _comparison(pooled)
 
 
-def _certainty(numbers: Mapping[str, Any]) -> list[str]:
+def _certainty(numbers: Mapping[str, Any], protocol: str) -> list[str]:
     interval, n = numbers["intervals"]["accuracy"], numbers["n"]
     if interval["low"] == interval["high"] == 1:
         # Resampling answers that are all right cannot show an error: the rule of three can.
@@ -97,11 +100,19 @@ def _certainty(numbers: Mapping[str, Any]) -> list[str]:
             f"Without one mistake there is nothing to resample; with {n:,} recordings the true "
             f"share of mistakes may still be up to about {percent(min(1.0, 3 / n))}."
         ]
-    return [
-        f"With other {interval['resampled']} of the same kind, expect between "
-        f"{percent(interval['low'])} and {percent(interval['high'])} (95 % interval, resampling "
-        f"{interval['resampled']})."
+    unit = "speakers" if interval["resampled"] == "speakers" else "recordings"
+    words = [
+        f"With other {unit} of the same kind, expect between {percent(interval['low'])} and "
+        f"{percent(interval['high'])} (95\u00a0% interval, found by resampling the {unit})."
     ]
+    if unit == "recordings" and protocol in ("speaker", "corpus"):
+        n_speakers = len(numbers["per_speaker"])
+        voices = "one voice" if n_speakers == 1 else f"{n_speakers} voices"
+        words.append(
+            f"The interval knows only {voices}: how much further voices would differ, it does not "
+            "tell."
+        )
+    return words
 
 
 def _comparison(numbers: Mapping[str, Any]) -> list[str]:
@@ -127,6 +138,21 @@ def emotion_words(numbers: Mapping[str, Any]) -> str:
         f"Best recognised is {best} ({percent(table[best]['recall'])} of its recordings), least "
         f"{weakest} ({percent(table[weakest]['recall'])}), most often taken for "
         f"{labels[int(row.argmax())]} ({'once' if times == 1 else f'{times:,} times'})."
+    )
+
+
+def speaker_words(numbers: Mapping[str, Any]) -> str:
+    """Say how far the speakers lie apart."""
+    table = numbers["per_speaker"]
+    if len(table) == 1:
+        return "All recordings are of one speaker, or the speakers are not known."
+    low = min(table, key=lambda name: table[name]["uar"])
+    high = max(table, key=lambda name: table[name]["uar"])
+    if table[low]["uar"] == table[high]["uar"]:
+        return f"The UAR is {percent(table[low]['uar'])} for each of the {len(table)} speakers."
+    return (
+        f"The UAR of the {len(table)} speakers goes from {percent(table[low]['uar'])} ({low}) to "
+        f"{percent(table[high]['uar'])} ({high})."
     )
 
 
@@ -169,17 +195,17 @@ def corpora_of(corpora: Any) -> list[tuple[str, str]]:
 
 
 def percent(share: float) -> str:
-    """Write a share as a percentage that is 100 only where the share is 1.
+    r"""Write a share as a percentage that is 100 only where the share is 1.
 
     Examples
     --------
     >>> percent(0.996), percent(0.99996), percent(1.0)
-    ('99.6 %', '99.99 %', '100 %')
+    ('99.6\xa0%', '99.99\xa0%', '100\xa0%')
     """
     if share in (0, 1):
-        return f"{100 * share:.0f} %"
+        return f"{100 * share:.0f}\u00a0%"
     shown = f"{100 * share:.1f}"
-    return f"{'99.99' if shown == '100.0' else shown} %"
+    return f"{'99.99' if shown == '100.0' else shown}\u00a0%"
 
 
 def _n_right(numbers: Mapping[str, Any]) -> int:
