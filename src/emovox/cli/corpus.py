@@ -1,12 +1,14 @@
 """`emovox corpus`: which corpora there are, what is in one, and how to get it."""
 
 import json
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .console import print_table, progress_bar, say, warn
+from .console import Progress, print_table, progress_bar, say, warn
 
 corpus_app = typer.Typer(
     help="Know, check and download corpora of emotional speech.", no_args_is_help=True
@@ -73,17 +75,23 @@ def download(
         warn(terms)
         return yes or _confirm("Do you accept these terms?")
 
-    with progress_bar(f"downloading {name}") as on_progress:
+    with ExitStack() as stack:
+        bar: Progress | None = None
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal bar  # shown from the first byte on: a bar would overwrite the question
+            bar = bar or stack.enter_context(progress_bar(f"downloading {name} (bytes)"))
+            bar(done, total)
+
         folder = fetch(name, to, url=url, accept=accept, on_progress=on_progress)
     say(f"{name}={folder}")
 
 
 def _confirm(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:  # no one there to answer
-        warn("")
-        return False
+    """Ask on stderr, so that stdout holds results alone; no answer is a no."""
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _dump(value: object) -> str:
@@ -103,7 +111,8 @@ def _print_summary(result: dict[str, Any]) -> None:
     ]
     totals = (f"{number:,}" for number in result["emotions"].values())
     rows.append(("all", "", *totals, f"{result['n_utterances']:,}"))
-    print_table(_headline(result), ("speaker", "sex", *emotions, "clips"), rows)
+    say(_headline(result))
+    print_table("", ("speaker", "sex", *emotions, "clips"), rows)
     if seconds := result["seconds"]:
         say(
             f"Duration: {seconds['total'] / 60:.1f} min in all; a clip {seconds['min']:.2f} to "
