@@ -218,9 +218,7 @@ def find_model(path: str | os.PathLike[str] | None) -> Path:
     return found
 
 
-def _open_session(
-    path: Path, content: bytes, n_threads: int
-) -> "onnxruntime.InferenceSession":
+def _open_session(path: Path, content: bytes, n_threads: int) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

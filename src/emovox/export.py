@@ -1,7 +1,7 @@
 """From a trained network to a model file, proved against torch before it gets its name."""
 
 import dataclasses
-import io
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from .files import written_whole
 from .network import WaveformModel
 
 OPSET = 17
-_TOLERANCE = 1e-4  # largest difference allowed between torch and ONNX, relative to the largest value
+_TOLERANCE = (
+    1e-4  # largest difference allowed between torch and ONNX, relative to the largest value
+)
 
 
 def export_model(model: WaveformModel, card: Card, path: Path) -> None:
@@ -101,17 +103,17 @@ def _trace(model: WaveformModel, n_embedding: int) -> bytes:
     )
     axes = {name: {0: "batch"} for name in (*INPUTS, *OUTPUTS)}
     axes["audio"][1] = "samples"
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of tracing: what they fear, check_agreement tests
+        path = Path(folder) / "traced.onnx"
         torch.onnx.export(
             model,
             example,
-            buffer,
+            path,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
-    return buffer.getvalue()
+        return path.read_bytes()

@@ -10,6 +10,7 @@ padding or on the neighbours in a batch. There is no padding of the edges (``cen
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ class PowerSpectrum(nn.Module):
         return (k // self.rows * n_k1 + k % self.rows).astype(np.int64)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Return power, shape=(batch, n_samples // hop + 1, n_fft // 2 + 1), of the zero-padded audio."""
+        """Return the power of frames, shape=(batch, n_samples // hop + 1, n_fft // 2 + 1)."""
         frames = self._frames(F.pad(audio, (0, self.n_fft))) * self.get_buffer("window")
         n_frames = frames.shape[1]
         grid = frames.reshape(-1, self.rows, self.columns).transpose(1, 2)
@@ -249,7 +250,7 @@ def dct_matrix(n_out: int, n_in: int) -> NDArray[np.float64]:
 
 
 def chroma_filters(config: AcousticConfig, rate: int = RATE) -> NDArray[np.float64]:
-    """Make the filters that fold the spectrum onto pitch classes from C up, shape=(n_chroma, n_bins).
+    """Make filters that fold the spectrum onto pitch classes, C first, shape=(n_chroma, n_bins).
 
     Each bin falls on the classes by a Gaussian around its pitch, one class or one bin wide,
     whichever is more; bins count by a Gaussian over octaves around octave 5, two octaves wide
@@ -283,7 +284,7 @@ def contrast_bands(config: AcousticConfig, rate: int = RATE) -> tuple[tuple[int,
         raise ValueError(f"expected bands below {rate / 2:g} Hz, got an edge at {edges[-2]:g} Hz")
     hz = np.linspace(0.0, rate / 2, config.n_fft // 2 + 1)
     bands = []
-    for index, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         inside = np.flatnonzero((hz >= low) & (hz <= high))
         first, last = int(inside[0]), int(inside[-1]) + 1
         first -= index > 0

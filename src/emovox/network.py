@@ -4,6 +4,7 @@ Masks make sure that padding and the neighbours in a batch have no effect, in tr
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +91,7 @@ class EmotionNetwork(nn.Module):
         widths = (n_features, *config.channels)
         self.blocks = nn.ModuleList(
             ConvBlock(n_in, n_out, config.kernel, config.dropout)
-            for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            for n_in, n_out in pairwise(widths)
         )
         self.lstm = TwoWayLSTM(widths[-1], config.n_lstm)
         self.dropout = nn.Dropout(config.dropout)

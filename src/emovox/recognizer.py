@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .audio import MAX_SECONDS, RATE, AudioSource, Samples, check_audible, check_audio, load_audio
-from .audio import NOISE_FLOOR
+from .audio import (
+    MAX_SECONDS,
+    NOISE_FLOOR,
+    RATE,
+    AudioSource,
+    Samples,
+    check_audible,
+    check_audio,
+    load_audio,
+)
 from .bundle import Bundle, Card, open_bundle
 from .errors import AudioError
 

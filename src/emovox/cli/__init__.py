@@ -1,0 +1,98 @@
+"""The command line: each command parses, makes one call, and prints."""
+
+import sys
+
+import typer
+
+from .corpus import corpus_app
+from .learn import evaluate, train
+from .plot import plot_app
+from .recognise import info, predict
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="emovox",
+    help="Recognise emotion in speech: train, measure honestly, and use it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(predict)
+app.command()(info)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(plot_app, name="plot")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ..version import __version__
+        from .console import say
+
+        say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Recognise emotion in speech: train, measure honestly, and use it."""
+
+
+def main() -> None:
+    """Run the command line; end with 0, 1 (an error, said in one line), 2 (wrong usage) or 130."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    from ..errors import EmovoxError
+    from .console import warn
+
+    try:
+        result = app(arguments, prog_name="emovox", standalone_mode=False)
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.Abort:
+        warn("emovox: stopped")
+        return 130
+    except KeyboardInterrupt:
+        warn("emovox: interrupted")
+        return 130
+    except EmovoxError as error:
+        warn(f"emovox: {error}")
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRAS:
+            raise
+        extra = _EXTRAS[(error.name or "").partition(".")[0]]
+        warn(f"emovox: this needs {error.name}; install it with: pip install 'emovox[{extra}]'")
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        warn(f"emovox: {where}{error.strerror or error}")
+        return 1
+    except Exception as error:  # noqa: BLE001 (typer's usage errors have no public root)
+        return _usage_error(error)
+    return result if isinstance(result, int) else 0
+
+
+_TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
+_EXTRAS = dict.fromkeys(_TRAINING, "train")
+
+
+def _usage_error(error: Exception) -> int:
+    """Show wrong usage as typer does; let anything else, a bug of ours, through."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    return int(getattr(error, "exit_code", 2))

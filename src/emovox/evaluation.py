@@ -1,0 +1,157 @@
+"""A recogniser's answers to labelled recordings."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .audio import check_audible, load_audio
+from .corpora import Problem, Utterance
+from .errors import AudioError, CorpusError, ModelError
+from .files import write_text
+from .metrics import Results
+from .recognizer import Prediction, Recognizer
+
+_CHUNK = 32  # recordings decoded, then recognised together
+_COLUMNS = ("file", "corpus", "speaker", "emotion", "certain")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers to the recordings that could be scored, and what could not be.
+
+    `left_out` counts, by emotion, recordings of emotions the model does not know; `problems` names
+    recordings that could not be read.
+    """
+
+    results: Results
+    left_out: dict[str, int]
+    problems: tuple[Problem, ...]
+
+
+def evaluate(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Recognise labelled recordings, from the files, as `emovox predict` would.
+
+    Raises
+    ------
+    CorpusError
+        If not one of them can be scored.
+    """
+    known = [one for one in utterances if one.emotion in recognizer.labels]
+    unknown = Counter(one.emotion for one in utterances if one.emotion not in recognizer.labels)
+    scored: list[Utterance] = []
+    predictions: list[Prediction] = []
+    problems: list[Problem] = []
+    done = 0
+    with ThreadPoolExecutor(2) as pool:
+        for answered, chunk_problems in pool.map(lambda c: _answer(recognizer, c), _chunks(known)):
+            scored += [utterance for utterance, _ in answered]
+            predictions += [prediction for _, prediction in answered]
+            problems += chunk_problems
+            done += len(answered) + len(chunk_problems)
+            if on_progress:
+                on_progress(done, len(known))
+    if not scored:
+        raise CorpusError(
+            f"none of the {len(utterances)} recordings could be scored: the model knows "
+            f"{', '.join(recognizer.labels)}"
+        )
+    results = _results(recognizer.labels, scored, predictions)
+    return Evaluation(results, dict(sorted(unknown.items())), tuple(problems))
+
+
+def _chunks(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
+    for first in range(0, len(utterances), _CHUNK):
+        yield utterances[first : first + _CHUNK]
+
+
+def _answer(
+    recognizer: Recognizer, utterances: Sequence[Utterance]
+) -> tuple[list[tuple[Utterance, Prediction]], list[Problem]]:
+    readable, clips, problems = [], [], []
+    for utterance in utterances:
+        try:
+            clip = load_audio(utterance.file)
+            check_audible(clip)
+        except AudioError as error:
+            problems.append(Problem("unreadable", str(error), (str(utterance.file),)))
+        else:
+            readable.append(utterance)
+            clips.append(clip)
+    answers = recognizer.predict_samples(clips) if clips else []
+    return list(zip(readable, answers, strict=True)), problems
+
+
+def _results(
+    labels: tuple[str, ...], utterances: Sequence[Utterance], predictions: Sequence[Prediction]
+) -> Results:
+    return Results(
+        labels=labels,
+        truth=np.array([labels.index(one.emotion) for one in utterances], np.int64),
+        probabilities=np.array(
+            [[prediction.scores[label] for label in labels] for prediction in predictions],
+            np.float32,
+        ),
+        files=tuple(str(one.file) for one in utterances),
+        speakers=tuple(one.speaker for one in utterances),
+        corpora=tuple(one.corpus for one in utterances),
+        certain=np.array([prediction.certain for prediction in predictions], np.bool_),
+    )
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write answers as CSV: file, corpus, speaker, emotion, certain, and a score a label."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *results.labels))
+    for index, file in enumerate(results.files):
+        writer.writerow(
+            (
+                file,
+                results.corpora[index],
+                results.speakers[index],
+                results.labels[results.truth[index]],
+                int(results.certain[index]),
+                *(f"{score:.9g}" for score in results.probabilities[index]),
+            )
+        )
+    write_text(path, text.getvalue())
+
+
+def read_results(path: Path) -> Results:
+    """Read what `write_results` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is not of that form.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        labels = tuple(name for name in rows[0] if name not in _COLUMNS)
+        return Results(
+            labels=labels,
+            truth=np.array([labels.index(row["emotion"]) for row in rows], np.int64),
+            probabilities=np.array(
+                [[row[label] for label in labels] for row in rows], dtype=np.float32
+            ),
+            files=tuple(row["file"] for row in rows),
+            speakers=tuple(row["speaker"] for row in rows),
+            corpora=tuple(row["corpus"] for row in rows),
+            certain=np.array([row["certain"] == "1" for row in rows], np.bool_),
+        )
+    except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path}: cannot read the predictions of a finished fold: {error}"
+        ) from None

@@ -1,0 +1,435 @@
+"""A whole training run: corpora, split, features, network, model file, report."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import RATE
+from .bundle import SCHEMA, Card
+from .cache import ArrayCache, cache_key, default_cache_folder
+from .corpora import SPECS, Corpus, Utterance, load_corpora
+from .errors import ConfigError, SplitError, TrainingError
+from .evaluation import Evaluation, evaluate, read_results, write_results
+from .export import export_model, with_card
+from .extraction import Extracted, extract
+from .features import AcousticFeatures
+from .files import write_text
+from .metrics import Results, accuracy, concatenate, confusion_matrix, fit_temperature, uar
+from .network import WaveformModel
+from .recognizer import Recognizer
+from .report import write_report, write_summary
+from .settings import Settings, read_settings, settings_toml
+from .splits import Fold, check_fold, make_folds, read_groups, read_split, write_split
+from .training import Examples, Observer, Row, Trained, predict_logits, train_network
+from .version import __version__
+
+HISTORY_COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
+)  # fmt: skip
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Console:
+    """How a run tells what it is doing: a bar for a stage, lines, and the epochs."""
+
+    bar: Callable[[str], AbstractContextManager[Progress]] = lambda text: nullcontext(
+        lambda done, total: None
+    )
+    line: Callable[[str], None] = lambda text: None
+    training: Callable[[str, int], AbstractContextManager[Observer]] = lambda text, epochs: (
+        nullcontext(Observer())
+    )
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from: usable utterances with their frames, and what was left out."""
+
+    corpora: tuple[Corpus, ...]
+    extracted: Extracted
+
+    @cached_property
+    def frames(self) -> dict[Path, NDArray[np.float32]]:
+        """The frames of each usable file."""
+        files = (one.file for one in self.extracted.utterances)
+        return dict(zip(files, self.extracted.frames, strict=True))
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything wrong with the recordings, a sentence each."""
+        found = [problem for corpus in self.corpora for problem in corpus.problems]
+        return [problem.text for problem in (*found, *self.extracted.problems)]
+
+
+def train(
+    settings: Settings,
+    out: Path,
+    *,
+    resume: bool = False,
+    console: Console = Console(),
+    command: str = "",
+) -> dict[str, Any]:
+    """Train, test and report; return the report.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+        The run's folder: config.toml, split.csv, history.csv, model.onnx, predictions.csv,
+        report.json, report.html and figures/; with several folds, one folder each and a summary
+        on top.
+    resume : bool
+        Go on with the run that was interrupted in this folder.
+    console : Console
+    command : str
+        The command line, for the report.
+
+    Raises
+    ------
+    EmovoxError
+        If the settings, the corpora or the folder do not allow it; OSError if the disk does not.
+    """
+    open_run(settings, out, resume=resume)
+    data = load_data(settings, console)
+    folds = _folds(settings, data.extracted.utterances)
+    if len(folds) == 1:
+        report, _ = _run_fold(settings, folds[0], data, out, console, command)
+        return report
+    reports, results = {}, []
+    for number, fold in enumerate(folds, 1):
+        console.line(f"fold {number} of {len(folds)}: {fold.name}")
+        report, answers = _run_fold(settings, fold, data, out / fold.name, console, command)
+        reports[fold.name] = report
+        results.append(answers)
+    facts = _facts(settings, data, command)
+    return write_summary(out, reports, concatenate(results), facts=facts)
+
+
+def evaluate_model(
+    model: str | os.PathLike[str] | None,
+    settings: Settings,
+    out: Path,
+    *,
+    console: Console = Console(),
+    command: str = "",
+) -> dict[str, Any]:
+    """Measure a model on all recordings of the corpora, write a report, and return it.
+
+    Raises
+    ------
+    EmovoxError
+        If the model or the corpora cannot be used, or `out` holds other files.
+    """
+    recognizer = Recognizer.load(model)
+    if out.exists() and not (out.is_dir() and not (out / "config.toml").exists()):
+        raise TrainingError(f"{out}: holds a training run; use another --out")
+    corpora, utterances = load_utterances(settings, console)
+    with console.bar("recognising") as on_progress:
+        evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
+    data = Data(corpora, Extracted((), (), evaluation.problems))
+    facts = _facts(settings, data, command) | {
+        "protocol": "evaluate",
+        "n_test": len(evaluation.results.files),
+        "left_out": evaluation.left_out,
+        "model": {"name": recognizer.card.name, "fingerprint": recognizer.fingerprint},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_results(evaluation.results, out / "predictions.csv")
+    return write_report(out, evaluation.results, facts=facts)
+
+
+def open_run(settings: Settings, out: Path, *, resume: bool) -> None:
+    """Make the folder of a run, or make sure that it is of the same run.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds something else, or cannot be written.
+    """
+    config = out / "config.toml"
+    if out.exists() and not out.is_dir():
+        raise TrainingError(f"{out}: expected a folder for the run, got a file")
+    if config.exists():
+        _check_same_run(settings, config, resume=resume)
+        return
+    if out.exists() and any(out.iterdir()):
+        raise TrainingError(f"{out}: the folder is not empty and holds no run; use another --out")
+    if resume:
+        raise TrainingError(f"{out}: there is no run to resume; leave out --resume to start one")
+    try:
+        write_text(config, settings_toml(settings))
+    except OSError as error:
+        raise TrainingError(f"{out}: cannot write the run's folder: {error.strerror}") from None
+
+
+def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
+    if not resume:
+        raise TrainingError(
+            f"{config.parent}: holds a run already; use --resume to go on with it, or another --out"
+        )
+    before = dataclasses.asdict(read_settings(config, {}))
+    now = dataclasses.asdict(settings)
+    if changed := sorted(key for key in now if before[key] != now[key]):
+        raise TrainingError(
+            f"{config.parent}: holds another run, with different {', '.join(changed)}; give the "
+            "same settings to resume it, or another --out"
+        )
+
+
+def load_data(settings: Settings, console: Console) -> Data:
+    """Load the corpora, and compute the features of their recordings."""
+    corpora, utterances = load_utterances(settings, console)
+    cache = ArrayCache(default_cache_folder() / "features")
+    with console.bar("computing features") as on_progress:
+        extracted = extract(
+            utterances,
+            settings.acoustic,
+            cache,
+            window_s=settings.window_s,
+            on_progress=on_progress,
+        )
+    for problem in extracted.problems:
+        console.line(f"left out: {problem.text}")
+    return Data(corpora, extracted)
+
+
+def load_utterances(
+    settings: Settings, console: Console
+) -> tuple[tuple[Corpus, ...], list[Utterance]]:
+    """Load the corpora, and choose and merge emotions; what is left out is said."""
+    if not settings.corpora:
+        raise ConfigError("expected at least one corpus, for example --corpus tess=data/tess")
+    with console.bar("reading the corpora") as on_progress:
+        corpora = load_corpora(settings.corpora, on_progress=on_progress)
+    for corpus in corpora:
+        for problem in corpus.problems:
+            console.line(f"{corpus.name}: {problem.text}")
+    utterances, left_out = choose(settings, [one for c in corpora for one in c.utterances])
+    for emotion, count in left_out.items():
+        console.line(f"left out: {count} recordings of {emotion}, which is not among the labels")
+    return tuple(corpora), utterances
+
+
+def choose(
+    settings: Settings, utterances: Sequence[Utterance]
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Merge and choose emotions as the settings say; count what is left out.
+
+    Raises
+    ------
+    SplitError
+        If fewer than two emotions are left.
+    """
+    chosen, left_out = [], dict[str, int]()
+    for utterance in utterances:
+        emotion = settings.merge.get(utterance.emotion, utterance.emotion)
+        if settings.labels and emotion not in settings.labels:
+            left_out[emotion] = left_out.get(emotion, 0) + 1
+        else:
+            chosen.append(dataclasses.replace(utterance, emotion=emotion))
+    emotions = sorted({utterance.emotion for utterance in chosen})
+    if len(emotions) < 2:
+        raise SplitError(
+            f"expected recordings of at least two emotions, got {', '.join(emotions) or 'none'}"
+        )
+    return chosen, left_out
+
+
+def _folds(settings: Settings, utterances: Sequence[Utterance]) -> list[Fold]:
+    if settings.split:
+        return [read_split(settings.split, utterances, settings.protocol)]
+    groups = read_groups(settings.groups) if settings.groups else None
+    return make_folds(
+        utterances,
+        settings.protocol,
+        seed=settings.seed,
+        groups=groups,
+        n_groups=settings.n_groups or None,
+    )
+
+
+def _run_fold(
+    settings: Settings, fold: Fold, data: Data, out: Path, console: Console, command: str
+) -> tuple[dict[str, Any], Results]:
+    """Train, export, test and report one fold, or read what a finished one left."""
+    if (out / "report.json").exists():
+        report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        return report, read_results(out / "predictions.csv")
+    check_fold(fold)
+    out.mkdir(parents=True, exist_ok=True)
+    write_split(fold, out / "split.csv")
+    labels = tuple(sorted({one.emotion for one in fold.train}))
+    train_part, val_part = (_examples(part, labels, data) for part in (fold.train, fold.val))
+    trained = _train_fold(settings, fold, (train_part, val_part), labels, out, console)
+    model_file = out / "model.onnx"
+    model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
+    logits = predict_logits(trained.network, val_part.frames)
+    temperature = fit_temperature(logits, val_part.targets)
+    export_model(model, _card(settings, fold, data, labels, temperature), model_file)
+    with console.bar("testing") as on_progress:
+        recognizer = Recognizer.load(model_file)
+        evaluation = evaluate(recognizer, fold.test or fold.val, on_progress=on_progress)
+    with_card(model_file, figures=_figures(fold, evaluation.results))
+    write_results(evaluation.results, out / "predictions.csv")
+    facts = _facts(settings, data, command) | _fold_facts(fold, evaluation, model_file)
+    report = write_report(out, evaluation.results, facts=facts, history=trained.history)
+    return report, evaluation.results
+
+
+def _train_fold(
+    settings: Settings,
+    fold: Fold,
+    parts: tuple[Examples, Examples],
+    labels: tuple[str, ...],
+    out: Path,
+    console: Console,
+) -> Trained:
+    learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
+    run = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
+    with console.training(fold.name, settings.epochs) as observer:
+
+        def on_epoch(history: Sequence[Row]) -> None:
+            _write_history(history, out / "history.csv")
+            observer.on_epoch(history)
+
+        return train_network(
+            *parts,
+            len(labels),
+            settings,
+            out / "checkpoint.pt",
+            run=run,
+            observer=Observer(observer.on_batch, on_epoch),
+        )
+
+
+def _examples(utterances: Sequence[Utterance], labels: tuple[str, ...], data: Data) -> Examples:
+    known = [one for one in utterances if one.emotion in labels]
+    if not known:
+        raise SplitError("expected validation recordings of the trained emotions, got none")
+    targets = np.array([labels.index(one.emotion) for one in known], np.int64)
+    return Examples(tuple(data.frames[one.file] for one in known), targets)
+
+
+def _write_history(history: Sequence[Row], path: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())
+
+
+def _card(
+    settings: Settings, fold: Fold, data: Data, labels: tuple[str, ...], temperature: float
+) -> Card:
+    return Card(
+        schema=SCHEMA,
+        name=settings.name,
+        labels=labels,
+        features={"kind": settings.features, **dataclasses.asdict(settings.acoustic)},
+        rate=RATE,
+        window_s=settings.window_s,
+        temperature=temperature,
+        threshold=settings.threshold,
+        baseline=(0.0,) * settings.acoustic.n_features,
+        corpora=tuple(_corpus_facts(corpus, fold) for corpus in data.corpora),
+        protocol=fold.protocol,
+        figures={},
+        notes=settings.notes,
+        licence="for research and non-commercial use, as the terms of the recordings are",
+        emovox_version=__version__,
+        code_revision=code_revision(),
+    )
+
+
+def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
+    learned = [one for one in (*fold.train, *fold.val) if one.corpus == corpus.name]
+    spec = SPECS.get(corpus.name)
+    return {
+        "name": corpus.name,
+        "title": spec.title if spec else corpus.name,
+        "licence": spec.licence if spec else "the owner's",
+        "utterances": len(learned),
+        "speakers": len({one.speaker for one in learned}),
+    }
+
+
+def _figures(fold: Fold, results: Results) -> dict[str, float]:
+    confusion = confusion_matrix(results)
+    part = "test" if fold.test else "validation"
+    return {
+        f"{part}_accuracy": round(float(accuracy(confusion)), 4),
+        f"{part}_uar": round(float(uar(confusion)), 4),
+        f"n_{part}": len(results.files),
+    }
+
+
+def _facts(settings: Settings, data: Data, command: str) -> dict[str, Any]:
+    """Return what every report of a run says of it."""
+    return {
+        "protocol": settings.protocol,
+        "seed": settings.seed,
+        "settings": dataclasses.asdict(settings),
+        "versions": versions(),
+        "corpora": [
+            {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
+            for corpus in data.corpora
+            for spec in [SPECS.get(corpus.name)]
+        ],
+        "problems": data.problems,
+        "command": command,
+    }
+
+
+def _fold_facts(fold: Fold, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
+    return {
+        "fold": fold.name,
+        "n_train": len(fold.train),
+        "n_val": len(fold.val),
+        "n_test": len(fold.test),
+        "validation": fold.validation,
+        "left_out": evaluation.left_out,
+        "model": {"name": model_file.name, "fingerprint": Recognizer.load(model_file).fingerprint},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what numbers depend on."""
+    libraries = ("numpy", "torch", "onnxruntime", "soundfile", "soxr")
+    return {
+        "emovox": __version__,
+        "python": platform.python_version(),
+        **{name: installed_version(name) for name in libraries},
+    }
+
+
+def code_revision() -> str:
+    """Return the git revision of this code, "" outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 (git of PATH)
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

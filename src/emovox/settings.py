@@ -1,0 +1,202 @@
+"""The settings of a training run, and the TOML file that holds them."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .emotions import EMOTIONS
+from .errors import ConfigError
+from .features import AcousticConfig
+from .network import NetworkConfig
+from .splits import PROTOCOLS
+
+FEATURES = ("acoustic",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a training run depends on, besides the recordings themselves.
+
+    Parameters
+    ----------
+    corpora : tuple of str
+        Each "NAME=PATH", as for `emovox.corpora.load_corpora`.
+    features : str
+        "acoustic".
+    protocol : str
+        One of `emovox.splits.PROTOCOLS`.
+    groups : str
+        For the protocol "speaker": a CSV of group and speaker; "" for one speaker a fold.
+    n_groups : int
+        For the protocol "speaker": so many groups of speakers; 0 for one speaker a fold.
+    split : str
+        A split table to use again (one subset column, no folds); "" to make a new split.
+    labels : tuple of str
+        Only these emotions; empty for all that are found.
+    merge : mapping of str to str
+        Emotions that count as another one, such as {"calm": "neutral"}.
+    seed : int
+    epochs : int > 0
+        At most so many.
+    patience : int > 0
+        Stop after so many epochs in which the validation loss has not fallen by 0.001.
+    batch_size : int > 0
+    learning_rate : float > 0
+        Of Adam.
+    threshold : float, 0 to 1
+        A prediction with a lower score counts as uncertain.
+    window_s : float > 0
+        Seconds; longer recordings are cut to their first window in training, and answered window
+        by window in use.
+    name, notes : str
+        For the model card.
+    network : NetworkConfig
+    acoustic : AcousticConfig
+    """
+
+    corpora: tuple[str, ...] = ()
+    features: str = "acoustic"
+    protocol: str = "random"
+    groups: str = ""
+    n_groups: int = 0
+    split: str = ""
+    labels: tuple[str, ...] = ()
+    merge: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    epochs: int = 50
+    patience: int = 6
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    threshold: float = 0.5
+    window_s: float = 10.0
+    name: str = "acoustic"
+    notes: str = ""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    acoustic: AcousticConfig = field(default_factory=AcousticConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be made of."""
+        _expect(self.features in FEATURES, "features", self.features, " or ".join(FEATURES))
+        _expect(self.protocol in PROTOCOLS, "protocol", self.protocol, ", ".join(PROTOCOLS))
+        emotions = (*self.labels, *self.merge.keys(), *self.merge.values())
+        for emotion in emotions:
+            _expect(emotion in EMOTIONS, "labels or merge", emotion, ", ".join(EMOTIONS))
+        for name in ("epochs", "patience", "batch_size", "learning_rate", "window_s"):
+            _expect(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
+        _expect(self.seed >= 0, "seed", self.seed, "0 or more")
+        _expect(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        network = self.network
+        _expect(
+            bool(network.channels) and min(network.channels) > 0 and network.n_lstm > 0,
+            "network",
+            network,
+            "at least one width in channels, and all sizes above 0",
+        )
+        _expect(network.kernel % 2 == 1 and network.kernel > 0, "kernel", network.kernel, "odd")
+        _expect(0 <= network.dropout < 1, "dropout", network.dropout, "0 to below 1")
+
+
+def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
+
+
+def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
+    """Read settings from a TOML file, and put `changes` above them.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: the defaults.
+    changes : mapping
+        Values by key; those that are None are left as they are.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a key or value is not as expected.
+    """
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot read the settings: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    given = {key: value for key, value in changes.items() if value is not None}
+    try:
+        settings: Settings = _build(Settings, {**data, **given})
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}" if path else str(error)) from None
+    return settings
+
+
+def settings_toml(settings: Settings) -> str:
+    """Write settings as TOML that `read_settings` reads back to the same."""
+    data = dataclasses.asdict(settings)
+    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if not _is_table(value)]
+    for key, table in data.items():
+        if _is_table(table):
+            lines += [
+                "",
+                f"[{key}]",
+                *(f"{name} = {_toml(value)}" for name, value in table.items()),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _toml(value: object) -> str:
+    # JSON's texts, lists, numbers and booleans are TOML's, too.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _build(kind: type, data: Mapping[str, Any]) -> Any:
+    """Make a settings dataclass of a mapping, its tables first."""
+    fields = {entry.name: entry for entry in dataclasses.fields(kind)}
+    if unknown := sorted(data.keys() - fields.keys()):
+        raise ConfigError(
+            f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(fields))}"
+        )
+    defaults = kind()
+    values = {}
+    for name, value in data.items():
+        default = getattr(defaults, name)
+        if dataclasses.is_dataclass(default):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{name}: expected a table, got {value!r}")
+            values[name] = _build(type(default), value)
+        else:
+            values[name] = _typed(name, value, default)
+    return kind(**values)
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """Return a value in the type of the setting's default, or raise ConfigError."""
+    if isinstance(default, tuple):
+        inner = int if name == "channels" else str
+        if isinstance(value, list | tuple) and all(_is_a(item, inner) for item in value):
+            return tuple(value)
+        raise ConfigError(f"{name}: expected a list of {inner.__name__}, got {value!r}")
+    if isinstance(default, Mapping):
+        if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
+            return dict(value)
+        raise ConfigError(f"{name}: expected a table of texts, got {value!r}")
+    if isinstance(default, float) and _is_a(value, int):
+        return float(value)
+    if not _is_a(value, type(default)):
+        raise ConfigError(f"{name}: expected {type(default).__name__}, got {value!r}")
+    return value
+
+
+def _is_a(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)

@@ -1,0 +1,264 @@
+"""Training of the network: Adam, cross-entropy, early stopping, a checkpoint after every epoch."""
+
+import io
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import TrainingError
+from .files import written_whole
+from .network import EmotionNetwork
+from .settings import Settings
+
+MIN_GAIN = 1e-3  # of the validation loss, for an epoch to count as progress
+_EVALUATION_BATCH = 128
+
+Row = Mapping[str, float]
+"""One epoch: epoch, train_loss, train_accuracy, val_loss, val_accuracy, seconds."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Frames of clips, each of shape (n_frames, n_features), and the index of their labels."""
+
+    frames: tuple[NDArray[np.float32], ...]
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network of the best epoch, in evaluation mode, and the course of the training."""
+
+    network: EmotionNetwork
+    history: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who wants to know: (epoch, batches done, batches in all), and all epochs after each."""
+
+    on_batch: Callable[[int, int, int], None] = lambda epoch, done, total: None
+    on_epoch: Callable[[Sequence[Row]], None] = lambda history: None
+
+
+class _State:
+    """What a checkpoint holds: network, optimiser, the best weights so far, and the history."""
+
+    def __init__(self, network: EmotionNetwork, learning_rate: float) -> None:
+        self.network = network
+        self.optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, float]] = []
+
+    def save(self, path: Path, run: str) -> None:
+        buffer = io.BytesIO()
+        content = {
+            "run": run,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "history": self.history,
+        }
+        torch.save(content, buffer)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+
+    def load(self, path: Path, run: str) -> None:
+        try:
+            content: dict[str, Any] = torch.load(path, weights_only=True)
+            same_run = content["run"] == run
+        except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            raise TrainingError(
+                f"{path}: cannot read the checkpoint ({error}); delete it to train anew"
+            ) from None
+        if not same_run:
+            raise TrainingError(
+                f"{path}: the checkpoint is of another run: its settings or recordings differ; "
+                "use another folder for --out"
+            )
+        self.network.load_state_dict(content["network"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.best, self.history = content["best"], content["history"]
+
+    def finished(self, settings: Settings) -> bool:
+        """Whether the last epoch is done or the validation loss has stopped falling."""
+        return len(self.history) >= settings.epochs or self._idle() >= settings.patience
+
+    def _idle(self) -> int:
+        """Epochs since the validation loss last fell by `MIN_GAIN`."""
+        best, idle = float("inf"), 0
+        for row in self.history:
+            if row["val_loss"] < best - MIN_GAIN:
+                best, idle = row["val_loss"], 0
+            else:
+                idle += 1
+        return idle
+
+    def record(self, row: dict[str, float]) -> None:
+        """Append an epoch, and keep its weights if it is the best so far."""
+        losses = [earlier["val_loss"] for earlier in self.history]
+        self.history.append(row)
+        if not losses or row["val_loss"] < min(losses):
+            self.best = {key: value.clone() for key, value in self.network.state_dict().items()}
+
+
+def train_network(
+    train: Examples,
+    val: Examples,
+    n_classes: int,
+    settings: Settings,
+    checkpoint: Path,
+    *,
+    run: str,
+    observer: Observer = Observer(),
+) -> Trained:
+    """Train a network, or go on from a checkpoint; the result is the same either way.
+
+    Everything random is drawn from the seed and the epoch alone, so the same seed gives the same
+    weights on one machine, and an interrupted run those of a straight one.
+
+    Parameters
+    ----------
+    train, val : Examples
+        The features' mean and deviation are taken from `train`; `val` chooses the epoch.
+    n_classes : int
+    settings : Settings
+    checkpoint : Path
+        Written after every epoch; if it exists, training goes on from it.
+    run : str
+        Names settings and data; a checkpoint of another run is refused.
+    observer : Observer
+
+    Raises
+    ------
+    TrainingError
+        If the checkpoint is unreadable or of another run, or the loss is no longer finite.
+    """
+    with _deterministic():
+        torch.manual_seed(settings.seed)
+        network = EmotionNetwork(train.frames[0].shape[1], n_classes, settings.network)
+        network.standardise_by(*_mean_and_deviation(train.frames))
+        state = _State(network, settings.learning_rate)
+        if checkpoint.exists():
+            state.load(checkpoint, run)
+        weights = _class_weights(train.targets, n_classes)
+        while not state.finished(settings):
+            epoch = len(state.history) + 1
+            started = time.perf_counter()
+            row = _train_epoch(state, train, weights, settings, epoch, observer)
+            row |= _validate(network, val, weights)
+            row["seconds"] = round(time.perf_counter() - started, 3)
+            state.record(row)
+            state.save(checkpoint, run)
+            observer.on_epoch(state.history)
+    network.load_state_dict(state.best)
+    return Trained(network.eval(), tuple(state.history))
+
+
+def predict_logits(
+    network: EmotionNetwork, frames: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the logits of clips, shape=(n_clips, n_classes), with the training data's baseline."""
+    network.eval()
+    logits = []
+    with torch.inference_mode():
+        for first in range(0, len(frames), _EVALUATION_BATCH):
+            padded, n_frames = pad_frames(frames[first : first + _EVALUATION_BATCH])
+            logits.append(network(padded, n_frames, _no_baseline(padded))[0].numpy())
+    return np.concatenate(logits)
+
+
+def pad_frames(frames: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Stack clips of different lengths with zeros behind them; return them and their lengths."""
+    n_frames = torch.tensor([len(clip) for clip in frames])
+    padded = torch.zeros(len(frames), int(n_frames.max()), frames[0].shape[1])
+    for row, clip in enumerate(frames):
+        padded[row, : len(clip)] = torch.from_numpy(clip)
+    return padded, n_frames
+
+
+def _train_epoch(
+    state: _State,
+    train: Examples,
+    weights: Tensor,
+    settings: Settings,
+    epoch: int,
+    observer: Observer,
+) -> dict[str, float]:
+    torch.manual_seed(settings.seed * 1_000_003 + epoch)  # of dropout
+    order = np.random.default_rng([settings.seed, epoch]).permutation(len(train.targets))
+    batches = [
+        order[first : first + settings.batch_size]
+        for first in range(0, len(order), settings.batch_size)
+    ]
+    state.network.train()
+    total_loss = total_weight = n_right = 0.0
+    for done, chosen in enumerate(batches, 1):
+        padded, n_frames = pad_frames([train.frames[index] for index in chosen])
+        targets = torch.from_numpy(train.targets[chosen])
+        logits, _ = state.network(padded, n_frames, _no_baseline(padded))
+        loss = F.cross_entropy(logits, targets, weights)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss is no longer finite in epoch {epoch}; try a lower learning_rate "
+                f"than {settings.learning_rate:g}"
+            )
+        state.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        state.optimiser.step()
+        batch_weight = float(weights[targets].sum())
+        total_loss += loss.item() * batch_weight
+        total_weight += batch_weight
+        n_right += int((logits.argmax(1) == targets).sum())
+        observer.on_batch(epoch, done, len(batches))
+    return {
+        "epoch": epoch,
+        "train_loss": total_loss / total_weight,
+        "train_accuracy": n_right / len(order),
+    }
+
+
+def _validate(network: EmotionNetwork, val: Examples, weights: Tensor) -> dict[str, float]:
+    logits = torch.from_numpy(predict_logits(network, val.frames))
+    targets = torch.from_numpy(val.targets)
+    return {
+        "val_loss": F.cross_entropy(logits, targets, weights).item(),
+        "val_accuracy": float((logits.argmax(1) == targets).float().mean()),
+    }
+
+
+def _no_baseline(frames: Tensor) -> Tensor:
+    return torch.zeros(frames.shape[0], frames.shape[2])
+
+
+def _mean_and_deviation(frames: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    everything = np.concatenate(list(frames)).astype(np.float64)
+    mean, deviation = everything.mean(0), everything.std(0)
+    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+def _class_weights(targets: NDArray[np.int64], n_classes: int) -> Tensor:
+    """Weight rare emotions up, so that each counts the same in the loss, as it does in UAR."""
+    count = np.bincount(targets, minlength=n_classes)
+    return torch.from_numpy(len(targets) / (n_classes * np.maximum(count, 1))).float()
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Have torch refuse operations that are not repeatable, and leave it as it was."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
