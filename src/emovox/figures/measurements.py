@@ -182,7 +182,7 @@ def _spectrum_db(framed: Floats) -> Floats:
     power = (np.abs(np.fft.rfft(framed * window)) ** 2).mean(axis=0) * (2 / window.sum()) ** 2
     bins = np.round(_band_edges() / RATE * N_FFT).astype(np.int64).tolist()
     means = np.array([power[low:high].mean() for low, high in zip(bins, bins[2:], strict=False)])
-    return 10 * np.log10(np.maximum(means, 1e-12))
+    return np.asarray(10 * np.log10(np.maximum(means, 1e-12)), dtype=np.float64)
 
 
 def _band_edges() -> Floats:

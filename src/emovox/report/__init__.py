@@ -59,10 +59,10 @@ def write_report(
         If a file cannot be written.
     """
     numbers = summarise(results, seed=int(facts.get("seed") or 0))
-    report = _plain(
+    report: dict[str, Any] = _plain(
         {
-            "n_test": numbers["n"],
             **facts,
+            "n_test": numbers["n"],
             **numbers,
             "worst_mistakes": _worst_mistakes(results),
         }
@@ -113,7 +113,7 @@ def write_summary(
         values = [fold[key] for fold in folds.values()]
         mean[key] = float(np.mean(values))
         mean[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    report = _plain(
+    report: dict[str, Any] = _plain(
         {
             **facts,
             "n_test": pooled["n"],

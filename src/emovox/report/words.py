@@ -160,14 +160,15 @@ def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]
     """Say whether a score can be read as a chance, and how often the model abstained."""
     error, mean_score = numbers["expected_calibration_error"], float(results.scores.mean())
     gap = mean_score - numbers["accuracy"]
-    verdict = (
-        "so a score can be read as the chance of being right"
-        if error < 0.03
-        else f"{'too sure of itself' if gap > 0 else 'too modest'} on the whole: its mean score is "
-        f"{percent(mean_score)}, and it is right {percent(numbers['accuracy'])} of the time"
-        if abs(gap) > error / 2
-        else "too sure of some answers and too modest about others"
-    )
+    if error < 0.03:
+        verdict = "so a score can be read as the chance of being right"
+    elif abs(gap) < error / 2:
+        verdict = "too sure of some answers and too modest about others"
+    else:
+        verdict = (
+            f"too {'sure of itself' if gap > 0 else 'modest'} on the whole: its mean score is "
+            f"{percent(mean_score)}, and it is right {percent(numbers['accuracy'])} of the time"
+        )
     words = [
         f"Its scores are {100 * error:.1f} percentage points off on average (expected calibration "
         f"error, 15 bins), {verdict}."
@@ -195,7 +196,7 @@ def corpora_of(corpora: Any) -> list[tuple[str, str]]:
 
 
 def percent(share: float) -> str:
-    r"""Write a share as a percentage that is 100 only where the share is 1.
+    r"""Write a share as a percentage that is 100 only where the share is 1, and 0 only at 0.
 
     Examples
     --------
@@ -205,7 +206,8 @@ def percent(share: float) -> str:
     if share in (0, 1):
         return f"{100 * share:.0f}\u00a0%"
     shown = f"{100 * share:.1f}"
-    return f"{'99.99' if shown == '100.0' else shown}\u00a0%"
+    shown = {"100.0": "99.99", "0.0": "0.01"}.get(shown, shown)
+    return f"{shown}\u00a0%"
 
 
 def _n_right(numbers: Mapping[str, Any]) -> int:

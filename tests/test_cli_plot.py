@@ -1,0 +1,103 @@
+"""`emovox plot`: what is written where, what is printed, and what a mistake looks like."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from emovox.audio import RATE
+from emovox.cli.plot import plot_app
+from emovox.errors import AudioError, CorpusError, MissingExtraError
+
+
+def run(*arguments):
+    """Run the command as the shell would, errors passed through."""
+    return CliRunner().invoke(plot_app, [str(a) for a in arguments], catch_exceptions=True)
+
+
+@pytest.fixture
+def wav(tmp_path, rng):
+    """A second of noise."""
+    path = tmp_path / "voice.v1.wav"
+    soundfile.write(path, 0.1 * rng.normal(size=RATE), RATE)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """A user's corpus: two emotions, a folder each."""
+    for emotion in ("happy", "sad"):
+        for number in range(2):
+            path = tmp_path / "own" / emotion / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, 0.1 * rng.normal(size=RATE // 2), RATE)
+    return tmp_path / "own"
+
+
+def test_recording_goes_to_the_current_folder(wav, tmp_path, monkeypatch):
+    """Without --out both files lie here, named for the recording, and are printed."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = run("recording", wav)
+    assert result.exit_code == 0, result.exception
+    assert result.stdout.split() == ["voice.v1.png", "voice.v1.svg"]
+    assert {p.name for p in (tmp_path / "here").iterdir()} == set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("out", "names"),
+    [("a.png", {"a.png"}), ("a.b.SVG", {"a.b.svg"}), ("sub/a", {"sub/a.png", "sub/a.svg"})],
+)
+def test_out_chooses_the_format(wav, tmp_path, out, names):
+    """A suffix asks for that one file, no suffix for both; folders are made."""
+    result = run("recording", wav, "--out", tmp_path / "made" / out)
+    assert result.exit_code == 0, result.exception
+    made = tmp_path / "made"
+    assert {str(p.relative_to(made)) for p in made.rglob("*") if p.is_file()} == names
+    assert result.stdout.split() == sorted(str(made / name) for name in names)
+
+
+def test_corpus_is_drawn(folder, tmp_path):
+    """A user's own corpus is read, measured and drawn."""
+    result = run("corpus", f"own={folder}", "--out", tmp_path / "own.png")
+    assert result.exit_code == 0, result.exception
+    assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mistakes_are_plain_errors(tmp_path):
+    """A missing file and a missing corpus end in emovox's own errors."""
+    assert isinstance(run("recording", tmp_path / "none.wav").exception, AudioError)
+    assert isinstance(run("corpus", f"tess={tmp_path / 'none'}").exception, CorpusError)
+    assert isinstance(run("corpus", "tess").exception, CorpusError)
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "librosa"])
+def test_missing_library_is_named(wav, tmp_path, monkeypatch, library):
+    """Where an optional library is not installed, the error says what to install."""
+    import builtins
+
+    real = builtins.__import__
+
+    def without(name, *arguments, **options):
+        if name.split(".")[0] == library:
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    assert importlib.util.find_spec(library)
+    monkeypatch.setattr(builtins, "__import__", without)
+    error = run("recording", wav, "--out", tmp_path / "a").exception
+    assert isinstance(error, MissingExtraError)
+    assert library in str(error)
+    assert "pip install 'emovox[train]'" in str(error)
+
+
+@pytest.mark.corpora
+def test_tess_is_drawn(corpora_root, tmp_path):
+    """The real TESS, with its quirks, is drawn: a file that is AIFF inside a .wav name as well."""
+    odd = next((corpora_root / "tess").rglob("YAF_germ_angry.*"))
+    assert run("recording", odd, "--out", tmp_path / "odd.png").exit_code == 0
+    result = run("corpus", f"tess={corpora_root / 'tess'}", "--out", tmp_path / "tess.svg")
+    assert result.exit_code == 0, result.exception
+    assert np.all([(tmp_path / name).stat().st_size > 50_000 for name in ("odd.png", "tess.svg")])
