@@ -438,6 +438,8 @@ class TestTable:
             ("file,emotion\na.wav,sad\nno.wav,sad\n", r"1 of 2 files do not exist.*no\.wav"),
             ("file,emotion\na.wav,sad\na.wav,joy\n", "lines 2 and 3 disagree about a.wav"),
             ('file,emotion\n"a.wav,sad\n', "no well-formed CSV"),
+            ("file,emotion\na\0.wav,sad\n", "not a usable path|no well-formed CSV"),
+            (f"file,emotion\n{'a' * 5000}.wav,sad\n", "not a usable path"),
         ],
     )
     def test_malformed(self, tmp_path: Path, text: str, message: str) -> None:
@@ -472,6 +474,13 @@ class TestSources:
         """What is not NAME=PATH is refused with an example."""
         with pytest.raises(CorpusError, match="for example tess=data/tess"):
             parse_source(source)
+
+    @pytest.mark.parametrize("path", ["~no_such_user/x", "x" * 5000, "a\0b"])
+    def test_impossible_path(self, path: str) -> None:
+        """A path that cannot be is refused in one line, for any kind of corpus."""
+        for source in (f"tess={path}", f"mine={path}", f"mine={path}.csv"):
+            with pytest.raises(CorpusError, match="not a usable path"):
+                load_corpora([source])
 
     def test_same_name_twice(self, tmp_path: Path) -> None:
         """Two corpora cannot have one name."""

@@ -78,12 +78,22 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
 
 def existing_folder(name: str, root: Path) -> Path:
     """Return `root` as an absolute path, or raise a CorpusError if it is no folder."""
-    root = root.expanduser().resolve()
+    root = absolute(name, root)
     if not root.exists():
         raise CorpusError(f"{name}: no such folder: {root}")
     if not root.is_dir():
         raise CorpusError(f"{name}: expected a folder, got a file: {root}")
     return root
+
+
+def absolute(name: str, path: Path) -> Path:
+    """Return an absolute path, "~" filled in, or raise a CorpusError if it can be none."""
+    try:
+        path = path.expanduser().resolve()
+        path.exists()  # fails for a name too long
+    except (OSError, RuntimeError, ValueError):  # no such user, a loop of links, a null byte
+        raise CorpusError(f"{name}: not a usable path: {str(path)[:200]!r}") from None
+    return path
 
 
 def digest_of(file: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..emotions import EMOTIONS, canonical
 from ..errors import CorpusError
-from .scan import Progress, count, digest_of, identical_recordings, named, relative_name
+from .scan import Progress, absolute, count, digest_of, identical_recordings, named, relative_name
 from .utterance import Corpus, Problem, Utterance
 
 REQUIRED = ("file", "emotion")
@@ -53,10 +53,10 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
         If the table is missing, malformed or empty, a column is missing, a label or a split's
         name is unknown, a file is missing, or a file has two different labels.
     """
-    path = path.expanduser().resolve()
+    path = absolute(name, path)
     rows = read_csv(name, path, REQUIRED)
     _check_cells(name, rows)
-    files = [_resolve(path.parent, row["file"]) for _, row in rows]
+    files = [absolute(name, path.parent / row["file"]) for _, row in rows]
     _check_files(name, rows, files)
     by_file, copies = _one_a_file(name, path.parent, rows, files)
     utterances = []
@@ -124,10 +124,6 @@ def _check_cells(name: str, rows: Sequence[Row]) -> None:
 
 def _split(row: dict[str, str]) -> str:
     return row.get("split") or row.get("subset", "")
-
-
-def _resolve(folder: Path, file: str) -> Path:
-    return (folder / Path(file).expanduser()).resolve()
 
 
 def _check_files(name: str, rows: Sequence[Row], files: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ..corpora.scan import absolute
 from ..corpora.table import Row, read_csv
 from ..corpora.utterance import Utterance
 from ..errors import CorpusError, SplitError
@@ -149,6 +150,12 @@ def _finders(
         by_file[clip.file].append(index)
         by_stem[clip.file.stem].append(index)
 
+    def same_file(row: dict[str, str]) -> list[int]:
+        try:
+            return by_file.get(absolute("split", folder / row["file"]), [])
+        except CorpusError:  # written elsewhere, where such a path can be
+            return []
+
     def same_stem(row: dict[str, str]) -> list[int]:
         hits = by_stem.get(Path(row["file"]).stem, [])
         corpus = row.get("corpus")
@@ -157,6 +164,6 @@ def _finders(
 
     return [
         lambda row: by_digest.get(row.get("digest", ""), []),
-        lambda row: by_file.get((folder / row["file"]).resolve(), []),
+        same_file,
         same_stem,
     ]
