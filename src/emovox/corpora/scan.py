@@ -197,8 +197,10 @@ def _without_copies(root: Path, found: list[_Found]) -> tuple[list[_Found], list
         if kept is not one:
             (same if kept.digest == one.digest else other).append((one.file, kept.file))
     problems = [
-        _copies_problem(root, same, "left out: a second copy of"),
-        _copies_problem(root, other, "left out, though its bytes differ: another version of"),
+        _copies_problem(root, same, "second copies of files that are there"),
+        _copies_problem(
+            root, other, "other versions (their bytes differ) of utterances that are there"
+        ),
     ]
     kept_files = {one.file for one in first.values()}
     return [one for one in found if one.file in kept_files], [one for one in problems if one]
@@ -209,8 +211,8 @@ def _copies_problem(root: Path, pairs: list[tuple[Path, Path]], what: str) -> Pr
         return None
     names = sorted((relative_name(copy, root), relative_name(kept, root)) for copy, kept in pairs)
     copy, kept = names[0]
-    example = f"{'for example ' if len(names) > 1 else ''}{copy}, {what} {kept}"
-    text = f"{count(len(names), 'file')} of utterances that are already there, {example}"
+    text = f"{count(len(names), 'file')} left out, {what}: {copy} beside {kept}"
+    text += f", and {len(names) - 1:,} more" if len(names) > 1 else ""
     return Problem("copy", text, tuple(name for name, _ in names))
 
 
