@@ -281,7 +281,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except zipfile.BadZipFile as error:
         raise CorpusError(
             f"expected a zip archive, got a damaged one or another file ({error}); the transfer "
-            "may have been cut, or the server has sent a web page; try again or see the corpus's page"
+            "may have been cut, or a web page sent; try again or see the corpus's page"
         ) from None
     except (zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise CorpusError(f"cannot unpack the archive: {error}") from None
