@@ -126,6 +126,14 @@ def test_training_curves_mark_the_best_epoch(dark):
     assert (loss.get_xlabel(), accuracy.get_ylabel()) == ("epoch", "right answers (%)")
 
 
+def test_training_curves_show_small_losses():
+    """A loss that falls far is drawn on a logarithmic axis, another on a linear one."""
+    rows = history()
+    assert figures.training_curves(rows).axes[0].get_yscale() == "linear"
+    rows[-1]["train_loss"] = 0.001
+    assert figures.training_curves(rows).axes[0].get_yscale() == "log"
+
+
 def test_training_curves_of_nothing():
     """Curves without an epoch are refused."""
     with pytest.raises(EmovoxError, match="at least one epoch"):

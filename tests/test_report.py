@@ -30,7 +30,7 @@ FACTS = {
     "n_train": 80,
     "n_val": 10,
     "n_test": 60,
-    "validation": "10 recordings, divided like the test.",
+    "validation": "clips of the training speakers",
     "settings": {"features": {"kind": "acoustic"}, "out": Path("runs/a"), "rate": np.float32(0.5)},
     "versions": {"torch": "2.13.0"},
     "corpora": {"tess": "CC BY-NC-ND 4.0"},
@@ -156,6 +156,7 @@ def test_page_says_the_figures_in_words(tmp_path):
     assert words in text
     assert "found by resampling the recordings" in text
     assert "Always naming the commonest emotion would be right 33.3 % of the time." in text
+    assert "The best epoch was chosen on clips of the training speakers." in text
     assert "calm: 7" in text
     assert "2 recordings are missing." in text
     assert "features.kind" in text
@@ -187,6 +188,7 @@ def test_answers_that_are_all_right(tmp_path):
     assert "the true share of mistakes may still be up to about 5.0 %" in text
     assert "Every emotion was recognised every time." in text
     assert "There are none." in text
+    assert "little to judge them by" in text
 
 
 def test_few_voices_are_said_to_be_few(tmp_path):

@@ -32,7 +32,7 @@ def corpus(measurements: Measurements, title: str) -> "Figure":
         columns = (
             ("Duration", "seconds", measurements.seconds),
             ("Loudness while speaking", "dB of full scale", measurements.loudness_db),
-            ("Pitch, median of the clip", "Hz", measurements.pitch_hz),
+            ("Median pitch", "Hz", measurements.pitch_hz),
         )
         for column, (name, unit, values) in enumerate(columns):
             axes = figure.add_subplot(grid[1, column])
@@ -135,7 +135,8 @@ def _explain_sexes(axes: "Axes", sexes: Sequence[str]) -> None:
         )
         for sex in sexes
     ]
-    axes.legend(handles=keys, loc="best", fontsize=8, frameon=True)
+    # Beside the title, where it hides no box.
+    axes.legend(handles=keys, loc="lower right", bbox_to_anchor=(1.02, 0.985), ncols=3, fontsize=8)
 
 
 def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:

@@ -45,6 +45,9 @@ def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
             axes.set(xlabel="epoch", title=kind.capitalize())
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend(loc="best")
+        losses = [row[f"{subset}_loss"] for row in history for subset in _SUBSETS]
+        if 0 < 50 * min(losses) < max(losses):
+            figure.axes[0].set_yscale("log")
         figure.axes[0].set_ylabel("cross-entropy (nats)")
         figure.axes[1].set_ylabel("right answers (%)")
         return figure

@@ -180,7 +180,7 @@ def _page_of(
         "tiles": tiles,
         "shows": words.PROTOCOLS.get(protocol, words.UNKNOWN_PROTOCOL),
         "warns": protocol not in ("speaker", "corpus"),
-        "validation": str(report.get("validation") or ""),
+        "validation": str(report.get("validation") or "").rstrip("."),
         "emotions": words.emotion_words(numbers),
         "speakers": words.speaker_words(numbers),
         "calibration": words.calibration_words(numbers, results),

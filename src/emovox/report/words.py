@@ -45,9 +45,12 @@ def title_of(report: Mapping[str, Any]) -> str:
     """Name a report by its corpora, protocol, fold and seed."""
     corpora = ", ".join(name for name, _ in corpora_of(report.get("corpora")))
     parts = [f"Emotions in {corpora}" if corpora else "Emotions in speech"]
-    if report.get("protocol"):
+    model = report.get("model")
+    if report.get("protocol") in PROTOCOLS:
         parts.append(f"protocol {report['protocol']}")
-    if report.get("fold") not in (None, ""):
+    elif isinstance(model, Mapping) and model.get("name"):
+        parts.append(f"model {model['name']}")
+    if report.get("fold") not in (None, "", report.get("protocol")):
         parts.append(f"fold {report['fold']}")
     if report.get("seed") is not None:
         parts.append(f"seed {report['seed']}")
@@ -160,7 +163,9 @@ def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]
     """Say whether a score can be read as a chance, and how often the model abstained."""
     error, mean_score = numbers["expected_calibration_error"], float(results.scores.mean())
     gap = mean_score - numbers["accuracy"]
-    if error < 0.03:
+    if numbers["accuracy"] == 1:
+        verdict = "but without one mistake there is little to judge them by"
+    elif error < 0.03:
         verdict = "so a score can be read as the chance of being right"
     elif abs(gap) < error / 2:
         verdict = "too sure of some answers and too modest about others"
