@@ -59,6 +59,14 @@ def test_out_chooses_the_format(wav, tmp_path, out, names):
     assert result.stdout.split() == sorted(str(made / name) for name in names)
 
 
+def test_out_may_be_a_folder(wav, tmp_path):
+    """In a folder that is there the files get the recording's name."""
+    (tmp_path / "pictures.png").mkdir()
+    result = run("recording", wav, "--out", tmp_path / "pictures.png")
+    names = sorted(path.name for path in (tmp_path / "pictures.png").iterdir())
+    assert names == ["voice.v1.png", "voice.v1.svg"], result.exception
+
+
 def test_corpus_is_drawn(folder, tmp_path):
     """A user's own corpus is read, measured and drawn."""
     result = run("corpus", f"own={folder}", "--out", tmp_path / "own.png")

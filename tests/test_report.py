@@ -127,7 +127,7 @@ def test_page_stands_alone(tmp_path):
     page = page_of(tmp_path)
     assert not page.all("script") + page.all("link") + page.all("iframe")
     pictures = [a["src"] for a in page.all("img")] + [a["srcset"] for a in page.all("source")]
-    assert len(pictures) == 6
+    assert len(pictures) == 4
     assert all(picture.startswith("data:image/svg+xml;base64,") for picture in pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "http://" not in html

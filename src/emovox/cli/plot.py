@@ -14,7 +14,9 @@ plot_app = typer.Typer(help="Draw a recording or a corpus, to understand it.", n
 
 Out = Annotated[
     Path | None,
-    typer.Option(help="Where to write: NAME.png, NAME.svg, or NAME for both.", show_default=False),
+    typer.Option(
+        help="Where to write: NAME.png, NAME.svg, or NAME or a folder for both.", show_default=False
+    ),
 ]
 
 
@@ -54,10 +56,11 @@ def _write(figure: "Figure", out: Path | None, default: str) -> None:
     """Write PNG, SVG or both, as the suffix says, and print the paths."""
     from ..figures import save
 
-    suffix = out.suffix.lower() if out else ""
-    if out and suffix in (".png", ".svg"):
-        written = save(figure, out.with_suffix(""), (suffix[1:],))
+    target = Path(default) if out is None else out / default if out.is_dir() else out
+    suffix = target.suffix.lower()
+    if target == out and suffix in (".png", ".svg"):
+        written = save(figure, target.with_suffix(""), (suffix[1:],))
     else:
-        written = save(figure, out or Path(default))
+        written = save(figure, target)
     for path in written:
         say(str(path))
