@@ -1,15 +1,15 @@
 """What all pictures share: colours, the house style, and how they become files."""
 
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..emotions import EMOTIONS
 from ..errors import EmovoxError, MissingExtraError
+from ..files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,14 +71,10 @@ def write_file(path: Path, data: bytes) -> None:
     EmovoxError
         If it cannot be written; a file of before is then left as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise EmovoxError(f"{path}: cannot be written: {error.strerror}") from None
 
 
