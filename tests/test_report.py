@@ -170,7 +170,7 @@ def test_page_says_what_the_protocol_shows(tmp_path, protocol):
     page = page_of(tmp_path)
     assert all(sentence in page.text for sentence in PROTOCOLS[protocol])
     warned = any("warns" in a.get("class", "") for a in page.all("section"))
-    assert warned == (protocol in ("random", "sentence"))
+    assert warned == (protocol in ("random", "sentence", "table"))
 
 
 def test_page_claims_nothing_it_does_not_know(tmp_path):

@@ -280,7 +280,8 @@ def _run_fold(
     model_file = out / "model.onnx"
     model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
     logits = predict_logits(trained.network, val_part.frames)
-    temperature = fit_temperature(logits, val_part.targets)
+    # Never below 1: a model without a mistake in validation must not grow surer for it.
+    temperature = max(1.0, fit_temperature(logits, val_part.targets))
     export_model(model, _card(settings, fold, data, labels, temperature), model_file)
     with console.bar("testing") as on_progress:
         recognizer = Recognizer.load(model_file)

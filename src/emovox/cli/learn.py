@@ -106,10 +106,11 @@ def _print_outcome(report: dict[str, Any], out: Path) -> None:
     for name, fold in report.get("folds", {}).items():
         say(f"  {name}: accuracy {fold['accuracy']:.1%}, UAR {fold['uar']:.1%}")
     mean = "mean of the folds: " if "folds" in report else ""
-    what = "on the validation part" if report["protocol"] == "all" else "on the test part"
+    part = {"all": "on the validation part, ", "evaluate": "on all recordings, "}
     say(
         f"{mean}accuracy {report['accuracy']:.1%}, UAR {report['uar']:.1%}, "
-        f"macro F1 {report['macro_f1']:.1%} {what}, protocol {report['protocol']}"
+        f"macro F1 {report['macro_f1']:.1%}, "
+        f"{part.get(report['protocol'], 'on the test part, ')}protocol {report['protocol']}"
     )
     say(f"report: {out / 'report.html'}")
 

@@ -62,7 +62,7 @@ def write_report(
     report: dict[str, Any] = _plain(
         {
             **facts,
-            "n_test": numbers["n"],
+            "n_test": 0 if facts.get("protocol") == "all" else numbers["n"],
             **numbers,
             "worst_mistakes": _worst_mistakes(results),
         }
@@ -178,7 +178,7 @@ def _page_of(
         "report": report,
         "numbers": numbers,
         "tiles": tiles,
-        "shows": words.PROTOCOLS.get(protocol, words.UNKNOWN_PROTOCOL),
+        "shows": words.shows(protocol),
         "warns": protocol not in ("speaker", "corpus"),
         "validation": str(report.get("validation") or "").rstrip("."),
         "emotions": words.emotion_words(numbers),

@@ -33,7 +33,18 @@ PROTOCOLS = {
         "microphones, often another language. Of the protocols this is the closest to real use, "
         "though the emotions are still as the corpora have them, mostly acted.",
     ),
+    "table": (
+        "Divided as a table says.",
+        "The recordings were divided by the table that came with them. Whether the voices of the "
+        "test were also in the training is for its maker to say.",
+    ),
 }
+NOT_TESTED = (
+    "No test: these recordings chose the epoch.",
+    "Everything was used to learn, for a model to be used rather than measured. The figures are of "
+    "the validation part, which chose the best epoch, and whose voices were in the training: they "
+    "flatter the model. What it does with new voices is measured with the protocol “speaker”.",
+)
 UNKNOWN_PROTOCOL = (
     "What the model knew before is not recorded here.",
     "This report cannot tell whether the model was trained on these recordings, or on the same "
@@ -55,6 +66,11 @@ def title_of(report: Mapping[str, Any]) -> str:
     if report.get("seed") is not None:
         parts.append(f"seed {report['seed']}")
     return " · ".join(parts)
+
+
+def shows(protocol: str) -> tuple[str, str]:
+    """Say, in a heading and a paragraph, what figures under a protocol show and what not."""
+    return NOT_TESTED if protocol == "all" else PROTOCOLS.get(protocol, UNKNOWN_PROTOCOL)
 
 
 def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:

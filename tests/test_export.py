@@ -1,0 +1,101 @@
+"""Export: torch and ONNX agree, the card travels, nothing half-made is left."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from emovox.bundle import Card, open_bundle
+from emovox.errors import ModelError, TrainingError
+from emovox.export import check_agreement, export_model, with_card
+from emovox.features import AcousticConfig, AcousticFeatures
+from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
+
+CARD = Card(
+    schema=1,
+    name="test",
+    labels=("angry", "happy", "sad"),
+    features={"kind": "acoustic"},
+    rate=16_000,
+    window_s=10.0,
+    temperature=1.5,
+    threshold=0.5,
+    baseline=(0.0,) * 59,
+    corpora=(),
+    protocol="random",
+    figures={},
+    notes="",
+    licence="",
+    emovox_version="0",
+    code_revision="",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> WaveformModel:
+    """Give a small model with fixed weights."""
+    torch.manual_seed(3)
+    network = EmotionNetwork(59, 3, NetworkConfig(channels=(8, 8), n_lstm=4))
+    network.standardise_by(torch.full((59,), -5.0), torch.full((59,), 12.0))
+    return WaveformModel(AcousticFeatures(AcousticConfig()), network).eval()
+
+
+def test_onnx_agrees_with_torch(model, tmp_path):
+    """On several lengths and batches the model file gives torch's logits and embeddings."""
+    export_model(model, CARD, tmp_path / "model.onnx")
+    assert check_agreement(model, (tmp_path / "model.onnx").read_bytes(), 59) < 1e-4
+    assert open_bundle(tmp_path / "model.onnx").card == CARD
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_disagreement_leaves_no_file(model, tmp_path):
+    """A graph that is not the network's is refused."""
+    export_model(model, CARD, tmp_path / "model.onnx")
+    torch.manual_seed(4)
+    other = WaveformModel(
+        AcousticFeatures(AcousticConfig()),
+        EmotionNetwork(59, 3, NetworkConfig(channels=(8, 8), n_lstm=4)),
+    ).eval()
+    with pytest.raises(TrainingError, match="torch and ONNX differ"):
+        check_agreement(other, (tmp_path / "model.onnx").read_bytes(), 59)
+
+
+def test_a_card_that_does_not_fit_leaves_no_file(model, tmp_path):
+    """A model whose card does not fit its graph never gets its name."""
+    wrong = dataclasses.replace(CARD, labels=("angry", "happy"))
+    with pytest.raises(ModelError, match="expected 2 logits"):
+        export_model(model, wrong, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_card_leaves_the_graph(model, tmp_path):
+    """Figures can be written into the card afterwards; the answers stay the same."""
+    path = tmp_path / "model.onnx"
+    export_model(model, CARD, path)
+    before = onnx.load(path).graph.SerializeToString()
+    with_card(path, figures={"test_uar": 0.5})
+    assert open_bundle(path).card == dataclasses.replace(CARD, figures={"test_uar": 0.5})
+    assert onnx.load(path).graph.SerializeToString() == before
+
+
+def test_any_runtime_can_use_the_graph(model, tmp_path):
+    """The graph has the documented inputs and outputs, and only operators of standard ONNX."""
+    path: Path = tmp_path / "model.onnx"
+    export_model(model, CARD, path)
+    graph = onnx.load(path)
+    onnx.checker.check_model(graph)
+    assert [node.name for node in graph.graph.input] == ["audio", "lengths", "baseline"]
+    assert [node.name for node in graph.graph.output] == ["logits", "embedding"]
+    assert {node.domain for node in graph.graph.node} == {""}
+    session = open_bundle(path).session
+    feeds = {
+        "audio": np.zeros((1, 100), np.float32),
+        "lengths": np.array([100]),
+        "baseline": np.zeros((1, 59), np.float32),
+    }
+    logits, embedding = session.run(None, feeds)
+    assert logits.shape == (1, 3)
+    assert embedding.shape == (1, 59)

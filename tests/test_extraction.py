@@ -1,0 +1,74 @@
+"""Extraction: cached features equal computed ones, and bad recordings are named."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from emovox import extraction
+from emovox.cache import ArrayCache
+from emovox.corpora import load_corpus
+from emovox.extraction import extract
+from emovox.features import AcousticConfig
+from made_corpus import make_corpus
+
+CONFIG = AcousticConfig()
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    """Give the utterances of a small corpus."""
+    return load_corpus("made", make_corpus(tmp_path / "corpus", 2, 2)).utterances
+
+
+def run(utterances, cache, config=CONFIG, window_s=10.0, **changes):
+    """Extract with the usual settings."""
+    return extract(utterances, config, cache, window_s=window_s, **changes)
+
+
+def test_cached_equals_computed(utterances, tmp_path):
+    """The second time the features come from the cache, and are the same."""
+    cache = ArrayCache(tmp_path / "cache")
+    first = run(utterances, cache)
+    for path in (tmp_path / "corpus").glob("*.wav"):
+        path.unlink()
+    second = run(utterances, cache)
+    assert len(first.frames) == len(utterances)
+    for one, other in zip(first.frames, second.frames, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_features_do_not_depend_on_what_was_cached(utterances, tmp_path):
+    """Computed alone or among others, a recording has the same features to the last bit."""
+    together = run(utterances, ArrayCache(tmp_path / "a"))
+    alone = [run([one], ArrayCache(tmp_path / "b")).frames[0] for one in utterances]
+    for one, other in zip(together.frames, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_other_settings_and_other_code_are_other_features(utterances, tmp_path, monkeypatch):
+    """The cache never answers for other settings, another window, or other code."""
+    cache = ArrayCache(tmp_path / "cache")
+    run(utterances, cache)
+    n_stored = len(list((tmp_path / "cache").rglob("*.npy")))
+    narrower = run(utterances, cache, AcousticConfig(n_mfcc=20))
+    assert narrower.frames[0].shape[1] == 39
+    shorter = run(utterances, cache, window_s=0.25)
+    assert len(shorter.frames[0]) < len(narrower.frames[0])
+    monkeypatch.setattr(extraction, "_code_digest", lambda: "other code")
+    run(utterances, cache)
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 4 * n_stored
+
+
+def test_bad_recordings_are_left_out_and_named(utterances, tmp_path):
+    """A recording that cannot be used does not end the extraction."""
+    utterances[0].file.write_bytes(b"no audio")
+    soundfile.write(utterances[1].file, np.zeros(1000, np.float32), 16_000)
+    told = []
+    result = run(
+        utterances, ArrayCache(tmp_path / "cache"), on_progress=lambda *step: told.append(step)
+    )
+    assert result.utterances == utterances[2:]
+    assert len(result.frames) == len(utterances) - 2
+    assert utterances[0].file.name in result.problems[0].text
+    assert "noise floor" in result.problems[1].text
+    assert told[-1] == (len(utterances), len(utterances))

@@ -1,0 +1,219 @@
+"""Whole training runs on a small made-up corpus: every file, every protocol, every way to stop."""
+
+import csv
+import dataclasses
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from emovox.errors import ConfigError, SplitError, TrainingError
+from emovox.network import NetworkConfig
+from emovox.recognizer import Recognizer
+from emovox.runs import Console, evaluate_model, train
+from emovox.settings import Settings, read_settings
+from emovox.training import Observer
+from made_corpus import make_corpus
+
+FILES = {
+    "config.toml", "split.csv", "history.csv", "model.onnx", "report.json", "report.html",
+    "predictions.csv", "checkpoint.pt", "figures",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> str:
+    """Give the source of a small corpus."""
+    return f"made={make_corpus(tmp_path_factory.mktemp('made'))}"
+
+
+@pytest.fixture
+def settings(corpus) -> Settings:
+    """Give settings of a training of a few seconds."""
+    network = NetworkConfig(channels=(12, 12), n_lstm=8, dropout=0.0)
+    return Settings(corpora=(corpus,), epochs=4, batch_size=8, network=network, learning_rate=5e-3)
+
+
+class KilledError(Exception):
+    """Ends a run from within, as a kill would."""
+
+
+def killed_in(epoch_to_die: int) -> Console:
+    """Make a console whose run dies in the middle of an epoch."""
+
+    def on_batch(epoch: int, done: int, total: int) -> None:
+        if epoch == epoch_to_die:
+            raise KilledError
+
+    @contextmanager
+    def training(fold: str, n_epochs: int):
+        yield Observer(on_batch=on_batch)
+
+    return Console(training=training)
+
+
+def weights(path: Path) -> list[bytes]:
+    """Return the weights in a model file."""
+    return [one.SerializeToString() for one in onnx.load(path).graph.initializer]
+
+
+def test_a_run_leaves_everything(settings, tmp_path):
+    """A run's folder holds settings, split, history, model, answers, report and figures."""
+    out = tmp_path / "run"
+    report = train(settings, out)
+    assert {path.name for path in out.iterdir()} == FILES
+    assert read_settings(out / "config.toml", {}) == settings
+    assert json.loads((out / "report.json").read_text()) == report
+    assert report["n_train"] + report["n_val"] + report["n_test"] == 54
+    with (out / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert list(rows[0]) == [
+        "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
+    ]  # fmt: skip
+    with (out / "split.csv").open() as file:
+        subsets = [row["subset"] for row in csv.DictReader(file)]
+    assert (len(subsets), set(subsets)) == (54, {"train", "val", "test"})
+
+
+def test_the_model_of_a_run_gives_the_answers_of_its_report(settings, tmp_path):
+    """predictions.csv holds what the exported model says of the files, and the card the figures."""
+    report = train(settings, tmp_path / "run")
+    recognizer = Recognizer.load(tmp_path / "run" / "model.onnx")
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        for row in csv.DictReader(file):
+            scores = recognizer.predict(row["file"]).scores
+            assert {k: float(row[k]) for k in scores} == pytest.approx(dict(scores), abs=1e-5)
+    assert recognizer.card.figures["test_uar"] == pytest.approx(report["uar"], abs=1e-4)
+    assert recognizer.fingerprint == report["model"]["fingerprint"]
+    assert recognizer.card.protocol == "random"
+
+
+def test_each_voice_is_tested_unheard(settings, tmp_path):
+    """With the speaker protocol each voice is tested by a model that never heard it."""
+    settings = dataclasses.replace(settings, protocol="speaker", epochs=2)
+    report = train(settings, tmp_path / "run")
+    assert set(report["folds"]) == {"s0", "s1", "s2"}
+    for name in report["folds"]:
+        assert FILES - {"config.toml"} == {p.name for p in (tmp_path / "run" / name).iterdir()}
+        with (tmp_path / "run" / name / "split.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert {row["speaker"] for row in rows if row["subset"] == "test"} == {name}
+        assert name not in {row["speaker"] for row in rows if row["subset"] != "test"}
+    assert report["uar"] == pytest.approx(
+        np.mean([fold["uar"] for fold in report["folds"].values()])
+    )
+
+
+def test_killed_and_resumed_equals_straight(settings, tmp_path):
+    """A run killed in the middle and resumed gives the same weights and answers."""
+    straight = train(settings, tmp_path / "straight")
+    with pytest.raises(KilledError):
+        train(settings, tmp_path / "killed", console=killed_in(3))
+    assert not (tmp_path / "killed" / "model.onnx").exists()
+    resumed = train(settings, tmp_path / "killed", resume=True)
+    assert weights(tmp_path / "killed" / "model.onnx") == weights(
+        tmp_path / "straight" / "model.onnx"
+    )
+    assert resumed["confusion"] == straight["confusion"]
+
+
+def test_finished_folds_are_not_run_again(settings, tmp_path):
+    """Resuming a run of several folds goes on with the first that is not finished."""
+    settings = dataclasses.replace(settings, protocol="speaker", epochs=2)
+    with pytest.raises(KilledError):
+        train(settings, tmp_path / "run", console=killed_in(2))
+    first = train(settings, tmp_path / "run", resume=True)
+    stamp = (tmp_path / "run" / "s0" / "model.onnx").stat().st_mtime_ns
+    again = train(settings, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "s0" / "model.onnx").stat().st_mtime_ns == stamp
+    assert again["folds"] == first["folds"]
+
+
+def test_a_split_table_can_be_used_again(settings, tmp_path):
+    """The split of one run, given to another with another seed, is the same split."""
+    train(settings, tmp_path / "one")
+    table = tmp_path / "one" / "split.csv"
+    again = dataclasses.replace(settings, split=str(table), seed=7)
+    train(again, tmp_path / "two")
+    assert (tmp_path / "two" / "split.csv").read_text() == table.read_text()
+
+
+def test_protocol_all_is_tested_on_validation_and_says_so(settings, tmp_path):
+    """A model to ship has no test part; its figures are of the validation part by name."""
+    report = train(dataclasses.replace(settings, protocol="all"), tmp_path / "run")
+    card = Recognizer.load(tmp_path / "run" / "model.onnx").card
+    assert set(card.figures) == {"validation_accuracy", "validation_uar", "n_validation"}
+    assert report["n_test"] == 0
+
+
+def test_labels_and_merging(settings, tmp_path):
+    """Emotions can be chosen and merged; what is left out is told."""
+    told = []
+    chosen = dataclasses.replace(settings, labels=("angry", "sad"), merge={"happy": "fear"})
+    train(chosen, tmp_path / "run", console=Console(line=told.append))
+    assert Recognizer.load(tmp_path / "run" / "model.onnx").labels == ("angry", "sad")
+    assert any("18 recordings of fear" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"corpora": ()}, ConfigError, "at least one corpus"),
+        ({"labels": ("angry",)}, SplitError, "at least two emotions"),
+        ({"protocol": "corpus"}, SplitError, "corpora"),
+        ({"split": "nowhere.csv"}, SplitError, "nowhere.csv"),
+    ],
+)
+def test_impossible_runs_are_refused(settings, tmp_path, change, error, match):
+    """What cannot be trained is one clear error."""
+    with pytest.raises(error, match=match):
+        train(dataclasses.replace(settings, **change), tmp_path / "run")
+
+
+def test_folders_of_other_runs_are_refused(settings, tmp_path):
+    """A run never overwrites or continues another one, or writes among other files."""
+    out = tmp_path / "run"
+    with pytest.raises(KilledError):
+        train(settings, out, console=killed_in(1))
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(settings, out)
+    with pytest.raises(TrainingError, match="different seed"):
+        train(dataclasses.replace(settings, seed=1), out, resume=True)
+    with pytest.raises(TrainingError, match="no run to resume"):
+        train(settings, tmp_path / "other", resume=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("precious")
+    with pytest.raises(TrainingError, match="not empty"):
+        train(settings, tmp_path / "full")
+    with pytest.raises(TrainingError, match="got a file"):
+        train(settings, tmp_path / "full" / "thesis.txt")
+
+
+def test_evaluate_measures_any_model_on_any_corpus(settings, corpus, tmp_path):
+    """A model is measured on a corpus; emotions it does not know are counted, not scored."""
+    chosen = dataclasses.replace(settings, labels=("angry", "sad"))
+    train(chosen, tmp_path / "run")
+    report = evaluate_model(
+        tmp_path / "run" / "model.onnx", Settings(corpora=(corpus,)), tmp_path / "measured"
+    )
+    assert report["left_out"] == {"happy": 18}
+    assert report["n"] == 36
+    assert (tmp_path / "measured" / "report.html").exists()
+
+
+def test_evaluate_does_not_write_into_a_run(settings, corpus, tmp_path):
+    """A run's own report is not overwritten by an evaluation."""
+    train(settings, tmp_path / "run")
+    with pytest.raises(TrainingError, match="holds a training run"):
+        evaluate_model(
+            tmp_path / "run" / "model.onnx", Settings(corpora=(corpus,)), tmp_path / "run"
+        )

@@ -1,0 +1,151 @@
+"""Training: it learns, repeats itself, resumes, stops early, and refuses what is not its own."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emovox.errors import TrainingError
+from emovox.network import NetworkConfig
+from emovox.settings import Settings
+from emovox.training import Examples, Observer, Trained, predict_logits, train_network
+
+SETTINGS = Settings(
+    epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)
+)
+
+
+def make_examples(n: int, seed: int, *, shuffled: bool = False) -> Examples:
+    """Make clips of noise whose mean tells their class."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(n) % 3
+    means = rng.permutation(targets) if shuffled else targets
+    frames = tuple(
+        (rng.normal(0, 1, (int(rng.integers(5, 12)), 4)) + mean).astype(np.float32)
+        for mean in means
+    )
+    return Examples(frames, targets.astype(np.int64))
+
+
+def run(folder: Path, settings: Settings = SETTINGS, **changes: object) -> Trained:
+    """Train on made-up clips, with a checkpoint in `folder`."""
+    train, val = make_examples(60, 0), make_examples(30, 1)
+    arguments = {"run": "a run", **changes}
+    return train_network(train, val, 3, settings, folder / "checkpoint.pt", **arguments)
+
+
+class StopError(Exception):
+    """Raised to end a training from within, as a kill would."""
+
+
+def stop_after(n_epochs: int) -> Observer:
+    """Make an observer that ends the training in the epoch after `n_epochs`."""
+
+    def on_batch(epoch: int, done: int, total: int) -> None:
+        if epoch > n_epochs and done == 2:
+            raise StopError
+
+    return Observer(on_batch=on_batch)
+
+
+def weights(trained: Trained) -> list[torch.Tensor]:
+    """Return all weights."""
+    return list(trained.network.state_dict().values())
+
+
+def losses(trained: Trained) -> list[tuple[float, ...]]:
+    """Return the history without the seconds."""
+    return [tuple(v for k, v in row.items() if k != "seconds") for row in trained.history]
+
+
+def test_it_learns(tmp_path):
+    """Classes that can be told apart are told apart after a few epochs."""
+    trained = run(tmp_path, dataclasses.replace(SETTINGS, epochs=15, learning_rate=5e-3))
+    fresh = make_examples(60, 2)
+    right = predict_logits(trained.network, fresh.frames).argmax(1) == fresh.targets
+    assert right.mean() > 0.9
+    assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
+
+
+def test_shuffled_labels_fall_to_chance(tmp_path):
+    """Trained on labels that mean nothing, it is no better than chance on fresh clips."""
+    train = make_examples(120, 0, shuffled=True)
+    trained = train_network(
+        train, make_examples(30, 1, shuffled=True), 3, SETTINGS, tmp_path / "c.pt", run="r"
+    )
+    fresh = make_examples(300, 2, shuffled=True)
+    right = predict_logits(trained.network, fresh.frames).argmax(1) == fresh.targets
+    assert right.mean() == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_same_seed_same_weights(tmp_path):
+    """Two trainings from one seed end in the same weights, bit by bit; another seed does not."""
+    first, second = run(tmp_path / "a"), run(tmp_path / "b")
+    other = run(tmp_path / "c", dataclasses.replace(SETTINGS, seed=1))
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
+
+
+@pytest.mark.parametrize("n_epochs", [1, 4])
+def test_resumed_equals_straight(tmp_path, n_epochs):
+    """A training stopped in the middle of an epoch and resumed ends as a straight one."""
+    straight = run(tmp_path / "straight")
+    with pytest.raises(StopError):
+        run(tmp_path / "stopped", observer=stop_after(n_epochs))
+    resumed = run(tmp_path / "stopped")
+    assert losses(resumed) == losses(straight)
+    assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(resumed), strict=True))
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    """Resuming what is finished returns it without another epoch."""
+    run(tmp_path)
+    seen = []
+    again = run(tmp_path, observer=Observer(on_batch=lambda *args: seen.append(args)))
+    assert len(again.history) == SETTINGS.epochs
+    assert not seen
+
+
+def test_it_stops_early_and_keeps_the_best_epoch(tmp_path):
+    """Without progress it stops after `patience` epochs, with the weights of the best one."""
+    settings = dataclasses.replace(SETTINGS, epochs=200, patience=2, learning_rate=0.05)
+    trained = run(tmp_path, settings)
+    assert len(trained.history) < 200
+    best = min(row["val_loss"] for row in trained.history)
+    val = make_examples(30, 1)
+    logits = torch.from_numpy(predict_logits(trained.network, val.frames))
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(val.targets))
+    assert loss.item() == pytest.approx(best, rel=1e-5)
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    """A checkpoint made from other settings or recordings is an error."""
+    run(tmp_path)
+    with pytest.raises(TrainingError, match="of another run"):
+        run(tmp_path, run="another run")
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])
+def test_corrupt_checkpoint_is_a_clear_error(tmp_path, content):
+    """A damaged checkpoint is named, with what to do."""
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match="delete it to train anew"):
+        run(tmp_path)
+
+
+def test_a_loss_that_explodes_is_a_clear_error(tmp_path):
+    """Training that diverges ends with advice, not with a useless model."""
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        run(tmp_path, dataclasses.replace(SETTINGS, learning_rate=1e30))
+
+
+def test_history_tells_every_epoch(tmp_path):
+    """Each epoch has its losses, accuracies and seconds, and the observer is told of it."""
+    told = []
+    trained = run(tmp_path, observer=Observer(on_epoch=lambda history: told.append(len(history))))
+    assert told == [1, 2, 3, 4, 5, 6]
+    columns = {"epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert all(set(row) == columns for row in trained.history)
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3, 4, 5, 6]
