@@ -2,11 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+if TYPE_CHECKING:
+    from emovox.recognizer import Recognizer
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 @pytest.fixture
@@ -22,3 +27,71 @@ def corpora_root() -> Path:
 def rng() -> np.random.Generator:
     """Give a seeded random generator."""
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a real, though untrained and tiny, model file."""
+    import torch
+
+    from emovox.bundle import SCHEMA, Card
+    from emovox.export import export_model
+    from emovox.features import AcousticConfig, AcousticFeatures
+    from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
+
+    config = AcousticConfig()
+    n_features, n_labels = config.n_features, len(LABELS)
+    with torch.random.fork_rng():
+        torch.manual_seed(20240229)
+        network = EmotionNetwork(n_features, n_labels, NetworkConfig(channels=(8, 8), n_lstm=4))
+    network.standardise_by(torch.full((n_features,), -10.0), torch.full((n_features,), 10.0))
+    torch.nn.init.normal_(
+        network.output.weight, std=3.0, generator=torch.Generator().manual_seed(1)
+    )  # so that the scores of different sounds differ
+    card = Card(
+        schema=SCHEMA,
+        name="tiny",
+        labels=LABELS,
+        features={"kind": "acoustic"},
+        rate=16_000,
+        window_s=4.0,
+        temperature=1.5,
+        threshold=0.3,
+        baseline=(0.0,) * n_features,
+        corpora=(
+            {
+                "name": "made",
+                "title": "Made-up noise",
+                "licence": "free",
+                "utterances": 10,
+                "speakers": 2,
+            },
+        ),
+        protocol="random",
+        figures={"test_uar": 0.5},
+        notes="An untrained model for tests.",
+        licence="free",
+        emovox_version="0.1.0",
+        code_revision="abc",
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    export_model(WaveformModel(AcousticFeatures(config), network).eval(), card, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def recognizer(model_file: Path) -> "Recognizer":
+    """Open the tiny model."""
+    from emovox.recognizer import Recognizer
+
+    return Recognizer.load(model_file)
+
+
+@pytest.fixture(scope="session")
+def voice() -> np.ndarray:
+    """Make a second of something like a voice: gliding harmonics and a little noise, 16 kHz."""
+    rng = np.random.default_rng(7)
+    time = np.arange(16_000) / 16_000
+    phase = 2 * np.pi * np.cumsum(150 + 60 * np.sin(2 * np.pi * time)) / 16_000
+    sound = sum(np.sin(k * phase) / k for k in range(1, 12))
+    return (0.15 * sound + rng.normal(0, 0.002, len(time))).astype(np.float32)

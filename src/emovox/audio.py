@@ -2,6 +2,8 @@
 
 import io
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ from .errors import AudioError, SilenceError
 RATE = 16_000  # Hz; what every model hears
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz; outside of these a header is not to be believed
 NOISE_FLOOR = 1e-3  # amplitude, -60 dB of full scale: what lies below is silence
+MAX_AMPLITUDE = 32.0  # +30 dB of full scale: what lies above is not scaled to [-1, 1]
 MAX_SECONDS = 3_600.0  # default limit of a recording's length
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf"}
@@ -22,6 +25,11 @@ AUDIO_SUFFIXES = frozenset(
 
 Samples = NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
+
+_UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile gives more for a FLAC that tells no length
+_STREAMED_BYTES = 0x7FFF_F000  # sizes from here on stand for "unknown" in a streamed WAV
+_SLACK_BYTES = 256  # careless writers count their headers in
+_CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
 def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samples:
@@ -45,6 +53,7 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
     AudioError
         If the source is missing, is no audio, is empty, cut off, not finite or too long.
     """
+    _check_limit(max_seconds)
     name = _name(source)
     samples, rate = _decode(source, name, max_seconds)
     return _with_name(name, samples, rate, max_seconds)
@@ -58,7 +67,8 @@ def check_audio(
     Parameters
     ----------
     samples : array-like, shape=(n_samples,) or (n_samples, n_channels)
-        Floats in [-1, 1], or integers in the full range of their type (16-bit: ±32768).
+        Floats in [-1, 1] (overshoots up to 32 are taken), or integers in the full range of their
+        type (16-bit: ±32768).
     rate : float
         Samples a second (Hz), 1,000 to 768,000.
     max_seconds : float > 0
@@ -72,24 +82,23 @@ def check_audio(
     Raises
     ------
     AudioError
-        If the samples are of a wrong type or shape, empty, not finite or too many, or the rate
-        is out of range.
+        If the samples are of a wrong type or shape, empty, not finite, too many or far outside
+        [-1, 1], or the rate is out of range.
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
+    if not _is_real(rate):
         raise AudioError(f"expected a sample rate in Hz, got {type(rate).__name__}")
     if not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, got {rate}")
+    _check_limit(max_seconds)
     mono = _mono(_as_float(samples))
     if mono.size == 0:
         raise AudioError("expected audio, got zero samples")
     if mono.size > max_seconds * rate:
         raise _too_long(mono.size / rate, max_seconds)
-    if not np.isfinite(mono).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(mono)))
-        raise AudioError(f"expected finite samples, got {n_bad} that are NaN or infinite")
+    _check_range(mono)
     if rate == RATE:
         return mono
-    resampled: Samples = soxr.resample(mono, rate, RATE)
+    resampled: Samples = soxr.resample(mono, float(rate), RATE)
     if resampled.size == 0:
         raise AudioError(f"expected audio, got only {mono.size} samples at {rate} Hz")
     return np.ascontiguousarray(resampled, dtype=np.float32)
@@ -103,7 +112,7 @@ def check_audible(audio: Samples) -> None:
     SilenceError
         If no sample reaches `NOISE_FLOOR`.
     """
-    peak = float(np.abs(audio).max())
+    peak = float(np.abs(audio).max(initial=0.0))
     if peak < NOISE_FLOOR:
         level = f"{20 * np.log10(peak):.0f} dB" if peak > 0 else "digital silence"
         raise SilenceError(
@@ -129,51 +138,117 @@ def _name(source: AudioSource) -> str:
     return f"{len(source)} bytes" if isinstance(source, bytes) else "file object"
 
 
-def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples, int]:
-    """Read all samples, shape (n_samples, n_channels); the limit holds while decoding."""
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.is_dir():
-            raise AudioError(f"{name}: expected an audio file, got a folder")
-        if not path.exists():
-            raise AudioError(f"{name}: no such file")
-        opened: str | BinaryIO = str(path)
-    else:
-        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+def _open(source: AudioSource, name: str) -> BinaryIO:
+    """Open any source as a seekable file."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
     try:
-        with soundfile.SoundFile(opened) as file:
-            rate = int(file.samplerate)
-            # A header may claim any number of frames: trust only what is decoded, up to the limit.
-            limit = int(max_seconds * rate)
-            if file.format != "MP3" and file.frames > limit:
-                raise _too_long(file.frames / rate, max_seconds, name)
-            samples = file.read(frames=limit + 1, dtype="float32", always_2d=True)
-            _check_complete(file, len(samples), limit, name)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{name}: {_why_unreadable(source, error)}") from None
+        if isinstance(source, str | os.PathLike):
+            path = Path(source)
+            if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+                what = "a folder" if path.is_dir() else "a pipe or device"
+                raise AudioError(f"{name}: expected an audio file, got {what}")
+            return path.open("rb")
+        content = source.read()
+    except FileNotFoundError:
+        raise AudioError(f"{name}: no such file") from None
     except PermissionError:
         raise AudioError(f"{name}: no permission to read it") from None
-    return samples, rate
+    except (OSError, ValueError) as error:  # ValueError: a closed file, a name with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{name}: cannot be read: {reason}") from None
+    except AttributeError:
+        kind = type(source).__name__
+        raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
+    if not isinstance(content, bytes):
+        raise AudioError(f"{name}: expected a file opened in binary mode, got one of text")
+    return io.BytesIO(content)
 
 
-def _check_complete(file: soundfile.SoundFile, n_read: int, limit: int, name: str) -> None:
-    """Refuse a recording cut off in the middle; MP3 headers only estimate their length."""
-    if file.format != "MP3" and n_read < min(file.frames, limit + 1):
+class _Nameless:
+    """A file for libsndfile: without a name to guess by, and without exceptions.
+
+    Damaged files make it seek to impossible places; an exception in there would be printed, not
+    raised. Staying where one is and reading nothing are what it understands.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int) -> int:
+        with suppress(OSError, ValueError):
+            self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, n_bytes: int) -> bytes:
+        with suppress(OSError, ValueError):
+            return self._file.read(n_bytes)
+        return b""
+
+
+def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples, int]:
+    """Read all samples, shape (n_samples, n_channels); the limit holds while decoding."""
+    with _open(source, name) as opened:
+        if not opened.read(1):
+            raise AudioError(f"{name}: empty (0 bytes)")
+        opened.seek(0)
+        try:
+            file = soundfile.SoundFile(_Nameless(opened))
+        except soundfile.LibsndfileError as error:
+            raise _unreadable(name, _reason(error)) from None
+        with file:
+            return _read(file, name, max_seconds), int(file.samplerate)
+
+
+def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
+    # A header may claim any number of samples: trust only what is decoded, up to the limit.
+    limit = int(min(max_seconds * file.samplerate, _UNKNOWN_LENGTH))
+    told = file.format != "MP3"  # whose headers only estimate
+    if told and file.frames >= _UNKNOWN_LENGTH:
+        raise AudioError(
+            f"{name}: its header does not tell its length, as in FLAC written to a pipe; "
+            "convert it to WAV, or encode it into a file"
+        )
+    if told and file.frames > limit:
+        raise _too_long(file.frames / file.samplerate, max_seconds, name)
+    try:
+        samples: Samples = file.read(frames=limit + 1, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{name}: the file is cut off or damaged: {_reason(error)}") from None
+    except MemoryError:
+        raise AudioError(
+            f"{name}: {file.frames} samples in {file.channels} channels do not fit into memory"
+        ) from None
+    if told and len(samples) < min(file.frames, limit + 1):
         raise AudioError(
             f"{name}: the file is cut off or damaged: its header announces {file.frames} samples, "
-            f"only {n_read} could be read"
+            f"only {len(samples)} could be read"
         )
+    _check_size(file, name)
+    return samples
 
 
-def _why_unreadable(source: AudioSource, error: soundfile.LibsndfileError) -> str:
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not os.access(path, os.R_OK):
-            return "no permission to read it"
-        if path.stat().st_size == 0:
-            return "the file is empty (0 bytes)"
-    reason = str(error.error_string).strip().rstrip(".")
-    return f"not a readable audio file (expected WAV, FLAC, Ogg, MP3 or AIFF): {reason}"
+def _check_size(file: soundfile.SoundFile, name: str) -> None:
+    """Refuse a WAV, AIFF or AU file cut off in the middle, which libsndfile only logs."""
+    for announced, found in _CUT_OFF.findall(file.extra_info):
+        if int(found) + _SLACK_BYTES < int(announced) < _STREAMED_BYTES:
+            raise AudioError(
+                f"{name}: the file is cut off: its header announces {announced} bytes of samples, "
+                f"it holds {found}"
+            )
+
+
+def _unreadable(name: str, reason: str) -> AudioError:
+    return AudioError(
+        f"{name}: not a readable audio file (expected WAV, FLAC, Ogg, MP3 or AIFF): {reason}"
+    )
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error :").strip().rstrip(".")
 
 
 def _with_name(name: str, samples: Samples, rate: int, max_seconds: float) -> Samples:
@@ -181,6 +256,15 @@ def _with_name(name: str, samples: Samples, rate: int, max_seconds: float) -> Sa
         return check_audio(samples, rate, max_seconds=max_seconds)
     except AudioError as error:
         raise AudioError(f"{name}: {error}") from None
+
+
+def _check_limit(max_seconds: float) -> None:
+    if not (_is_real(max_seconds) and max_seconds > 0):
+        raise AudioError(f"expected a limit of more than 0 seconds, got {max_seconds!r}")
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def _too_long(seconds: float, max_seconds: float, name: str = "") -> AudioError:
@@ -193,22 +277,36 @@ def _too_long(seconds: float, max_seconds: float, name: str = "") -> AudioError:
 def _as_float(samples: ArrayLike) -> Samples:
     try:
         array = np.asarray(samples)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise AudioError(f"expected an array of samples, got: {error}") from None
     if array.dtype.kind == "f":
-        return array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            return array.astype(np.float32, copy=False)
     if array.dtype.kind == "i" and array.dtype.itemsize <= 4:
         full_scale = float(np.iinfo(array.dtype).max) + 1.0
         return (array / full_scale).astype(np.float32)
-    raise AudioError(f"expected float or signed integer samples, got type {array.dtype}")
+    raise AudioError(f"expected samples as floats or as int8, int16 or int32, got {array.dtype}")
 
 
 def _mono(samples: Samples) -> Samples:
     if samples.ndim == 1:
         return np.ascontiguousarray(samples)
     if samples.ndim == 2 and 0 < samples.shape[1] <= 64:
-        return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused by the caller
+            return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
     raise AudioError(
         "expected samples of shape (n_samples,) or (n_samples, n_channels) with at most 64 "
         f"channels, got {samples.shape}"
     )
+
+
+def _check_range(mono: Samples) -> None:
+    if not np.isfinite(mono).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(mono)))
+        raise AudioError(f"expected finite samples, got {n_bad} that are NaN or infinite")
+    peak = float(np.abs(mono).max())
+    if peak > MAX_AMPLITUDE:
+        raise AudioError(
+            f"expected samples in [-1, 1], got up to {peak:g}; divide floats that hold 16-bit "
+            "values by 32768, or give them as int16"
+        )
