@@ -31,10 +31,11 @@ class ArrayCache:
     def get(self, key: str) -> NDArray[np.float32] | None:
         """Return the stored array, or None."""
         try:
-            array: NDArray[np.float32] = np.load(self._path(key), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            with self._path(key).open("rb") as file:
+                array: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
+        except Exception:  # noqa: BLE001 (a damaged header makes numpy raise almost anything)
             return None
-        return array
+        return array if array.dtype == np.float32 else None
 
     def put(self, key: str, array: NDArray[np.float32]) -> bool:
         """Store an array; return False where the disk would not take it."""

@@ -1,7 +1,6 @@
 """Files written whole or not at all: to a temporary name first, then renamed."""
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,25 +18,24 @@ def written_whole(path: Path) -> Iterator[Path]:
         As the disk has it (no space, no permission); nothing is left behind then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".part-{secrets.token_hex(8)}{path.suffix}"
     try:
+        temporary.touch(exist_ok=False)  # fails early, and has the permissions of any new file
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8, newlines as they are) whole or not at all."""
+    r"""Write a text file (UTF-8, newlines as they are) whole or not at all.
+
+    What UTF-8 cannot hold, such as file names in another encoding, is written as ``\\udcff``.
+    """
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
