@@ -37,7 +37,7 @@ def librosa_three_calls(clips: Clips) -> None:
 
 
 def librosa_shared_stft(clips: Clips) -> None:
-    """The same from one STFT, without the estimate of tuning."""
+    """Compute the same from one STFT, without the estimate of tuning."""
     for clip in clips:
         magnitude = np.abs(librosa.stft(clip, n_fft=1024, hop_length=256))
         mel = librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=80)

@@ -279,9 +279,7 @@ def _run_fold(
     trained = _train_fold(settings, fold, (train_part, val_part), labels, out, console)
     model_file = out / "model.onnx"
     model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
-    logits = predict_logits(trained.network, val_part.frames)
-    # Never below 1: a model without a mistake in validation must not grow surer for it.
-    temperature = max(1.0, fit_temperature(logits, val_part.targets))
+    temperature = settings.temperature or _fitted_temperature(trained, val_part)
     export_model(model, _card(settings, fold, data, labels, temperature), model_file)
     with console.bar("testing") as on_progress:
         recognizer = Recognizer.load(model_file)
@@ -317,6 +315,15 @@ def _train_fold(
             run=run,
             observer=Observer(observer.on_batch, on_epoch),
         )
+
+
+def _fitted_temperature(trained: Trained, val: Examples) -> float:
+    """Fit the temperature on the validation part, but never below 1.
+
+    A model without a mistake in validation must not grow surer for it.
+    """
+    logits = predict_logits(trained.network, val.frames)
+    return max(1.0, fit_temperature(logits, val.targets))
 
 
 def _examples(utterances: Sequence[Utterance], labels: tuple[str, ...], data: Data) -> Examples:

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .audio import RATE
+from .bundle import MIN_WINDOW_S
 from .emotions import EMOTIONS
 from .errors import ConfigError
-from .features import AcousticConfig
+from .features import AcousticConfig, contrast_bands
 from .network import NetworkConfig
 from .splits import PROTOCOLS
 
@@ -39,7 +42,7 @@ class Settings:
         Only these emotions; empty for all that are found.
     merge : mapping of str to str
         Emotions that count as another one, such as {"calm": "neutral"}.
-    seed : int
+    seed : int, 0 to 2 ** 32 - 1
     epochs : int > 0
         At most so many.
     patience : int > 0
@@ -47,9 +50,11 @@ class Settings:
     batch_size : int > 0
     learning_rate : float > 0
         Of Adam.
+    temperature : float, 0 or at least 1
+        Of the scores; 0: fitted on the validation part.
     threshold : float, 0 to 1
         A prediction with a lower score counts as uncertain.
-    window_s : float > 0
+    window_s : float, 0.1 or more
         Seconds; longer recordings are cut to their first window in training, and answered window
         by window in use.
     name, notes : str
@@ -71,6 +76,7 @@ class Settings:
     patience: int = 6
     batch_size: int = 32
     learning_rate: float = 1e-3
+    temperature: float = 0.0
     threshold: float = 0.5
     window_s: float = 10.0
     name: str = "acoustic"
@@ -85,20 +91,50 @@ class Settings:
         emotions = (*self.labels, *self.merge.keys(), *self.merge.values())
         for emotion in emotions:
             _expect(emotion in EMOTIONS, "labels or merge", emotion, ", ".join(EMOTIONS))
-        for name in ("epochs", "patience", "batch_size", "learning_rate", "window_s"):
-            _expect(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        for name in ("epochs", "patience", "batch_size", "learning_rate"):
+            value = getattr(self, name)
+            _expect(0 < value < math.inf, name, value, "more than 0")
+        window = self.window_s
+        _expect(MIN_WINDOW_S <= window < math.inf, "window_s", window, f"{MIN_WINDOW_S} or more")
         _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
-        _expect(self.seed >= 0, "seed", self.seed, "0 or more")
+        _expect(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        fixed = self.temperature == 0 or self.temperature >= 1
+        _expect(fixed, "temperature", self.temperature, "0 (fitted) or at least 1")
         _expect(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
-        network = self.network
-        _expect(
-            bool(network.channels) and min(network.channels) > 0 and network.n_lstm > 0,
-            "network",
-            network,
-            "at least one width in channels, and all sizes above 0",
-        )
-        _expect(network.kernel % 2 == 1 and network.kernel > 0, "kernel", network.kernel, "odd")
-        _expect(0 <= network.dropout < 1, "dropout", network.dropout, "0 to below 1")
+        _check_network(self.network)
+        _check_acoustic(self.acoustic)
+
+
+def _check_network(network: NetworkConfig) -> None:
+    _expect(
+        bool(network.channels) and min(network.channels) > 0 and network.n_lstm > 0,
+        "network",
+        network,
+        "at least one width in channels, and all sizes above 0",
+    )
+    _expect(network.kernel % 2 == 1 and network.kernel > 0, "kernel", network.kernel, "odd")
+    _expect(0 <= network.dropout < 1, "dropout", network.dropout, "0 to below 1")
+
+
+def _check_acoustic(acoustic: AcousticConfig) -> None:
+    n_fft, n_mels = acoustic.n_fft, acoustic.n_mels
+    _expect(64 <= n_fft <= 8192, "n_fft", n_fft, "64 to 8192")
+    _expect(0 < acoustic.hop <= n_fft, "hop", acoustic.hop, f"1 to n_fft ({n_fft})")
+    _expect(0 < n_mels <= 512, "n_mels", n_mels, "1 to 512")
+    _expect(0 < acoustic.n_mfcc <= n_mels, "n_mfcc", acoustic.n_mfcc, f"1 to n_mels ({n_mels})")
+    in_twelfths = acoustic.n_chroma > 0 and acoustic.n_chroma % 12 == 0
+    _expect(in_twelfths, "n_chroma", acoustic.n_chroma, "a multiple of 12")
+    quantile = acoustic.contrast_quantile
+    _expect(0 < quantile <= 0.5, "contrast_quantile", quantile, "more than 0, at most 0.5")
+    _expect(0 < acoustic.n_bands <= 16, "n_bands", acoustic.n_bands, "1 to 16")
+    fmin = acoustic.contrast_fmin_hz
+    _expect(0 < fmin < RATE / 2, "contrast_fmin_hz", fmin, f"more than 0, below {RATE // 2}")
+    try:
+        fits = all(first < last for first, last, _ in contrast_bands(acoustic))
+    except (ValueError, IndexError):  # a band above half the rate, or between two bins
+        fits = False
+    bands = f"n_bands = {acoustic.n_bands} with contrast_fmin_hz = {fmin} and n_fft = {n_fft}"
+    _expect(fits, "acoustic", bands, f"bands that hold frequencies below {RATE // 2} Hz")
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
@@ -156,8 +192,8 @@ def _is_table(value: object) -> bool:
 
 
 def _toml(value: object) -> str:
-    # JSON's texts, lists, numbers and booleans are TOML's, too.
-    return json.dumps(value, ensure_ascii=False)
+    # JSON's texts, lists, numbers and booleans are TOML's, too, but for one control character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _build(kind: type, data: Mapping[str, Any]) -> Any:
