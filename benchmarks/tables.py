@@ -67,7 +67,7 @@ def protocols_table(result: Mapping[str, Any]) -> str:
             whom = f"{fold}, after training on {other}"
             rows.append(("", whom, "", "", percent(fmean(of_fold)), percent(min(of_fold)), ""))
     header = ("protocol", "tested on", "clips", "seeds", "UAR, mean", "UAR, lowest", "accuracy")
-    return f"{_markdown(header, rows)}\n\n{_measured(result)}"
+    return f"{_markdown(header, rows, n_text=2)}\n\n{_measured(result)}"
 
 
 def temperature_table(result: Mapping[str, Any]) -> str:
@@ -118,7 +118,8 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
 def percent(share: float) -> str:
     """Write a share as a percentage that is 100 only where the share is 1."""
     shown = f"{100 * share:.1f}"
-    return f"{'99.99' if shown == '100.0' and share < 1 else shown.removesuffix('.0')} %"
+    shown = {"100.0": "100" if share == 1 else "99.99"}.get(shown, shown)
+    return f"{shown} %"
 
 
 def _plans(result: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -140,8 +141,9 @@ def _measured(result: Mapping[str, Any]) -> str:
     return f"Measured on: {where}."
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], n_text: int = 1) -> str:
+    """Write a table; columns after the first `n_text` are right-aligned."""
+    lines = [header, ["---"] * n_text + ["---:"] * (len(header) - n_text), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
