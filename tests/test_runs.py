@@ -3,6 +3,10 @@
 import csv
 import dataclasses
 import json
+import resource
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -217,3 +221,65 @@ def test_evaluate_does_not_write_into_a_run(settings, corpus, tmp_path):
         evaluate_model(
             tmp_path / "run" / "model.onnx", Settings(corpora=(corpus,)), tmp_path / "run"
         )
+
+
+@pytest.mark.corpora
+def test_the_chain_on_real_recordings(corpora_root, tmp_path):
+    """Trained on a tenth of TESS for a few epochs, most of a random test part is recognised."""
+    files = sorted((corpora_root / "tess").glob("*/*"))[::8]
+    for file in files:
+        folder = tmp_path / "tess" / file.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file.name).symlink_to(file)
+    settings = Settings(corpora=(f"tess={tmp_path / 'tess'}",), epochs=8)
+    report = train(settings, tmp_path / "run")
+    assert len(report["per_emotion"]) == 7
+    assert report["accuracy"] > 0.8
+
+
+def command(corpus: str, out: Path) -> list[str]:
+    """Return the command line of a short training."""
+    options = ["--corpus", corpus, "--epochs", "3", "--out", str(out)]
+    return [str(Path(sys.executable).with_name("emovox")), "train", *options]
+
+
+def test_a_full_disk_loses_no_work(corpus, tmp_path):
+    """Where the disk takes no more, one line says so, and the run goes on later."""
+
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    full = subprocess.run(
+        command(corpus, tmp_path / "run"), capture_output=True, text=True, preexec_fn=no_large_files
+    )
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert "--resume goes on when that is mended" in full.stderr
+    assert not list((tmp_path / "run").rglob(".part-*"))
+    resumed = subprocess.run(
+        [*command(corpus, tmp_path / "run"), "--resume"], capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert (tmp_path / "run" / "report.json").exists()
+
+
+def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
+    """Interrupted by Ctrl-C, training ends with advice, and goes on from its last epoch."""
+    run = command(corpus, tmp_path / "run")
+    run[run.index("3")] = "100000"
+    with subprocess.Popen(
+        run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stderr:
+            if line.startswith("epoch  2"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        process.wait(timeout=60)
+    assert process.returncode == 130
+    assert "--resume goes on with it" in rest
+    assert "Traceback" not in rest
+    assert (tmp_path / "run" / "checkpoint.pt").stat().st_size > 0
+    with (tmp_path / "run" / "history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) >= 2
