@@ -181,6 +181,7 @@ def test_impossible_runs_are_refused(settings, tmp_path, change, error, match):
     """What cannot be trained is one clear error."""
     with pytest.raises(error, match=match):
         train(dataclasses.replace(settings, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_folders_of_other_runs_are_refused(settings, tmp_path):

@@ -105,9 +105,13 @@ def train(
     EmovoxError
         If the settings, the corpora or the folder do not allow it; OSError if the disk does not.
     """
-    open_run(settings, out, resume=resume)
-    data = load_data(settings, console)
-    folds = _folds(settings, data.extracted.utterances)
+    check_folder(settings, out, resume=resume)
+    corpora, utterances = load_utterances(settings, console)
+    folds = _folds(settings, utterances)  # what cannot be divided is refused before any work
+    _open_run(settings, out)
+    data = Data(corpora, _extract(settings, utterances, console))
+    if data.extracted.problems:
+        folds = _folds(settings, data.extracted.utterances)
     if len(folds) == 1:
         report, _ = _run_fold(settings, folds[0], data, out, console, command)
         return report
@@ -154,26 +158,28 @@ def evaluate_model(
     return write_report(out, evaluation.results, facts=facts)
 
 
-def open_run(settings: Settings, out: Path, *, resume: bool) -> None:
-    """Make the folder of a run, or make sure that it is of the same run.
+def check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
+    """Make sure that a folder is free for a run, or, to resume, holds the same run.
 
     Raises
     ------
     TrainingError
-        If the folder holds something else, or cannot be written.
+        If it holds anything else, or no run to resume.
     """
     config = out / "config.toml"
     if out.exists() and not out.is_dir():
         raise TrainingError(f"{out}: expected a folder for the run, got a file")
     if config.exists():
         _check_same_run(settings, config, resume=resume)
-        return
-    if out.exists() and any(out.iterdir()):
+    elif out.exists() and any(out.iterdir()):
         raise TrainingError(f"{out}: the folder is not empty and holds no run; use another --out")
-    if resume:
+    elif resume:
         raise TrainingError(f"{out}: there is no run to resume; leave out --resume to start one")
+
+
+def _open_run(settings: Settings, out: Path) -> None:
     try:
-        write_text(config, settings_toml(settings))
+        write_text(out / "config.toml", settings_toml(settings))
     except OSError as error:
         raise TrainingError(f"{out}: cannot write the run's folder: {error.strerror}") from None
 
@@ -192,9 +198,7 @@ def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
         )
 
 
-def load_data(settings: Settings, console: Console) -> Data:
-    """Load the corpora, and compute the features of their recordings."""
-    corpora, utterances = load_utterances(settings, console)
+def _extract(settings: Settings, utterances: Sequence[Utterance], console: Console) -> Extracted:
     cache = ArrayCache(default_cache_folder() / "features")
     with console.bar("computing features") as on_progress:
         extracted = extract(
@@ -206,7 +210,7 @@ def load_data(settings: Settings, console: Console) -> Data:
         )
     for problem in extracted.problems:
         console.line(f"left out: {problem.text}")
-    return Data(corpora, extracted)
+    return extracted
 
 
 def load_utterances(
