@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,7 @@ METADATA_KEY = "emovox_card"
 INPUTS = ("audio", "lengths", "baseline")
 OUTPUTS = ("logits", "embedding")
 DEFAULT_MODEL = "acoustic-tess"
+MIN_WINDOW_S = 0.1  # seconds; shorter windows hold no emotion, and a long recording many of them
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Card:
         The kind of the features and their settings, for the record: they are in the graph.
     rate : int
         Hz; always 16,000.
-    window_s : float > 0
+    window_s : float, 0.1 or more
         Seconds; a longer recording is cut into equal windows no longer than this.
     temperature : float > 0
         The logits are divided by it before the softmax.
@@ -91,11 +93,10 @@ class Card:
             raise ModelError(f"expected labels of {', '.join(EMOTIONS)}, got {list(self.labels)}")
         if self.rate != RATE:
             raise ModelError(f"expected a model for {RATE} Hz, got {self.rate} Hz")
-        if not (self.temperature > 0 and 0 <= self.threshold <= 1 and self.window_s > 0):
-            raise ModelError(
-                "expected temperature > 0, threshold from 0 to 1 and window_s > 0, got "
-                f"{self.temperature}, {self.threshold} and {self.window_s}"
-            )
+        _expect_number(self.temperature > 0, "temperature", self.temperature, "more than 0")
+        _expect_number(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        long_enough = self.window_s >= MIN_WINDOW_S
+        _expect_number(long_enough, "window_s", self.window_s, f"{MIN_WINDOW_S} or more")
 
     def to_json(self) -> str:
         """Return the card as JSON."""
@@ -112,7 +113,7 @@ class Card:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"the model card is not JSON: {error}") from None
         if not isinstance(data, dict):
             raise ModelError(f"expected a model card with keys, got {type(data).__name__}")
@@ -129,11 +130,15 @@ class Card:
 
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
 _NUMBERS = frozenset({"window_s", "temperature", "threshold"})
+_CORPUS_KEYS = {"name": str, "title": str, "licence": str, "utterances": int, "speakers": int}
 
 
 def _checked(name: str, value: Any) -> Any:
     """Return a card's value in the type of its key, or raise ModelError."""
-    if name in _TEXTS:
+    if name == "corpora":
+        value = tuple(map(_checked_corpus, value)) if isinstance(value, list) else None
+        fits = value is not None
+    elif name in _TEXTS:
         fits = isinstance(value, str)
     elif name in ("schema", "rate"):
         fits = isinstance(value, int) and not isinstance(value, bool)
@@ -144,9 +149,8 @@ def _checked(name: str, value: Any) -> Any:
     elif name == "features":
         fits = isinstance(value, dict)
     else:
-        inner = {"labels": str, "corpora": dict}.get(name)
         fits = isinstance(value, list) and all(
-            isinstance(item, inner) if inner else _is_number(item) for item in value
+            isinstance(item, str) if name == "labels" else _is_number(item) for item in value
         )
         value = tuple(value) if fits else value
     if not fits:
@@ -154,8 +158,25 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
+def _expect_number(holds: bool, name: str, value: float, wanted: str) -> None:
+    if not holds:
+        raise ModelError(f"the model card's {name}: expected {wanted}, got {value}")
+
+
+def _checked_corpus(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or value.keys() != _CORPUS_KEYS.keys():
+        raise ModelError(f"expected {', '.join(_CORPUS_KEYS)} of each corpus in the model card")
+    for name, kind in _CORPUS_KEYS.items():
+        if not isinstance(value[name], kind) or isinstance(value[name], bool):
+            raise ModelError(f"the model card's {name} of a corpus is of the wrong type")
+    return value
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Tell whether a value is a number that a float can hold; JSON knows larger ones."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -208,7 +229,11 @@ def find_model(path: str | os.PathLike[str] | None) -> Path:
     if named in shipped_models():
         return Path(str(files("emovox"))) / "models" / f"{named}.onnx"
     found = Path(named)
-    if not found.exists():
+    try:
+        exists = found.exists()
+    except OSError as error:  # such as a name that is too long
+        raise ModelError(f"{named}: cannot read the model: {error.strerror}") from None
+    if not exists:
         raise ModelError(
             f"{named}: no such model file; models that come with emovox: "
             f"{', '.join(shipped_models()) or 'none'}"
@@ -240,18 +265,28 @@ def _read_card(session: "onnxruntime.InferenceSession") -> Card:
 
 
 def _check_graph(session: "onnxruntime.InferenceSession", card: Card) -> None:
-    inputs = {node.name: node.shape for node in session.get_inputs()}
-    outputs = {node.name: node.shape for node in session.get_outputs()}
-    if tuple(inputs) != INPUTS or tuple(outputs) != OUTPUTS:
-        raise ModelError(
-            f"expected inputs {INPUTS} and outputs {OUTPUTS}, got {tuple(inputs)} and "
-            f"{tuple(outputs)}"
-        )
-    if outputs["logits"][1] != len(card.labels):
-        raise ModelError(
-            f"expected {len(card.labels)} logits, one a label, got {outputs['logits'][1]}"
-        )
-    if inputs["baseline"][1] != len(card.baseline):
-        raise ModelError(
-            f"expected a mean baseline of {inputs['baseline'][1]} numbers, got {len(card.baseline)}"
-        )
+    """Refuse a graph whose inputs and outputs are not those of emovox and of its card."""
+    n_labels, n_baseline = len(card.labels), len(card.baseline)
+    _check_nodes("input", session.get_inputs(), INPUTS, (None, None, n_baseline))
+    _check_nodes("output", session.get_outputs(), OUTPUTS, (n_labels, n_baseline))
+
+
+def _check_nodes(
+    kind: str, nodes: Sequence[Any], names: Sequence[str], widths: Sequence[int | None]
+) -> None:
+    found = tuple(node.name for node in nodes)
+    if found != names:
+        raise ModelError(f"expected {kind}s {', '.join(names)}, got {', '.join(found)}")
+    for node, width in zip(nodes, widths, strict=True):
+        of_type = "tensor(int64)" if node.name == "lengths" else "tensor(float)"
+        n_axes = 1 if node.name == "lengths" else 2
+        if node.type != of_type or len(node.shape) != n_axes:
+            raise ModelError(
+                f"expected the {kind} {node.name} as {of_type} with {n_axes} axes, got "
+                f"{node.type} with {len(node.shape)}"
+            )
+        if width is not None and node.shape[1] != width:
+            raise ModelError(
+                f"expected {width} numbers in the {kind} {node.name}, as the model card has them, "
+                f"got {node.shape[1]}"
+            )

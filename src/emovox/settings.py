@@ -118,7 +118,8 @@ def _check_network(network: NetworkConfig) -> None:
 
 def _check_acoustic(acoustic: AcousticConfig) -> None:
     n_fft, n_mels = acoustic.n_fft, acoustic.n_mels
-    _expect(64 <= n_fft <= 8192, "n_fft", n_fft, "64 to 8192")
+    fits = 64 <= n_fft <= 8192 and n_fft % 16 == 0  # a prime would make the spectrum very slow
+    _expect(fits, "n_fft", n_fft, "a multiple of 16 from 64 to 8192")
     _expect(0 < acoustic.hop <= n_fft, "hop", acoustic.hop, f"1 to n_fft ({n_fft})")
     _expect(0 < n_mels <= 512, "n_mels", n_mels, "1 to 512")
     _expect(0 < acoustic.n_mfcc <= n_mels, "n_mfcc", acoustic.n_mfcc, f"1 to n_mels ({n_mels})")

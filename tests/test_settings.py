@@ -1,0 +1,253 @@
+"""Settings: read strictly, written so that they read back the same."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from emovox.emotions import EMOTIONS
+from emovox.errors import ConfigError
+from emovox.features import AcousticConfig
+from emovox.network import NetworkConfig
+from emovox.settings import Settings, read_settings, settings_toml
+from emovox.splits import PROTOCOLS
+
+KEYS = [field.name for field in dataclasses.fields(Settings)]
+TABLES = {"network": NetworkConfig, "acoustic": AcousticConfig}
+INNER = [(name, field.name) for name, kind in TABLES.items() for field in dataclasses.fields(kind)]
+
+
+def read(tmp_path: Path, text: str, **changes) -> Settings:
+    """Read settings from the text of a file."""
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_settings(path, changes)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+POSITIVE = st.floats(1e-6, 1e6)
+COUNTS = st.integers(1, 10_000)
+ANY_SETTINGS = st.builds(
+    Settings,
+    corpora=st.lists(TEXTS).map(tuple),
+    protocol=st.sampled_from(PROTOCOLS),
+    groups=TEXTS,
+    n_groups=st.integers(0, 10),
+    split=TEXTS,
+    labels=st.lists(st.sampled_from(EMOTIONS)).map(tuple),
+    merge=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
+    seed=st.integers(0, 2**32 - 1),
+    epochs=COUNTS,
+    patience=COUNTS,
+    batch_size=COUNTS,
+    learning_rate=POSITIVE,
+    threshold=st.floats(0, 1),
+    window_s=st.floats(0.1, 100),
+    name=TEXTS,
+    notes=TEXTS,
+    network=st.builds(
+        NetworkConfig,
+        channels=st.lists(COUNTS, min_size=1).map(tuple),
+        kernel=st.integers(0, 10).map(lambda n: 2 * n + 1),
+        n_lstm=COUNTS,
+        dropout=st.floats(0, 0.99),
+    ),
+)
+
+
+class TestRoundTrip:
+    """What is written reads back the same."""
+
+    def test_defaults(self, tmp_path):
+        """The defaults survive, written or left out."""
+        assert read(tmp_path, settings_toml(Settings())) == Settings()
+        assert read(tmp_path, "") == Settings()
+        assert read_settings(None, {}) == Settings()
+
+    @hypothesis_settings(deadline=None)
+    @given(ANY_SETTINGS)
+    def test_anything(self, tmp_path_factory, settings):
+        """Every valid settings survive, whatever characters and numbers are in them."""
+        folder = tmp_path_factory.getbasetemp()
+        assert read(folder, settings_toml(settings)) == settings
+
+
+class TestChanges:
+    """The command line is above the file."""
+
+    def test_above_the_file(self, tmp_path):
+        """A change wins; None leaves the file's value."""
+        text = "seed = 3\nepochs = 7\nlabels = ['sad', 'happy']"
+        settings = read(tmp_path, text, seed=4, epochs=None, corpora=["a=b"])
+        assert (settings.seed, settings.epochs, settings.labels) == (4, 7, ("sad", "happy"))
+        assert settings.corpora == ("a=b",)
+
+    def test_zero_is_a_value(self, tmp_path):
+        """A seed of 0 on the command line is not nothing."""
+        assert read(tmp_path, "seed = 3", seed=0).seed == 0
+
+    def test_table_in_part(self, tmp_path):
+        """A table may name some of its keys; the others keep their defaults."""
+        network = read(tmp_path, "[network]\nn_lstm = 5").network
+        assert network == dataclasses.replace(NetworkConfig(), n_lstm=5)
+
+    def test_whole_numbers_are_numbers(self, tmp_path):
+        """A setting that is a real number takes an integer."""
+        settings = read(tmp_path, "window_s = 5\nthreshold = 1")
+        assert (settings.window_s, settings.threshold) == (5.0, 1.0)
+        assert isinstance(settings.window_s, float)
+
+
+class TestRefusals:
+    """One line that says what is wrong, and where."""
+
+    @pytest.mark.parametrize("table", ["", "[network]\n", "[acoustic]\n"])
+    def test_unknown_key(self, tmp_path, table):
+        """An unknown key is named, with those that are known, on every level."""
+        with pytest.raises(ConfigError, match=r"config\.toml: unknown setting epoch_s; known are"):
+            read(tmp_path, f"{table}epoch_s = 3")
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_wrong_type(self, tmp_path, key):
+        """A date is no value of any setting, and the key is named."""
+        with pytest.raises(ConfigError, match=f"config.toml: {key}: expected"):
+            read(tmp_path, f"{key} = 1979-05-27")
+
+    @pytest.mark.parametrize(("table", "key"), INNER)
+    def test_wrong_type_in_a_table(self, tmp_path, table, key):
+        """So in a table."""
+        with pytest.raises(ConfigError, match=f"{key}: expected"):
+            read(tmp_path, f"[{table}]\n{key} = 1979-05-27")
+
+    @pytest.mark.parametrize("key", [key for key in KEYS if key != "merge"])
+    def test_boolean(self, tmp_path, key):
+        """A boolean is no number, no text and no list."""
+        with pytest.raises(ConfigError, match=key):
+            read(tmp_path, f"{key} = true")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "features = 'magic'",
+            "protocol = 'none'",
+            "labels = ['sad', 'melancholy']",
+            "labels = ['Sad']",
+            "labels = [1]",
+            "labels = 'sad'",
+            "merge = {calm = 'still'}",
+            "merge = {calm = 1}",
+            "merge = {still = 'calm'}",
+            "seed = -1",
+            "seed = 4294967296",
+            "seed = 1.0",
+            "epochs = 0",
+            "patience = 0",
+            "batch_size = -1",
+            "learning_rate = 0.0",
+            "learning_rate = nan",
+            "learning_rate = inf",
+            "window_s = 0",
+            "window_s = 0.01",
+            "window_s = inf",
+            "threshold = 1.1",
+            "threshold = nan",
+            "n_groups = -1",
+            "network = 3",
+            "[network]\nchannels = []",
+            "[network]\nchannels = [0]",
+            "[network]\nchannels = [1.5]",
+            "[network]\nkernel = 4",
+            "[network]\nkernel = -1",
+            "[network]\nn_lstm = 0",
+            "[network]\ndropout = 1.0",
+            "[network]\ndropout = nan",
+            "[acoustic]\nn_fft = 0",
+            "[acoustic]\nn_fft = 1999",
+            "[acoustic]\nhop = 0",
+            "[acoustic]\nhop = 2000",
+            "[acoustic]\nn_mels = 0",
+            "[acoustic]\nn_mfcc = 81",
+            "[acoustic]\nn_mfcc = 0",
+            "[acoustic]\nn_chroma = 7",
+            "[acoustic]\nn_bands = 0",
+            "[acoustic]\nn_bands = 8",
+            "[acoustic]\ncontrast_fmin_hz = 0",
+            "[acoustic]\ncontrast_fmin_hz = 1",
+            "[acoustic]\ncontrast_fmin_hz = inf",
+            "[acoustic]\ncontrast_quantile = 0",
+            "[acoustic]\ncontrast_quantile = 0.9",
+        ],
+    )
+    def test_out_of_range(self, tmp_path, text):
+        """A value no run can be made of is refused with what was expected."""
+        with pytest.raises(ConfigError, match=r"config\.toml: .*: expected .*, got ") as caught:
+            read(tmp_path, text)
+        assert "\n" not in str(caught.value)
+
+    def test_on_the_command_line(self):
+        """Without a file, no file is named."""
+        with pytest.raises(ConfigError, match=r"^seed: expected 0 to 4294967295, got -1$"):
+            read_settings(None, {"seed": -1})
+
+
+class TestFiles:
+    """Files that are no settings."""
+
+    @pytest.mark.parametrize("text", ["seed", "seed = ", "= 3", "[network", "seed = 1\nseed = 2"])
+    def test_not_toml(self, tmp_path, text):
+        """What is not TOML is said to be so."""
+        with pytest.raises(ConfigError, match="not valid TOML"):
+            read(tmp_path, text)
+
+    def test_missing(self, tmp_path):
+        """A missing file is named."""
+        with pytest.raises(ConfigError, match=r"none\.toml: cannot read the settings"):
+            read_settings(tmp_path / "none.toml", {})
+
+    def test_folder(self, tmp_path):
+        """A folder is no file."""
+        with pytest.raises(ConfigError, match="cannot read the settings"):
+            read_settings(tmp_path, {})
+
+    def test_not_utf_8(self, tmp_path):
+        """Bytes that are no text are no settings."""
+        (tmp_path / "config.toml").write_bytes(b"name = '\xff'")
+        with pytest.raises(ConfigError, match="cannot read the settings"):
+            read_settings(tmp_path / "config.toml", {})
+
+
+class TestAcoustic:
+    """Feature settings that pass the check work."""
+
+    @hypothesis_settings(max_examples=60, deadline=None)
+    @given(
+        st.builds(
+            AcousticConfig,
+            n_fft=st.sampled_from([64, 100, 256, 400, 512, 1024]),
+            hop=st.sampled_from([16, 50, 100, 256]),
+            n_mels=st.integers(20, 90),
+            n_mfcc=st.integers(1, 40),
+            n_chroma=st.sampled_from([12, 24]),
+            n_bands=st.integers(1, 8),
+            contrast_fmin_hz=st.floats(50, 1_000),
+            contrast_quantile=st.floats(0.01, 0.5),
+        )
+    )
+    def test_all_that_pass_can_be_built(self, config):
+        """Features can be made of every configuration that is not refused, and are finite."""
+        import torch
+
+        from emovox.features import AcousticFeatures
+
+        try:
+            Settings(acoustic=config)
+        except ConfigError:
+            return
+        with torch.inference_mode():
+            audio = torch.linspace(-0.1, 0.1, 2500)[None]
+            frames, _ = AcousticFeatures(config)(audio, torch.tensor([2500]))
+        assert frames.shape[2] == config.n_features
+        assert torch.isfinite(frames).all()
