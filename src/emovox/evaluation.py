@@ -12,7 +12,7 @@ import numpy as np
 
 from .audio import check_audible, load_audio
 from .corpora import Problem, Utterance
-from .errors import AudioError, CorpusError, ModelError
+from .errors import AudioError, CorpusError, EmovoxError, ModelError, SilenceError
 from .files import write_text
 from .metrics import Results
 from .recognizer import Prediction, Recognizer
@@ -62,10 +62,9 @@ def evaluate(
             if on_progress:
                 on_progress(done, len(known))
     if not scored:
-        raise CorpusError(
-            f"none of the {len(utterances)} recordings could be scored: the model knows "
-            f"{', '.join(recognizer.labels)}"
-        )
+        knows = f"the model knows {', '.join(recognizer.labels)}"
+        why = problems[0].text if problems else knows
+        raise CorpusError(f"none of the {len(utterances)} recordings could be scored: {why}")
     results = _results(recognizer.labels, scored, predictions)
     return Evaluation(results, dict(sorted(unknown.items())), tuple(problems))
 
@@ -83,6 +82,9 @@ def _answer(
         try:
             clip = load_audio(utterance.file)
             check_audible(clip)
+        except SilenceError as error:
+            text = f"{utterance.file}: {error}"
+            problems.append(Problem("unreadable", text, (str(utterance.file),)))
         except AudioError as error:
             problems.append(Problem("unreadable", str(error), (str(utterance.file),)))
         else:
@@ -151,7 +153,7 @@ def read_results(path: Path) -> Results:
             corpora=tuple(row["corpus"] for row in rows),
             certain=np.array([row["certain"] == "1" for row in rows], np.bool_),
         )
-    except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError, TypeError) as error:
+    except (OSError, IndexError, KeyError, ValueError, TypeError, EmovoxError) as error:
         raise ModelError(
             f"{path}: cannot read the predictions of a finished fold: {error}"
         ) from None

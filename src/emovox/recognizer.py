@@ -129,13 +129,20 @@ class Recognizer:
     def predict_samples(self, clips: Sequence[Samples]) -> list[Prediction]:
         """Recognise clips of mono float32 at 16 kHz, as `load_audio` returns them, in batches.
 
-        Each result is the same as alone. Clips longer than the model's window are cut into equal
-        windows, whose scores are averaged; windows without sound do not count.
+        Each result is the same as alone, and the same whatever silence lies around the clip.
+        Clips longer than the model's window are cut into equal windows, whose scores are averaged;
+        windows without sound do not count.
+
+        Raises
+        ------
+        SilenceError
+            If one of the clips holds no sound.
         """
         windows, owners = [], []
         for index, clip in enumerate(clips):
             check_audible(clip)
-            audible = [part for part in self._windows(clip) if np.abs(part).max() >= NOISE_FLOOR]
+            parts = self._windows(_without_silence(clip))
+            audible = [part for part in parts if np.abs(part).max() >= NOISE_FLOOR]
             windows += audible
             owners += [index] * len(audible)
         logits, _ = self.infer(windows)
@@ -197,6 +204,12 @@ def read_audio(
     if rate is None:
         raise AudioError("expected a sample rate in Hz with an array, e.g. predict(samples, 44100)")
     return check_audio(audio, rate, max_seconds=max_seconds)
+
+
+def _without_silence(clip: Samples) -> Samples:
+    """Cut what lies before the first and after the last sound: it must not move the windows."""
+    sounds = np.flatnonzero(np.abs(clip) >= NOISE_FLOOR)
+    return clip[sounds[0] : sounds[-1] + 1]
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:

@@ -1,0 +1,288 @@
+"""The one inference path: the same sound gives the same answer, whatever is around it."""
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import emovox
+from emovox.audio import NOISE_FLOOR, RATE, load_audio
+from emovox.errors import AudioError, ModelError, SilenceError
+from emovox.export import with_card
+from emovox.recognizer import Prediction, Recognizer, read_audio
+
+TOLERANCE = 1e-4  # of a score: what other batches may change in the last bits of a float32
+
+
+@pytest.fixture(scope="module")
+def clips(voice) -> list[np.ndarray]:
+    """Give sounds of many lengths and pitches."""
+    rng = np.random.default_rng(3)
+    lengths = [1, 10, 700, 1_024, 5_000, 16_000, 40_000, 63_999, 64_000, 64_001, 150_000]
+    clips = []
+    for length in lengths:
+        time = np.arange(length) / RATE
+        tone = 0.2 * np.sin(2 * np.pi * rng.uniform(100, 3_000) * time + 1)
+        clips.append((tone + rng.normal(0, 0.02, length)).astype(np.float32))
+    return [*clips, voice]
+
+
+def close(left: Prediction, right: Prediction) -> bool:
+    """Tell whether two answers are the same up to rounding."""
+    return all(abs(left.scores[key] - right.scores[key]) < TOLERANCE for key in left.scores)
+
+
+class TestPrediction:
+    """What an answer holds."""
+
+    def test_scores(self, recognizer, clips):
+        """Scores are probabilities of all labels, and the label is the best of them."""
+        for clip, prediction in zip(clips, recognizer.predict_samples(clips), strict=True):
+            assert tuple(prediction.scores) == recognizer.labels
+            assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-9)
+            assert min(prediction.scores.values()) >= 0
+            assert prediction.score == max(prediction.scores.values())
+            assert prediction.scores[prediction.label] == prediction.score
+            assert (prediction.start, prediction.end) == (0.0, round(len(clip) / RATE, 4))
+
+    def test_different_sounds_differ(self, recognizer, clips):
+        """The model under test hears something: not all answers are the same."""
+        scores = [prediction.scores["angry"] for prediction in recognizer.predict_samples(clips)]
+        assert np.ptp(scores) > 0.01
+
+    def test_certain(self, model_file, voice, tmp_path):
+        """An answer is certain from the card's threshold on."""
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model_file.read_bytes())
+        score = Recognizer.load(path).predict(voice, RATE).score
+        for threshold, certain in ((0.0, True), (score, True), (score + 1e-6, False), (1.0, False)):
+            with_card(path, threshold=threshold)
+            prediction = Recognizer.load(path).predict(voice, RATE)
+            assert prediction.certain is certain
+            assert prediction.score == pytest.approx(score, abs=1e-7)
+
+    def test_temperature(self, model_file, voice, tmp_path):
+        """A higher temperature makes the same answer less sure."""
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model_file.read_bytes())
+        answers = []
+        for temperature in (0.5, 1.0, 10.0):
+            with_card(path, temperature=temperature)
+            answers.append(Recognizer.load(path).predict(voice, RATE))
+        assert len({answer.label for answer in answers}) == 1
+        assert answers[0].score > answers[1].score > answers[2].score
+
+    def test_to_dict(self, recognizer, voice):
+        """As JSON carries it: six keys, and nothing JSON does not know."""
+        prediction = recognizer.predict(voice, RATE)
+        data = prediction.to_dict()
+        assert list(data) == ["label", "score", "scores", "start", "end", "certain"]
+        assert json.loads(json.dumps(data)) == data
+        assert data["scores"] == dict(prediction.scores)
+
+    def test_to_list(self, recognizer, voice):
+        """As a list: a label and a score each, best first."""
+        prediction = recognizer.predict(voice, RATE)
+        items = prediction.to_list()
+        assert [set(item) for item in items] == [{"label", "score"}] * 7
+        assert [item["score"] for item in items] == sorted(
+            (item["score"] for item in items), reverse=True
+        )
+        assert (items[0]["label"], items[0]["score"]) == (prediction.label, prediction.score)
+
+    def test_cannot_be_changed(self, recognizer, voice):
+        """An answer is what it is."""
+        prediction = recognizer.predict(voice, RATE)
+        assert isinstance(prediction.scores, MappingProxyType)
+        with pytest.raises(AttributeError):
+            prediction.label = "happy"
+
+
+class TestSurroundings:
+    """What is around a sound has no effect."""
+
+    def test_batch_equals_single(self, recognizer, clips):
+        """Neighbours in a batch do not matter, in whatever order."""
+        alone = [recognizer.predict_samples([clip])[0] for clip in clips]
+        together = recognizer.predict_samples(clips)
+        backwards = recognizer.predict_samples(clips[::-1])[::-1]
+        for answers in (together, backwards):
+            assert all(map(close, answers, alone))
+
+    @settings(max_examples=40, deadline=None)
+    @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000), data=st.data())
+    def test_silence_around(self, recognizer, voice, before, after, data):
+        """Zeros of any length before and after do not matter."""
+        start = data.draw(st.integers(0, 15_000))
+        clip = voice[start:]
+        padded = np.concatenate([np.zeros(before), clip, np.zeros(after)]).astype(np.float32)
+        one, other = recognizer.predict_samples([clip, padded])
+        assert close(one, other)
+        assert other.end == round(len(padded) / RATE, 4)
+
+    @pytest.mark.parametrize(("before", "after"), [(0, 70_000), (70_000, 0), (100_001, 33_333)])
+    def test_more_silence_than_a_window(self, recognizer, voice, before, after):
+        """Silence so long that the whole no longer fits into one window does not matter, either."""
+        padded = np.pad(np.tile(voice, 3), (before, after))
+        assert close(*recognizer.predict_samples([np.tile(voice, 3), padded]))
+
+    def test_faint_noise_around(self, recognizer, voice):
+        """What lies below the noise floor counts as silence."""
+        noise = np.random.default_rng(0).uniform(-0.9, 0.9, 5_000).astype(np.float32) * NOISE_FLOOR
+        sound = voice[np.abs(voice).argmax() :]
+        assert close(*recognizer.predict_samples([sound, np.concatenate([noise, sound])]))
+
+    def test_no_clips(self, recognizer):
+        """No clips, no answers."""
+        assert recognizer.predict_samples([]) == []
+        logits, embeddings = recognizer.infer([])
+        assert (logits.shape, embeddings.shape) == ((0, 7), (0, 59))
+
+    def test_input_is_left_alone(self, recognizer, voice):
+        """The samples are not written to."""
+        clip = voice.copy()
+        clip.setflags(write=False)
+        recognizer.predict_samples([clip])
+        np.testing.assert_array_equal(clip, voice)
+
+    def test_threads(self, recognizer, clips):
+        """Many threads sharing a recogniser get the answers each would get alone."""
+        alone = [recognizer.predict_samples([clip])[0] for clip in clips]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda clip: recognizer.predict_samples([clip])[0], clips * 4))
+        assert all(map(close, answers, alone * 4))
+
+
+class TestLong:
+    """Recordings longer than the model's window."""
+
+    def test_mean_of_windows(self, recognizer, clips):
+        """A long recording is cut into equal windows, and their scores are averaged."""
+        clip = clips[-2]
+        parts = np.array_split(clip, 3)  # 150,000 samples; a window holds 64,000
+        each = recognizer.predict_samples(parts)
+        whole = recognizer.predict_samples([clip])[0]
+        for label in recognizer.labels:
+            mean = np.mean([part.scores[label] for part in each])
+            assert whole.scores[label] == pytest.approx(mean, abs=TOLERANCE)
+        assert whole.end == pytest.approx(150_000 / RATE)
+
+    def test_windows_without_sound(self, recognizer, voice):
+        """A pause as long as a window does not count."""
+        sound = np.tile(voice, 4)
+        clip = np.concatenate([sound, np.zeros(64_000, np.float32), sound])
+        assert close(*recognizer.predict_samples([sound, clip]))
+
+    def test_very_long(self, recognizer, voice):
+        """Ten minutes go through in batches, and agree with the minute they repeat."""
+        one, many = recognizer.predict_samples([np.tile(voice, 4), np.tile(voice, 600)])
+        assert close(one, many)
+
+
+class TestDoors:
+    """A result never depends on the door it came in by."""
+
+    def test_file_bytes_array(self, recognizer, voice, tmp_path):
+        """A path, its text, bytes, a file object and samples give the same answer."""
+        stereo = np.stack([voice, voice * 0.5], axis=1)
+        path = tmp_path / "clip.wav"
+        soundfile.write(path, stereo, 44_100, "PCM_16")
+        samples, rate = soundfile.read(path, dtype="int16")
+        expected = recognizer.predict(path)
+        for source in (str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):
+            assert recognizer.predict(source) == expected
+        assert close(recognizer.predict(samples, rate), expected)
+        assert close(recognizer.predict((samples / 32768).tolist(), float(rate)), expected)
+        assert recognizer.predict_samples([load_audio(path)])[0] == expected
+
+    def test_array_without_rate(self, recognizer, voice):
+        """Samples without their rate are refused, not guessed."""
+        with pytest.raises(AudioError, match="expected a sample rate in Hz with an array"):
+            recognizer.predict(voice)
+
+    def test_file_with_rate(self, recognizer):
+        """A recording knows its rate; another one beside it is refused."""
+        for source in ("clip.wav", b"RIFF", io.BytesIO()):
+            with pytest.raises(AudioError, match="a recording tells its own rate"):
+                recognizer.predict(source, 16_000)
+
+    def test_silence(self, recognizer):
+        """A recording without sound is an error of its own kind."""
+        for clip in (np.zeros(RATE), np.full(RATE, 1e-4), np.zeros((RATE, 2))):
+            with pytest.raises(SilenceError, match="no sound above the noise floor"):
+                recognizer.predict(clip, RATE)
+
+    def test_limit(self, recognizer, voice):
+        """A limit on the length holds for samples and files."""
+        file = io.BytesIO()
+        soundfile.write(file, voice, RATE, format="WAV")
+        for source, rate in ((voice, RATE), (file.getvalue(), None)):
+            with pytest.raises(AudioError, match=r"at most 0\.5 s"):
+                recognizer.predict(source, rate, max_seconds=0.5)
+
+    def test_one_sample(self, recognizer):
+        """One sample is a sound, if a short one."""
+        prediction = recognizer.predict([0.5], RATE)
+        assert sum(prediction.scores.values()) == pytest.approx(1)
+        assert np.isfinite(prediction.score)
+
+    @pytest.mark.parametrize("amplitude", [0.001, 1.0, 30.0])
+    def test_any_level(self, recognizer, voice, amplitude):
+        """From the noise floor to far above full scale, the scores are numbers."""
+        loud = voice / np.abs(voice).max() * amplitude * 1.001
+        assert np.isfinite(list(recognizer.predict(loud, RATE).scores.values())).all()
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=2_000))
+    def test_any_samples(self, recognizer, samples):
+        """Any samples in [-1, 1] have an answer, or are silence."""
+        try:
+            prediction = recognizer.predict(samples, RATE)
+        except SilenceError:
+            assert max(map(abs, samples)) < NOISE_FLOOR
+        else:
+            assert sum(prediction.scores.values()) == pytest.approx(1)
+
+    def test_read_audio(self, voice):
+        """Reading alone is open to other parts of emovox, with the same rules."""
+        np.testing.assert_array_equal(read_audio(voice, RATE), voice)
+        with pytest.raises(AudioError):
+            read_audio(voice)
+
+
+class TestLoad:
+    """Opening a model."""
+
+    def test_facts(self, recognizer, model_file):
+        """A recogniser tells its labels, its card, its fingerprint, and who it is."""
+        assert recognizer.labels == recognizer.card.labels
+        assert recognizer.card.name == "tiny"
+        assert repr(recognizer) == (
+            f"<Recognizer tiny ({recognizer.fingerprint}): "
+            "angry, disgust, fear, happy, neutral, sad, surprise>"
+        )
+        assert Recognizer.load(str(model_file)).fingerprint == recognizer.fingerprint
+
+    @pytest.mark.parametrize("path", ["none.onnx", "", "\0", 3, b"model.onnx"])
+    def test_nonsense(self, path):
+        """Whatever is no model is a ModelError."""
+        with pytest.raises(ModelError):
+            Recognizer.load(path)
+
+    def test_recording_instead_of_a_model(self, tmp_path, voice):
+        """A recording given as a model is refused."""
+        soundfile.write(tmp_path / "clip.wav", voice, RATE)
+        with pytest.raises(ModelError, match="not a readable ONNX model"):
+            Recognizer.load(tmp_path / "clip.wav")
+
+    def test_public_names(self):
+        """The names of the package are those of the modules."""
+        assert emovox.Recognizer is Recognizer
+        assert emovox.Prediction is Prediction
+        assert emovox.load_audio is load_audio
