@@ -14,8 +14,9 @@ import numpy as np
 
 from emovox.evaluation import read_results
 from emovox.metrics import fit_temperature
+from emovox.provenance import versions
 from emovox.recognizer import Recognizer
-from emovox.runs import Console, train, versions
+from emovox.runs import Console, train
 from emovox.settings import Settings
 from machine import data_folder, machine, write_result
 

@@ -5,37 +5,32 @@ import dataclasses
 import io
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import RATE
-from .bundle import SCHEMA, Card
 from .cache import ArrayCache, cache_key, default_cache_folder
-from .corpora import SPECS, Corpus, Utterance, load_corpora
+from .corpora import Corpus, Problem, Utterance, load_corpora
 from .errors import ConfigError, SplitError, TrainingError
-from .evaluation import Evaluation, evaluate, read_results, write_results
+from .evaluation import evaluate, read_results, write_results
 from .export import export_model, with_card
 from .extraction import Extracted, extract
 from .features import AcousticFeatures
 from .files import write_text
-from .metrics import Results, accuracy, concatenate, confusion_matrix, fit_temperature, uar
+from .metrics import Results, concatenate, fit_temperature
 from .network import WaveformModel
+from .provenance import card_figures, fold_facts, model_card, run_facts
 from .recognizer import Recognizer
 from .report import write_report, write_summary
 from .settings import Settings, read_settings, settings_toml
 from .splits import Fold, check_fold, make_folds, read_groups, read_split, write_split
 from .training import Examples, Observer, Row, Trained, predict_logits, train_network
-from .version import __version__
 
 HISTORY_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
@@ -71,10 +66,9 @@ class Data:
         return dict(zip(files, self.extracted.frames, strict=True))
 
     @property
-    def problems(self) -> list[str]:
-        """Everything wrong with the recordings, a sentence each."""
-        found = [problem for corpus in self.corpora for problem in corpus.problems]
-        return [problem.text for problem in (*found, *self.extracted.problems)]
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything wrong with the corpora and their recordings."""
+        return _problems(self.corpora, self.extracted.problems)
 
 
 def train(
@@ -121,7 +115,7 @@ def train(
         report, answers = _run_fold(settings, fold, data, out / fold.name, console, command)
         reports[fold.name] = report
         results.append(answers)
-    facts = _facts(settings, data, command)
+    facts = run_facts(settings, data.corpora, data.problems, command)
     return write_summary(out, reports, concatenate(results), facts=facts)
 
 
@@ -146,8 +140,8 @@ def evaluate_model(
     corpora, utterances = load_utterances(settings, console)
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
-    data = Data(corpora, Extracted((), (), evaluation.problems))
-    facts = _facts(settings, data, command) | {
+    problems = _problems(corpora, evaluation.problems)
+    facts = run_facts(settings, corpora, problems, command) | {
         "protocol": "evaluate",
         "n_test": len(evaluation.results.files),
         "left_out": evaluation.left_out,
@@ -156,6 +150,10 @@ def evaluate_model(
     out.mkdir(parents=True, exist_ok=True)
     write_results(evaluation.results, out / "predictions.csv")
     return write_report(out, evaluation.results, facts=facts)
+
+
+def _problems(corpora: Sequence[Corpus], more: Sequence[Problem]) -> tuple[Problem, ...]:
+    return (*(problem for corpus in corpora for problem in corpus.problems), *more)
 
 
 def check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
@@ -284,13 +282,15 @@ def _run_fold(
     model_file = out / "model.onnx"
     model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
     temperature = settings.temperature or _fitted_temperature(trained, val_part)
-    export_model(model, _card(settings, fold, data, labels, temperature), model_file)
+    export_model(model, model_card(settings, fold, data.corpora, labels, temperature), model_file)
     with console.bar("testing") as on_progress:
         recognizer = Recognizer.load(model_file)
         evaluation = evaluate(recognizer, fold.test or fold.val, on_progress=on_progress)
-    with_card(model_file, figures=_figures(fold, evaluation.results))
+    with_card(model_file, figures=card_figures(fold, evaluation.results))
     write_results(evaluation.results, out / "predictions.csv")
-    facts = _facts(settings, data, command) | _fold_facts(fold, evaluation, model_file)
+    facts = run_facts(settings, data.corpora, data.problems, command) | fold_facts(
+        fold, evaluation, model_file
+    )
     report = write_report(out, evaluation.results, facts=facts, history=trained.history)
     return report, evaluation.results
 
@@ -344,104 +344,3 @@ def _write_history(history: Sequence[Row], path: Path) -> None:
     writer.writeheader()
     writer.writerows(history)
     write_text(path, text.getvalue())
-
-
-def _card(
-    settings: Settings, fold: Fold, data: Data, labels: tuple[str, ...], temperature: float
-) -> Card:
-    return Card(
-        schema=SCHEMA,
-        name=settings.name,
-        labels=labels,
-        features={"kind": settings.features, **dataclasses.asdict(settings.acoustic)},
-        rate=RATE,
-        window_s=settings.window_s,
-        temperature=temperature,
-        threshold=settings.threshold,
-        baseline=(0.0,) * settings.acoustic.n_features,
-        corpora=tuple(_corpus_facts(corpus, fold) for corpus in data.corpora),
-        protocol=fold.protocol,
-        figures={},
-        notes=settings.notes,
-        licence="for research and non-commercial use, as the terms of the recordings are",
-        emovox_version=__version__,
-        code_revision=code_revision(),
-    )
-
-
-def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
-    learned = [one for one in (*fold.train, *fold.val) if one.corpus == corpus.name]
-    spec = SPECS.get(corpus.name)
-    return {
-        "name": corpus.name,
-        "title": spec.title if spec else corpus.name,
-        "licence": spec.licence if spec else "the owner's",
-        "utterances": len(learned),
-        "speakers": len({one.speaker for one in learned}),
-    }
-
-
-def _figures(fold: Fold, results: Results) -> dict[str, float]:
-    confusion = confusion_matrix(results)
-    part = "test" if fold.test else "validation"
-    return {
-        f"{part}_accuracy": round(float(accuracy(confusion)), 4),
-        f"{part}_uar": round(float(uar(confusion)), 4),
-        f"n_{part}": len(results.files),
-    }
-
-
-def _facts(settings: Settings, data: Data, command: str) -> dict[str, Any]:
-    """Return what every report of a run says of it."""
-    return {
-        "protocol": settings.protocol,
-        "seed": settings.seed,
-        "settings": dataclasses.asdict(settings),
-        "versions": versions(),
-        "corpora": [
-            {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
-            for corpus in data.corpora
-            for spec in [SPECS.get(corpus.name)]
-        ],
-        "problems": data.problems,
-        "command": command,
-    }
-
-
-def _fold_facts(fold: Fold, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
-    return {
-        "fold": fold.name,
-        "n_train": len(fold.train),
-        "n_val": len(fold.val),
-        "n_test": len(fold.test),
-        "validation": fold.validation,
-        "left_out": evaluation.left_out,
-        "model": {"name": model_file.name, "fingerprint": Recognizer.load(model_file).fingerprint},
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what numbers depend on."""
-    libraries = ("numpy", "torch", "onnxruntime", "soundfile", "soxr")
-    return {
-        "emovox": __version__,
-        "python": platform.python_version(),
-        **{name: installed_version(name) for name in libraries},
-    }
-
-
-def code_revision() -> str:
-    """Return the git revision of this code, "" outside a checkout."""
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 (git of PATH)
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()

@@ -1,0 +1,132 @@
+"""What a run says of itself: the model's card, the report's facts, and the versions behind them."""
+
+import dataclasses
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from .audio import RATE
+from .bundle import SCHEMA, Card
+from .corpora import SPECS, Corpus, Problem
+from .evaluation import Evaluation
+from .metrics import Results, accuracy, confusion_matrix, uar
+from .recognizer import Recognizer
+from .settings import Settings
+from .splits import Fold
+from .version import __version__
+
+_PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
+
+
+def model_card(
+    settings: Settings,
+    fold: Fold,
+    corpora: Sequence[Corpus],
+    labels: tuple[str, ...],
+    temperature: float,
+) -> Card:
+    """Make the card of a fold's model; its figures come after the test."""
+    published = any(corpus.name in SPECS for corpus in corpora)
+    return Card(
+        schema=SCHEMA,
+        name=settings.name,
+        labels=labels,
+        features={"kind": settings.features, **dataclasses.asdict(settings.acoustic)},
+        rate=RATE,
+        window_s=settings.window_s,
+        temperature=temperature,
+        threshold=settings.threshold,
+        baseline=(0.0,) * settings.acoustic.n_features,
+        corpora=tuple(_corpus_facts(corpus, fold) for corpus in corpora),
+        protocol=fold.protocol,
+        figures={},
+        notes=settings.notes,
+        licence=_PUBLISHED_TERMS if published else "its maker's to choose",
+        emovox_version=__version__,
+        code_revision=code_revision(),
+    )
+
+
+def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
+    learned = [one for one in (*fold.train, *fold.val) if one.corpus == corpus.name]
+    spec = SPECS.get(corpus.name)
+    return {
+        "name": corpus.name,
+        "title": spec.title if spec else corpus.name,
+        "licence": spec.licence if spec else "the owner's",
+        "utterances": len(learned),
+        "speakers": len({one.speaker for one in learned}),
+    }
+
+
+def card_figures(fold: Fold, results: Results) -> dict[str, float]:
+    """Return the figures for a card, named for the part they were measured on."""
+    confusion = confusion_matrix(results)
+    part = "test" if fold.test else "validation"
+    return {
+        f"{part}_accuracy": round(float(accuracy(confusion)), 4),
+        f"{part}_uar": round(float(uar(confusion)), 4),
+        f"n_{part}": len(results.files),
+    }
+
+
+def run_facts(
+    settings: Settings, corpora: Sequence[Corpus], problems: Sequence[Problem], command: str
+) -> dict[str, Any]:
+    """Return what every report of a run says of it."""
+    return {
+        "protocol": settings.protocol,
+        "seed": settings.seed,
+        "settings": dataclasses.asdict(settings),
+        "versions": versions(),
+        "corpora": [
+            {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
+            for corpus in corpora
+            for spec in [SPECS.get(corpus.name)]
+        ],
+        "problems": [problem.text for problem in problems],
+        "command": command,
+    }
+
+
+def fold_facts(fold: Fold, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
+    """Return what the report of one fold says beside that."""
+    return {
+        "fold": fold.name,
+        "n_train": len(fold.train),
+        "n_val": len(fold.val),
+        "n_test": len(fold.test),
+        "validation": fold.validation,
+        "left_out": evaluation.left_out,
+        "model": {"name": model_file.name, "fingerprint": Recognizer.load(model_file).fingerprint},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what numbers depend on."""
+    libraries = ("numpy", "torch", "onnxruntime", "soundfile", "soxr")
+    return {
+        "emovox": __version__,
+        "python": platform.python_version(),
+        **{name: installed_version(name) for name in libraries},
+    }
+
+
+def code_revision() -> str:
+    """Return the git revision of this code, "" outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 (git of PATH)
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
