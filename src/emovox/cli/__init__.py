@@ -1,5 +1,7 @@
 """The command line: each command parses, makes one call, and prints."""
 
+import io
+import os
 import sys
 
 import typer
@@ -46,7 +48,25 @@ def _options(
 
 def main() -> None:
     """Run the command line; end with 0, 1 (an error, said in one line), 2 (wrong usage) or 130."""
-    sys.exit(run(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names need not be in the terminal's code
+            stream.reconfigure(errors="backslashreplace")
+    code = run(sys.argv[1:])
+    sys.exit(_flush() or code)
+
+
+def _flush() -> int:
+    """Write out what stdout still holds, while a full disk or a closed pipe can be reported."""
+    from .console import warn
+
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # whoever closed the pipe knows
+            warn(f"emovox: cannot write the results: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        return 1
+    return 0
 
 
 def run(arguments: list[str]) -> int:
@@ -73,8 +93,7 @@ def run(arguments: list[str]) -> int:
         extra = _EXTRAS[(error.name or "").partition(".")[0]]
         warn(f"emovox: this needs {error.name}; install it with: pip install 'emovox[{extra}]'")
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):  # typer makes the one of the other
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

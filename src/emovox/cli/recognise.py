@@ -45,12 +45,12 @@ def predict(
     from ..recognizer import Recognizer
 
     recognizer = Recognizer.load(model)
-    found = _expand(files)
-    answers = []
+    found, answers = _expand(files)
+    n_all = len(found) + len(answers)
     with progress_bar("recognising") as on_progress:
         for first in range(0, len(found), _CHUNK):
             answers += _answer(recognizer, found[first : first + _CHUNK], max_seconds)
-            on_progress(len(answers), len(found))
+            on_progress(len(answers), n_all)
     good = [answer for answer in answers if answer.prediction]
     if csv_out:
         _write_csv(csv_out, recognizer.labels, good)
@@ -68,21 +68,17 @@ def predict(
         raise typer.Exit(1)
 
 
-def _expand(paths: Sequence[Path]) -> list[Path]:
-    """Replace folders by the audio files below them; a folder without any is an error."""
+def _expand(paths: Sequence[Path]) -> tuple[list[Path], list[_Answer]]:
+    """Replace folders by the audio files below them; folders without any are answered as errors."""
     from ..audio import audio_files
-    from ..errors import AudioError
 
-    found = []
+    found, empty = [], []
     for path in paths:
-        if path.is_dir():
-            inside = audio_files(path)
-            if not inside:
-                raise AudioError(f"{path}: no audio files in this folder")
-            found += inside
-        else:
-            found.append(path)
-    return found
+        inside = audio_files(path) if path.is_dir() else [path]
+        found += inside
+        if not inside:
+            empty.append(_Answer(path, None, f"{path}: no audio files in this folder"))
+    return found, empty
 
 
 def _answer(recognizer: "Recognizer", files: Sequence[Path], max_seconds: float) -> list[_Answer]:
@@ -132,7 +128,7 @@ def _write_csv(path: Path, labels: Sequence[str], answers: Sequence[_Answer]) ->
                 (answer.file, p.label, f"{p.score:.6f}", *scores, p.start, p.end, certain)
             )
     write_text(path, text.getvalue())
-    say(f"wrote {path}")
+    warn(f"wrote {path}")
 
 
 def info(
