@@ -53,7 +53,7 @@ def protocols_table(result: Mapping[str, Any]) -> str:
             (
                 test,
                 whom,
-                f"{runs[0]['n_test']:,}",
+                _span([run["n_test"] for run in runs]),
                 str(len(runs)),
                 percent(fmean(uars)),
                 percent(min(single)),
@@ -66,7 +66,15 @@ def protocols_table(result: Mapping[str, Any]) -> str:
             other = next(one for one in folds if one != fold)
             whom = f"{fold}, after training on {other}"
             rows.append(("", whom, "", "", percent(fmean(of_fold)), percent(min(of_fold)), ""))
-    header = ("protocol", "tested on", "clips", "seeds", "UAR, mean", "UAR, lowest", "accuracy")
+    header = (
+        "protocol",
+        "tested on",
+        "clips",
+        "seeds",
+        "UAR, mean",
+        "UAR, lowest",
+        "accuracy, mean",
+    )
     return f"{_markdown(header, rows, n_text=2)}\n\n{_measured(result)}"
 
 
@@ -120,6 +128,11 @@ def percent(share: float) -> str:
     shown = f"{100 * share:.1f}"
     shown = {"100.0": "100" if share == 1 else "99.99"}.get(shown, shown)
     return f"{shown} %"
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _plans(result: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
