@@ -115,11 +115,18 @@ def startup_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
 
 
+def training_table(result: Mapping[str, Any]) -> str:
+    """Show the seconds of each stage of a training run."""
+    rows = [(name, f"{seconds:.1f}") for name, seconds in result["seconds"].items()]
+    return f"{_markdown(('stage', 'seconds'), rows)}\n\n{_measured(result)}"
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "protocols": ("protocols", protocols_table),
     "temperature": ("protocols", temperature_table),
     "features": ("features", features_table),
     "startup": ("startup", startup_table),
+    "training": ("training", training_table),
 }
 
 

@@ -299,7 +299,7 @@ def test_tables_sum_up_seeds_and_folds(tables, tmp_path):
     assert tables.filled(filled, tmp_path) == filled
 
 
-def test_tables_show_features_and_startup(tables, tmp_path):
+def test_tables_show_speed(tables, tmp_path):
     """The tables of speed show each way measured, and how it was measured."""
     row = {"ms_per_clip": 11.26, "times_real_time": 1234, "ratio_to_three_calls": 3.04}
     features = {
@@ -312,11 +312,15 @@ def test_tables_show_features_and_startup(tables, tmp_path):
     }  # fmt: skip
     (tmp_path / "features.json").write_text(json.dumps(features))
     (tmp_path / "startup.json").write_text(json.dumps(startup))
-    page = "<!-- table:features -->\n<!-- end -->\n<!-- table:startup -->\n<!-- end -->\n"
+    training = {"seconds": {"features, cold": 12.34}, "machine": MACHINE}
+    (tmp_path / "training.json").write_text(json.dumps(training))
+    names = ("features", "startup", "training")
+    page = "".join(f"<!-- table:{name} -->\n<!-- end -->\n" for name in names)
     filled = tables.filled(page, tmp_path)
     assert "| ours, one clip | 11.26 | 1,234 | 3.0 |" in filled
     assert "200 clips of TESS, 2.06 s on average, 1 thread, medians of 5 rounds." in filled
     assert "| `import numpy` | 0.06 | 30 |" in filled
+    assert "| features, cold | 12.3 |" in filled
 
 
 def test_a_table_without_results_says_so(tables, tmp_path):
