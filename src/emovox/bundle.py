@@ -208,12 +208,17 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, n_threads: int = 
         content = found.read_bytes()
     except OSError as error:
         raise ModelError(f"{found}: cannot read the model: {error.strerror}") from None
-    session = _open_session(found, content, n_threads)
     try:
-        card = _read_card(session)
-        _check_graph(session, card)
+        return read_bundle(content, n_threads=n_threads)
     except ModelError as error:
         raise ModelError(f"{found}: {error}") from None
+
+
+def read_bundle(content: bytes, *, n_threads: int = 1) -> Bundle:
+    """Open the content of a model file; for its errors see `open_bundle`."""
+    session = _open_session(content, n_threads)
+    card = _read_card(session)
+    _check_graph(session, card)
     return Bundle(session, card, hashlib.sha256(content).hexdigest()[:16])
 
 
@@ -243,7 +248,7 @@ def find_model(path: str | os.PathLike[str] | None) -> Path:
     return found
 
 
-def _open_session(path: Path, content: bytes, n_threads: int) -> "onnxruntime.InferenceSession":
+def _open_session(content: bytes, n_threads: int) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -254,7 +259,7 @@ def _open_session(path: Path, content: bytes, n_threads: int) -> "onnxruntime.In
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 (the runtime raises many private types)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown reason"
-        raise ModelError(f"{path}: not a readable ONNX model: {reason[:200]}") from None
+        raise ModelError(f"not a readable ONNX model: {reason[:200]}") from None
 
 
 def _read_card(session: "onnxruntime.InferenceSession") -> Card:

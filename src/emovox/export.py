@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from .audio import NOISE_FLOOR, RATE
-from .bundle import INPUTS, METADATA_KEY, OUTPUTS, Card, open_bundle
+from .bundle import INPUTS, METADATA_KEY, OUTPUTS, Card, read_bundle
 from .errors import TrainingError
 from .files import written_whole
 from .network import WaveformModel
@@ -43,10 +43,10 @@ def export_model(model: WaveformModel, card: Card, path: Path) -> None:
     entry.key, entry.value = METADATA_KEY, card.to_json()
     graph.producer_name, graph.producer_version = "emovox", card.emovox_version
     content = graph.SerializeToString()
+    read_bundle(content)
     check_agreement(model, content, len(card.baseline))
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
-        open_bundle(temporary)
 
 
 def check_agreement(model: WaveformModel, content: bytes, n_embedding: int) -> float:
