@@ -66,7 +66,7 @@ def test_disagreement_leaves_no_file(model, tmp_path):
 def test_a_card_that_does_not_fit_leaves_no_file(model, tmp_path):
     """A model whose card does not fit its graph never gets its name."""
     wrong = dataclasses.replace(CARD, labels=("angry", "happy"))
-    with pytest.raises(ModelError, match="^expected 2 numbers in the output logits"):
+    with pytest.raises(ModelError, match=r"^expected 2 numbers in the output logits"):
         export_model(model, wrong, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
