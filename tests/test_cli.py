@@ -375,13 +375,12 @@ class TestWhole:
         assert "Usage" in result.stdout
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process there")
-    @pytest.mark.parametrize("seconds", [0.05, 1.5])
-    def test_interrupt(self, clips, model_file, seconds):
+    def test_interrupt(self, clips, model_file):
         """Ctrl-C ends the work without a traceback, with exit code 130."""
         files = ["clips/a.wav"] * 15_000
         process = start("predict", *files, "-m", model_file, "--json", stdout=subprocess.PIPE)
         assert process.stderr.readline() == "started\n"
-        time.sleep(seconds)
+        time.sleep(2)  # it is well in its work then, which takes half a minute
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (130, "")
