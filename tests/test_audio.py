@@ -380,6 +380,102 @@ class TestRealCorpora:
             assert 0.8 * RATE < len(audio) < 4 * RATE
 
 
+class TestSources:
+    """What is no recording at all."""
+
+    def test_closed_file(self, voice):
+        """A file object that is closed already says so."""
+        file = io.BytesIO(encoded(voice))
+        file.close()
+        with pytest.raises(AudioError, match="file object: cannot be read: I/O operation on clos"):
+            load_audio(file)
+
+    def test_text_file(self):
+        """A file object opened for text is no recording."""
+        with pytest.raises(AudioError, match="expected a file opened in binary mode"):
+            load_audio(io.StringIO("hello"))
+
+    @pytest.mark.parametrize("source", [None, 3, ["clip.wav"], np.zeros(3)])
+    def test_other_objects(self, source):
+        """Anything else is told what was expected."""
+        with pytest.raises(AudioError, match="expected a path, bytes or a binary file object"):
+            load_audio(source)
+
+    @pytest.mark.parametrize("source", ["", "\0", "x" * 5_000, "none.wav", b""])
+    def test_nothing_there(self, source):
+        """Names that are no file, and no bytes, are no recording."""
+        with pytest.raises(AudioError):
+            load_audio(source)
+
+    def test_folder(self, tmp_path):
+        """A folder is no recording."""
+        with pytest.raises(AudioError, match="expected an audio file, got a folder"):
+            load_audio(tmp_path)
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+    def test_no_permission(self, tmp_path):
+        """A file that may not be read says so."""
+        (tmp_path / "a.wav").touch(mode=0)
+        with pytest.raises(AudioError, match="no permission to read it"):
+            load_audio(tmp_path / "a.wav")
+
+    def test_flac_that_tells_no_length(self, voice):
+        """A FLAC written to a pipe cannot be read, and the error says what to do."""
+        content = bytearray(encoded(voice, RATE, "FLAC"))
+        content[21] &= 0xF0
+        content[22:26] = bytes(4)
+        with pytest.raises(AudioError, match=r"does not tell its length.*; convert it to WAV"):
+            load_audio(bytes(content))
+
+    def test_too_short_for_a_sample(self):
+        """So little audio that nothing is left at 16 kHz is refused."""
+        with pytest.raises(AudioError, match="expected audio, got only 1 samples at 768000 Hz"):
+            check_audio([0.5], 768_000)
+
+    @pytest.mark.parametrize("limit", [0, -1, float("nan"), True, "long", None])
+    def test_limits_that_are_none(self, voice, limit):
+        """A limit must be a number of seconds above 0."""
+        for read in (lambda: load_audio(b"", max_seconds=limit), lambda: check_audio(
+            voice, max_seconds=limit
+        )):  # fmt: skip
+            with pytest.raises(AudioError, match="expected a limit of more than 0 seconds"):
+                read()
+
+    @pytest.mark.parametrize(
+        "rate", [0, -16_000, 999, 1_000_000, np.nan, np.inf, True, "16000", None, 1j, [16_000]]
+    )
+    def test_rates_that_are_none(self, voice, rate):
+        """A rate must be a number from 1 kHz to 768 kHz."""
+        with pytest.raises(AudioError, match="expected a sample rate"):
+            check_audio(voice, rate)
+
+    @pytest.mark.parametrize(
+        ("samples", "reason"),
+        [
+            ([], "zero samples"),
+            (np.zeros((0, 2)), "zero samples"),
+            (np.zeros((5, 0)), "expected samples of shape"),
+            (np.zeros((2, 16_000)), "expected samples of shape"),
+            (np.zeros((2, 2, 2)), "expected samples of shape"),
+            (0.5, "expected samples of shape"),
+            ([0.5, np.nan, np.inf], "2 that are NaN or infinite"),
+            ([1e300], "1 that are NaN or infinite"),
+            ([32_767.0], r"expected samples in \[-1, 1\], got up to 32767; divide"),
+            (np.zeros(9, np.uint8), "int8, int16 or int32, got uint8"),
+            (np.zeros(9, np.int64), "int8, int16 or int32, got int64"),
+            (np.zeros(9, bool), "got bool"),
+            (np.zeros(9, complex), "got complex128"),
+            ("clip.wav", "got <U8"),
+            ([[1.0], [1.0, 2.0]], "expected an array of samples"),
+            ([None], "got object"),
+        ],
+    )
+    def test_samples_that_are_none(self, samples, reason):
+        """What is no array of samples is told what was expected."""
+        with pytest.raises(AudioError, match=reason):
+            check_audio(samples)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no such modes there")
 class TestPipes:
     """What is no regular file."""
