@@ -152,9 +152,13 @@ class TestRecordings:
         assert error == "emovox: folder: no audio files in this folder"
 
     def test_impossible_name(self, capsys, model_file):
-        """A name too long for any file is an error like any other."""
-        error = error_of(capsys, "predict", "x" * 300, "--model", model_file)
-        assert "File name too long" in error
+        """A name too long for any file is an error like any other, and stops no other file."""
+        Path("a.wav").write_bytes(encoded(sound()))
+        name = "x" * 300
+        assert run(["predict", name, "a.wav", "--model", str(model_file), "--json"]) == 1
+        out, err = capsys.readouterr()
+        assert [answer["file"] for answer in json.loads(out)] == ["a.wav"]
+        assert err.splitlines()[0] == f"emovox: {name}: cannot be read: File name too long"
 
     @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device")
     def test_device(self, capsys, model_file):

@@ -70,15 +70,22 @@ def predict(
 
 def _expand(paths: Sequence[Path]) -> tuple[list[Path], list[_Answer]]:
     """Replace folders by the audio files below them; folders without any are answered as errors."""
-    from ..audio import audio_files
-
     found, empty = [], []
     for path in paths:
-        inside = audio_files(path) if path.is_dir() else [path]
+        inside = _recordings(path)
         found += inside
         if not inside:
             empty.append(_Answer(path, None, f"{path}: no audio files in this folder"))
     return found, empty
+
+
+def _recordings(path: Path) -> list[Path]:
+    from ..audio import audio_files
+
+    try:
+        return audio_files(path) if path.is_dir() else [path]
+    except OSError:  # reading it will tell what is wrong with it
+        return [path]
 
 
 def _answer(recognizer: "Recognizer", files: Sequence[Path], max_seconds: float) -> list[_Answer]:
