@@ -23,7 +23,8 @@ from emovox.audio import RATE, audio_files, load_audio
 from emovox.features import AcousticConfig, AcousticFeatures
 from machine import data_folder, machine, write_result
 
-N_CLIPS, N_ROUNDS, BATCH = 200, 5, 8
+N_CLIPS, N_ROUNDS = 200, 5
+BATCH = 4  # what fits into a core's cache; larger ones are slower
 Clips = list[np.ndarray]
 
 
