@@ -99,7 +99,7 @@ def features_table(result: Mapping[str, Any]) -> str:
     header = ("way", "ms a clip", "times real time", "times as fast as three calls")
     what = (
         f"{result['clips']} clips of TESS, {result['mean_seconds']:.2f} s on average, "
-        f"{result['threads']} thread, medians of {result['rounds']} rounds. "
+        f"{result['threads']} thread, the fastest of {result['rounds']} rounds. "
     )
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
 

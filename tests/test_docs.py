@@ -318,7 +318,7 @@ def test_tables_show_speed(tables, tmp_path):
     page = "".join(f"<!-- table:{name} -->\n<!-- end -->\n" for name in names)
     filled = tables.filled(page, tmp_path)
     assert "| ours, one clip | 11.26 | 1,234 | 3.0 |" in filled
-    assert "200 clips of TESS, 2.06 s on average, 1 thread, medians of 5 rounds." in filled
+    assert "200 clips of TESS, 2.06 s on average, 1 thread, the fastest of 5 rounds." in filled
     assert "| `import numpy` | 0.06 | 30 |" in filled
     assert "| features, cold | 12.3 |" in filled
 

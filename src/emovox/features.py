@@ -190,15 +190,20 @@ class AcousticFeatures(nn.Module):
         return frames, whole.clamp(min=1)
 
     def _contrast(self, power: Tensor) -> Tensor:
-        magnitude = torch.sqrt(power)
-        extremes = []
+        extremes: list[Tensor] = []
         for first, last, n_extreme in self.bands:
-            band = magnitude[..., first:last]
-            extremes.append(_mean_of_largest(band, n_extreme))
-            extremes.append(-_mean_of_largest(-band, n_extreme))
+            extremes += _mean_extremes(power[..., first:last], n_extreme)
         # librosa takes decibels of the magnitude as if it were power: 10 log10 |S| it is.
         level = _decibel(torch.stack(extremes, dim=-1), _CONTRAST_FLOOR)
         return level[..., 0::2] - level[..., 1::2]
+
+
+def _mean_extremes(power: Tensor, n_extreme: int) -> tuple[Tensor, Tensor]:
+    """Average the magnitudes of the strongest and of the weakest bins of each frame."""
+    if n_extreme == 1:
+        return torch.sqrt(power.amax(-1)), torch.sqrt(power.amin(-1))
+    magnitude = torch.sqrt(power)
+    return _mean_of_largest(magnitude, n_extreme), -_mean_of_largest(-magnitude, n_extreme)
 
 
 def _mean_of_largest(values: Tensor, n_largest: int) -> Tensor:
@@ -210,7 +215,7 @@ def _mean_of_largest(values: Tensor, n_largest: int) -> Tensor:
     lowest = torch.finfo(values.dtype).min
     largest = total = values.amax(-1, keepdim=True)
     for _ in range(n_largest - 1):
-        below = torch.where(values < largest, values, lowest).amax(-1, keepdim=True)
+        below = values.masked_fill(values >= largest, lowest).amax(-1, keepdim=True)
         largest = torch.where(below > lowest, below, largest)
         total = total + largest
     return total[..., 0] / n_largest
