@@ -58,6 +58,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         temperature=1.5,
         threshold=0.3,
         baseline=(0.0,) * n_features,
+        baseline_seconds=4.0,
         corpora=(
             {
                 "name": "made",

@@ -80,7 +80,8 @@ class TestCard:
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
-            ({"schema": 2}, "expected a card of schema 1, got 2"),
+            ({"schema": 1}, "expected a card of schema 2, got 1"),
+            ({"schema": 3}, "expected a card of schema 2, got 3"),
             ({"rate": 8_000}, "expected a model for 16000 Hz"),
             ({"labels": []}, "at least two different labels"),
             ({"labels": ["sad"]}, "at least two different labels"),
@@ -95,6 +96,8 @@ class TestCard:
             ({"window_s": 0}, "window_s: expected 0.1 or more"),
             ({"window_s": 1e-9}, "window_s: expected 0.1 or more"),
             ({"baseline": [float("nan")] * 59}, "baseline is of the wrong type"),
+            ({"baseline_seconds": 0}, "baseline_seconds: expected more than 0"),
+            ({"baseline_seconds": -4.0}, "baseline_seconds: expected more than 0"),
             ({"figures": {"uar": "high"}}, "figures is of the wrong type"),
             ({"corpora": [{}]}, "name, title, licence, utterances, speakers"),
             ({"corpora": [CORPUS | {"more": 1}]}, "name, title, licence, utterances, speakers"),

@@ -8,14 +8,14 @@ import onnx
 import pytest
 import torch
 
-from emovox.bundle import Card, open_bundle
+from emovox.bundle import SCHEMA, Card, open_bundle
 from emovox.errors import ModelError, TrainingError
 from emovox.export import check_agreement, export_model, with_card
 from emovox.features import AcousticConfig, AcousticFeatures
 from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
 
 CARD = Card(
-    schema=1,
+    schema=SCHEMA,
     name="test",
     labels=("angry", "happy", "sad"),
     features={"kind": "acoustic"},
@@ -24,6 +24,7 @@ CARD = Card(
     temperature=1.5,
     threshold=0.5,
     baseline=(0.0,) * 59,
+    baseline_seconds=4.0,
     corpora=(),
     protocol="random",
     figures={},

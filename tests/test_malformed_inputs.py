@@ -221,7 +221,7 @@ BAD_MODELS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "other version": (
         lambda good: with_card(good, lambda card: card.update(schema=99)),
-        "expected a card of schema 1, got 99",
+        "expected a card of schema 2, got 99",
     ),
     "a label too few": (
         lambda good: with_card(good, lambda card: card["labels"].pop()),

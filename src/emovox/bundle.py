@@ -18,7 +18,7 @@ from .errors import ModelError
 if TYPE_CHECKING:
     import onnxruntime
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA_KEY = "emovox_card"
 INPUTS = ("audio", "lengths", "baseline")
 OUTPUTS = ("logits", "embedding")
@@ -49,6 +49,8 @@ class Card:
         Below this score a prediction is not certain.
     baseline : tuple of float
         The mean embedding of the training data, the baseline of an unknown speaker.
+    baseline_seconds : float > 0
+        Seconds of a speaker's voice that weigh as much as `baseline` in the speaker's own.
     corpora : tuple of mappings
         name, title, licence, utterances and speakers of each corpus used in training.
     protocol : str
@@ -72,6 +74,7 @@ class Card:
     temperature: float
     threshold: float
     baseline: tuple[float, ...]
+    baseline_seconds: float
     corpora: tuple[Mapping[str, Any], ...]
     protocol: str
     figures: Mapping[str, float]
@@ -95,6 +98,8 @@ class Card:
             raise ModelError(f"expected a model for {RATE} Hz, got {self.rate} Hz")
         _expect_number(self.temperature > 0, "temperature", self.temperature, "more than 0")
         _expect_number(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        prior = self.baseline_seconds
+        _expect_number(prior > 0, "baseline_seconds", prior, "more than 0")
         long_enough = self.window_s >= MIN_WINDOW_S
         _expect_number(long_enough, "window_s", self.window_s, f"{MIN_WINDOW_S} or more")
 
@@ -129,7 +134,7 @@ class Card:
 
 
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
-_NUMBERS = frozenset({"window_s", "temperature", "threshold"})
+_NUMBERS = frozenset({"window_s", "temperature", "threshold", "baseline_seconds"})
 _CORPUS_KEYS = {"name": str, "title": str, "licence": str, "utterances": int, "speakers": int}
 
 

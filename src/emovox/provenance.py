@@ -18,6 +18,8 @@ from .settings import Settings
 from .splits import Fold
 from .version import __version__
 
+# Seconds: a clip or two, after which a voice is told from the training data's mean.
+_BASELINE_SECONDS = 4.0
 _PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
 
 
@@ -40,6 +42,7 @@ def model_card(
         temperature=temperature,
         threshold=settings.threshold,
         baseline=(0.0,) * settings.acoustic.n_features,
+        baseline_seconds=_BASELINE_SECONDS,
         corpora=tuple(_corpus_facts(corpus, fold) for corpus in corpora),
         protocol=fold.protocol,
         figures={},
