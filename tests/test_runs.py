@@ -269,6 +269,8 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     """Interrupted by Ctrl-C, training ends with advice, and goes on from its last epoch."""
     run = command(corpus, tmp_path / "run")
     run[run.index("3")] = "100000"
+    (tmp_path / "patient.toml").write_text("patience = 100000")
+    run += ["--config", str(tmp_path / "patient.toml")]
     with subprocess.Popen(
         run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
