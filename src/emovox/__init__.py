@@ -15,12 +15,14 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .audio import load_audio
+    from .baseline import Baseline
     from .errors import EmovoxError
     from .recognizer import Prediction, Recognizer
 
-__all__ = ["EmovoxError", "Prediction", "Recognizer", "__version__", "load_audio"]
+__all__ = ["Baseline", "EmovoxError", "Prediction", "Recognizer", "__version__", "load_audio"]
 
 _HOMES = {
+    "Baseline": "baseline",
     "EmovoxError": "errors",
     "Prediction": "recognizer",
     "Recognizer": "recognizer",

@@ -33,5 +33,9 @@ class ModelError(EmovoxError):
     """A model file is missing, corrupt, foreign or of another version."""
 
 
+class BaselineError(EmovoxError):
+    """A speaker's baseline is missing, corrupt, or of another model."""
+
+
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""

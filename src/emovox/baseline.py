@@ -1,0 +1,206 @@
+"""A speaker's own usual voice: a running mean of embeddings, learned without labels."""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import BaselineError
+from .files import write_text
+
+SCHEMA = 1
+_KEYS = ("schema", "model", "name", "seconds", "total")
+_LARGEST = 1e30  # of seconds and of an embedding's numbers: far above any, and float32 holds it
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What was heard of one speaker, as one model hears; `Recognizer.new_baseline` starts one.
+
+    Nothing changes it: `learned` returns another. It holds no audio.
+
+    Parameters
+    ----------
+    model : str
+        Fingerprint of the model file whose embeddings were averaged, the only one it is good for.
+    total : ndarray of float64, shape=(n_embedding,)
+        The sum of the embeddings heard, each times its seconds; copied, and read-only.
+    seconds : float >= 0
+        Seconds of sound heard, silence before and after each clip left out.
+    name : str
+        Of the speaker; for people alone.
+
+    Raises
+    ------
+    BaselineError
+        If one of them cannot be.
+    """
+
+    model: str
+    total: NDArray[np.float64]
+    seconds: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check and copy, so that whatever was given may be changed afterwards."""
+        total = np.array(self.total, np.float64)
+        if total.ndim != 1 or total.size == 0:
+            raise BaselineError(f"expected a total of shape (n_embedding,), got {total.shape}")
+        if not 0 <= self.seconds <= _LARGEST:
+            raise BaselineError(f"expected seconds of 0 or more in a baseline, got {self.seconds}")
+        if not np.all(np.abs(total) <= self.seconds * _LARGEST):  # NaN is not, either
+            raise BaselineError(
+                f"the total of a baseline does not go with the {self.seconds:g} s it was heard in"
+            )
+        total.setflags(write=False)
+        object.__setattr__(self, "total", total)
+        object.__setattr__(self, "seconds", float(self.seconds))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Baseline):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        return f"<Baseline {self.name!r} of model {self.model}: {self.seconds:.1f} s heard>"
+
+    def _values(self) -> tuple[object, ...]:
+        return self.model, self.name, self.seconds, *self.total.tolist()
+
+    def learned(self, embedding: ArrayLike, seconds: float) -> "Baseline":
+        """Return a baseline that has heard one clip more.
+
+        Parameters
+        ----------
+        embedding : array-like, shape=(n_embedding,)
+            What the model's graph gave for the clip.
+        seconds : float > 0
+            Seconds of sound in it.
+
+        Raises
+        ------
+        BaselineError
+            If the embedding is of another width or not finite, or the seconds are not above 0.
+        """
+        heard = np.asarray(embedding, np.float64)
+        if heard.shape != self.total.shape:
+            raise BaselineError(
+                f"expected an embedding of shape {self.total.shape}, got {heard.shape}"
+            )
+        if not np.all(np.abs(heard) <= _LARGEST):
+            raise BaselineError("expected an embedding of finite numbers")
+        if not 0 < seconds <= _LARGEST:
+            raise BaselineError(f"expected more than 0 seconds of sound, got {seconds}")
+        total = self.total + float(seconds) * heard
+        return Baseline(self.model, total, self.seconds + float(seconds), self.name)
+
+    def vector(self, mean: ArrayLike, prior_seconds: float) -> NDArray[np.float32]:
+        """Return what the graph is fed: (k m + sum of s e) / (k + sum of s).
+
+        Parameters
+        ----------
+        mean : array-like, shape=(n_embedding,)
+            m, the mean of the training data: the card's `baseline`.
+        prior_seconds : float > 0
+            k, the seconds it weighs: the card's `baseline_seconds`.
+
+        Returns
+        -------
+        vector : ndarray of float32, shape=(n_embedding,)
+        """
+        prior = np.asarray(mean, np.float64)
+        weight = prior_seconds + self.seconds
+        return (prior_seconds / weight * prior + self.total / weight).astype(np.float32)
+
+    def to_json(self) -> str:
+        """Return the baseline as JSON, exactly."""
+        values = (SCHEMA, self.model, self.name, self.seconds, self.total.tolist())
+        return json.dumps(dict(zip(_KEYS, values, strict=True)), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Baseline":
+        """Read a baseline back.
+
+        Raises
+        ------
+        BaselineError
+            If a key is missing, unknown, of the wrong type or of an impossible value.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BaselineError(f"a baseline is JSON, this is not: {error}") from None
+        if not isinstance(data, dict):
+            raise BaselineError(f"expected a baseline with keys, got {type(data).__name__}")
+        _check_keys(data)
+        total = np.array(data["total"], np.float64)
+        return cls(data["model"], total, float(data["seconds"]), data["name"])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the baseline as JSON, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            As the disk has it.
+        """
+        write_text(Path(path), self.to_json() + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Baseline":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        BaselineError
+            If the file is missing or holds no baseline.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BaselineError(f"{path}: cannot read the baseline: {error.strerror}") from None
+        except ValueError:  # no UTF-8, or a name with a null byte
+            raise BaselineError(f"{path}: expected a baseline as JSON, got other bytes") from None
+        except BaselineError as error:
+            raise BaselineError(f"{path}: {error}") from None
+
+
+def _check_keys(data: dict[str, Any]) -> None:
+    if missing := [key for key in _KEYS if key not in data]:
+        raise BaselineError(f"the baseline lacks {', '.join(missing)}")
+    if unknown := sorted(data.keys() - set(_KEYS)):
+        raise BaselineError(f"the baseline has unknown keys: {', '.join(unknown)}")
+    total = data["total"]
+    fits = {
+        "schema": isinstance(data["schema"], int) and not isinstance(data["schema"], bool),
+        "model": isinstance(data["model"], str),
+        "name": isinstance(data["name"], str),
+        "seconds": _is_number(data["seconds"]),
+        "total": isinstance(total, list) and all(map(_is_number, total)),
+    }
+    for key, fit in fits.items():
+        if not fit:
+            raise BaselineError(f"the baseline's {key} is of the wrong type: {data[key]!r:.60}")
+    if data["schema"] != SCHEMA:
+        raise BaselineError(
+            f"expected a baseline of schema {SCHEMA}, got {data['schema']}; "
+            "it was made by another version of emovox"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number; JSON knows others."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
