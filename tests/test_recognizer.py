@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import emovox
-from emovox.audio import NOISE_FLOOR, RATE, load_audio
-from emovox.errors import AudioError, ModelError, SilenceError
+from emovox.audio import NOISE_FLOOR, RATE, load_audio, without_silence
+from emovox.baseline import Baseline
+from emovox.errors import AudioError, BaselineError, ModelError, SilenceError
 from emovox.export import with_card
 from emovox.recognizer import Prediction, Recognizer, read_audio
 
@@ -31,6 +32,12 @@ def clips(voice) -> list[np.ndarray]:
         tone = 0.2 * np.sin(2 * np.pi * rng.uniform(100, 3_000) * time + 1)
         clips.append((tone + rng.normal(0, 0.02, length)).astype(np.float32))
     return [*clips, voice]
+
+
+@pytest.fixture(scope="module")
+def anna(recognizer, clips) -> Baseline:
+    """Give a speaker of whom something was heard."""
+    return recognizer.enrol("anna", clips[4:8])
 
 
 def close(left: Prediction, right: Prediction) -> bool:
@@ -254,6 +261,124 @@ class TestDoors:
         np.testing.assert_array_equal(read_audio(voice, RATE), voice)
         with pytest.raises(AudioError):
             read_audio(voice)
+
+
+class TestBaseline:
+    """What was heard of a speaker before moves the answer, and nothing else."""
+
+    def test_nothing_heard_is_no_baseline(self, recognizer, clips):
+        """A baseline that has heard nothing gives the answers of none, to the last bit."""
+        empty = recognizer.new_baseline("anna")
+        assert (empty.name, empty.seconds, empty.model) == ("anna", 0.0, recognizer.fingerprint)
+        assert recognizer.predict_samples(clips, empty) == recognizer.predict_samples(clips)
+
+    def test_answers_depend_on_it(self, recognizer, voice, anna):
+        """With a baseline the answer is another, by whichever door."""
+        without = recognizer.predict(voice, RATE)
+        given = recognizer.predict(voice, RATE, baseline=anna)
+        assert not close(without, given)
+        assert recognizer.predict_samples([voice], anna) == [given]
+        assert recognizer.predict_samples([voice], [anna]) == [given]
+        assert recognizer.predict(voice, RATE) == without
+
+    def test_learns_embeddings_by_seconds(self, recognizer, clips):
+        """What is learned is the sum of embeddings, each times its seconds of sound."""
+        chosen = clips[4:8]
+        baseline = recognizer.learn(recognizer.new_baseline(), chosen)
+        _, embeddings = recognizer.infer(chosen)  # of this kind of model they ask no baseline
+        seconds = [len(without_silence(clip)) / RATE for clip in chosen]
+        assert baseline.seconds == pytest.approx(sum(seconds))
+        expected = np.array(seconds) @ embeddings.astype(np.float64)
+        np.testing.assert_allclose(baseline.total, expected, rtol=1e-4, atol=1e-4)
+
+    def test_in_one_go_or_one_by_one(self, recognizer, clips):
+        """Clips learned one by one, in one go, or in enrolling are the same, to the last bit."""
+        baseline = recognizer.new_baseline("anna")
+        for clip in clips:
+            baseline = recognizer.learn(baseline, [clip])
+        assert baseline == recognizer.learn(recognizer.new_baseline("anna"), clips)
+        assert baseline == recognizer.enrol("anna", clips)
+        assert recognizer.learn(baseline, []) == baseline
+
+    def test_one_after_the_other(self, recognizer, voice, monkeypatch):
+        """Each clip is heard with the baseline of those before it, windows of a long one too."""
+        heard = []
+        infer = Recognizer.infer
+
+        def listen(self, clips, baselines=None):
+            heard.append(baselines.seconds)
+            return infer(self, clips, baselines)
+
+        monkeypatch.setattr(Recognizer, "infer", listen)
+        recognizer.enrol("anna", [voice, np.tile(voice, 6), voice])  # a window holds four
+        assert heard == pytest.approx([0, 1, 4, 7], abs=1e-3)
+
+    @settings(max_examples=20, deadline=None)
+    @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000))
+    def test_silence_around_is_not_heard(self, recognizer, voice, before, after):
+        """Silence before and after a clip counts neither as time nor as voice."""
+        one = recognizer.enrol("", [voice])
+        other = recognizer.enrol("", [np.pad(voice, (before, after))])
+        assert one.seconds == other.seconds
+        np.testing.assert_allclose(one.total, other.total, atol=1e-4)
+
+    def test_batch_equals_single(self, recognizer, clips, anna):
+        """In a batch, each clip has its own baseline, or none."""
+        bea = recognizer.enrol("bea", clips[8:])
+        baselines = [(anna, None, bea)[index % 3] for index in range(len(clips))]
+        together = recognizer.predict_samples(clips, baselines)
+        for clip, baseline, answer in zip(clips, baselines, together, strict=True):
+            assert close(recognizer.predict_samples([clip], baseline)[0], answer)
+        logits, embeddings = recognizer.infer(clips, baselines)
+        for index, baseline in enumerate(baselines):
+            alone = recognizer.infer([clips[index]], baseline)
+            np.testing.assert_allclose(alone[0][0], logits[index], atol=1e-3)
+            np.testing.assert_allclose(alone[1][0], embeddings[index], atol=1e-3)
+
+    def test_silence(self, recognizer, voice):
+        """Silence teaches nothing, and is refused."""
+        with pytest.raises(SilenceError):
+            recognizer.enrol("anna", [voice, np.zeros(RATE, np.float32)])
+
+    def test_of_another_model(self, recognizer, model_file, voice, tmp_path):
+        """A baseline of another model is refused, and both models are named."""
+        path = tmp_path / "other.onnx"
+        path.write_bytes(model_file.read_bytes())
+        with_card(path, name="other")
+        other = Recognizer.load(path)
+        baseline = other.enrol("anna", [voice])
+        for use in (
+            lambda: recognizer.predict(voice, RATE, baseline=baseline),
+            lambda: recognizer.predict_samples([voice, voice], [None, baseline]),
+            lambda: recognizer.learn(baseline, [voice]),
+            lambda: recognizer.infer([voice], baseline),
+        ):
+            with pytest.raises(BaselineError, match="anna was learned with the model") as caught:
+                use()
+            assert other.fingerprint in str(caught.value)
+            assert f"tiny ({recognizer.fingerprint})" in str(caught.value)
+
+    def test_of_another_width(self, recognizer, voice):
+        """A baseline that claims to be of this model, but has other numbers, is refused."""
+        odd = Baseline(recognizer.fingerprint, np.zeros(3), 0.0)
+        with pytest.raises(BaselineError, match="expected a baseline of 59 numbers, got 3"):
+            recognizer.predict(voice, RATE, baseline=odd)
+
+    def test_one_for_each_clip(self, recognizer, voice, anna):
+        """A list of baselines that is too short or too long is refused."""
+        for baselines in ([], [anna, anna]):
+            with pytest.raises(BaselineError, match=r"for each of 1 clips, got [02]"):
+                recognizer.predict_samples([voice], baselines)
+
+    def test_threads(self, recognizer, clips, anna):
+        """Many threads with different speakers get the answers each would get alone."""
+        tasks = [(clip, baseline) for clip in clips for baseline in (anna, None)] * 3
+        alone = [recognizer.predict_samples([clip], baseline)[0] for clip, baseline in tasks]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(
+                pool.map(lambda task: recognizer.predict_samples([task[0]], task[1])[0], tasks)
+            )
+        assert all(map(close, answers, alone))
 
 
 class TestLoad:

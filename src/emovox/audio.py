@@ -121,6 +121,15 @@ def check_audible(audio: Samples) -> None:
         )
 
 
+def without_silence(audio: Samples) -> Samples:
+    """Cut what lies before the first and after the last sample of the noise floor or more.
+
+    A recording without sound becomes empty. Model graphs cut the same.
+    """
+    sounds = np.flatnonzero(np.abs(audio) >= NOISE_FLOOR)
+    return audio[sounds[0] : sounds[-1] + 1] if sounds.size else audio[:0]
+
+
 def audio_files(root: Path) -> list[Path]:
     """List the audio files below a folder by their suffix, sorted; hidden ones are left out."""
     return sorted(

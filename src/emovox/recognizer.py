@@ -11,16 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .audio import (
     MAX_SECONDS,
-    NOISE_FLOOR,
     RATE,
     AudioSource,
     Samples,
     check_audible,
     check_audio,
     load_audio,
+    without_silence,
 )
+from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
-from .errors import AudioError
+from .errors import AudioError, BaselineError
+
+Baselines = Baseline | Sequence[Baseline | None] | None  # of all clips, of each, or of none
 
 _BATCH_SAMPLES = 60 * RATE  # audio that one call of the network may hold, padding included
 
@@ -69,6 +72,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self._mean = np.array(bundle.card.baseline, np.float64)
 
     @classmethod
     def load(
@@ -107,6 +111,7 @@ class Recognizer:
         audio: AudioSource | ArrayLike,
         rate: float | None = None,
         *,
+        baseline: Baseline | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> Prediction:
         """Recognise the emotion of one recording as a whole.
@@ -116,6 +121,8 @@ class Recognizer:
         audio : path, bytes, file object, or array, shape=(n_samples,) or (n_samples, n_channels)
         rate : float, optional
             Hz; needed with an array, and only then.
+        baseline : Baseline, optional
+            What was heard of this speaker before.
         max_seconds : float > 0
             A longer recording is refused.
 
@@ -123,29 +130,40 @@ class Recognizer:
         ------
         AudioError
             If the audio cannot be used; SilenceError, a kind of it, if it holds no sound.
+        BaselineError
+            If the baseline was learned with another model.
         """
-        return self.predict_samples([read_audio(audio, rate, max_seconds=max_seconds)])[0]
+        clip = read_audio(audio, rate, max_seconds=max_seconds)
+        return self.predict_samples([clip], baseline)[0]
 
-    def predict_samples(self, clips: Sequence[Samples]) -> list[Prediction]:
+    def predict_samples(
+        self, clips: Sequence[Samples], baselines: Baselines = None
+    ) -> list[Prediction]:
         """Recognise clips of mono float32 at 16 kHz, as `load_audio` returns them, in batches.
 
         Each result is the same as alone, and the same whatever silence lies around the clip.
         Clips longer than the model's window are cut into equal windows, whose scores are averaged;
         windows without sound do not count.
 
+        Parameters
+        ----------
+        clips : sequence of ndarray of float32, shape=(n_samples,)
+        baselines : Baseline, sequence of Baseline or None, or None
+            What was heard before of the speaker of all clips, or of each clip's speaker; None
+            where nothing was.
+
         Raises
         ------
         SilenceError
             If one of the clips holds no sound.
+        BaselineError
+            If a baseline was learned with another model, or there is not one for each clip.
         """
-        windows, owners = [], []
-        for index, clip in enumerate(clips):
-            check_audible(clip)
-            parts = self._windows(_without_silence(clip))
-            audible = [part for part in parts if np.abs(part).max() >= NOISE_FLOOR]
-            windows += audible
-            owners += [index] * len(audible)
-        logits, _ = self.infer(windows)
+        baselines = _one_each(baselines, len(clips))
+        parts = [self._windows(clip) for clip in clips]
+        windows = [window for windows in parts for window in windows]
+        owners = [index for index, windows in enumerate(parts) for _ in windows]
+        logits, _ = self.infer(windows, [baselines[index] for index in owners])
         probabilities = _softmax(logits / self.card.temperature)
         owner = np.array(owners)
         means = (probabilities[owner == index].mean(0) for index in range(len(clips)))
@@ -154,29 +172,97 @@ class Recognizer:
             for mean, clip in zip(means, clips, strict=True)
         ]
 
-    def infer(self, clips: Sequence[Samples]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def new_baseline(self, name: str = "") -> Baseline:
+        """Return the baseline of a speaker of whom nothing was heard yet."""
+        return Baseline(self.fingerprint, np.zeros_like(self._mean), 0.0, name)
+
+    def learn(self, baseline: Baseline, clips: Sequence[Samples]) -> Baseline:
+        """Return a speaker's baseline that has heard clips more, one after the other.
+
+        No labels are needed. Each clip is heard with the baseline of what came before it, and a
+        clip longer than the model's window is heard window by window.
+
+        Parameters
+        ----------
+        baseline : Baseline
+            From `new_baseline`, or learned or loaded before; it stays as it is.
+        clips : sequence of ndarray of float32, shape=(n_samples,)
+            Of this speaker, in the order spoken; mono at 16 kHz, as `load_audio` returns them.
+
+        Raises
+        ------
+        SilenceError
+            If one of the clips holds no sound.
+        BaselineError
+            If the baseline was learned with another model.
+        """
+        windows = [window for clip in clips for window in self._windows(clip)]
+        for window in windows:
+            _, embeddings = self.infer([window], baseline)
+            baseline = baseline.learned(embeddings[0], len(window) / RATE)
+        return baseline
+
+    def enrol(self, name: str, clips: Sequence[Samples]) -> Baseline:
+        """Learn a new speaker's baseline from clips; for these and its errors see `learn`."""
+        return self.learn(self.new_baseline(name), clips)
+
+    def infer(
+        self, clips: Sequence[Samples], baselines: Baselines = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the network on clips of mono float32 at 16 kHz.
+
+        Parameters
+        ----------
+        clips : sequence of ndarray of float32, shape=(n_samples,)
+        baselines : Baseline, sequence of Baseline or None, or None
+            As for `predict_samples`.
 
         Returns
         -------
         logits : ndarray of float32, shape=(n_clips, n_labels)
         embeddings : ndarray of float32, shape=(n_clips, n_embedding)
+
+        Raises
+        ------
+        BaselineError
+            If a baseline was learned with another model, or there is not one for each clip.
         """
+        vectors = [self._vector(baseline) for baseline in _one_each(baselines, len(clips))]
         logits = np.empty((len(clips), len(self.labels)), np.float32)
-        embeddings = np.empty((len(clips), len(self.card.baseline)), np.float32)
+        embeddings = np.empty((len(clips), self._mean.size), np.float32)
         for chosen in _batches([len(clip) for clip in clips]):
             lengths = np.array([len(clips[index]) for index in chosen], np.int64)
             audio = np.zeros((len(chosen), int(lengths.max())), np.float32)
             for row, index in enumerate(chosen):
                 audio[row, : len(clips[index])] = clips[index]
-            baseline = np.tile(np.array(self.card.baseline, np.float32), (len(chosen), 1))
+            baseline = np.stack([vectors[index] for index in chosen])
             feeds = {"audio": audio, "lengths": lengths, "baseline": baseline}
             logits[chosen], embeddings[chosen] = self._bundle.session.run(None, feeds)
         return logits, embeddings
 
+    def _vector(self, baseline: Baseline | None) -> NDArray[np.float32]:
+        """Return what the graph is fed for a speaker, of whom something was heard or nothing."""
+        if baseline is None:
+            return self._mean.astype(np.float32)
+        if baseline.model != self.fingerprint:
+            raise BaselineError(
+                f"the baseline of {baseline.name or 'a speaker'} was learned with the model "
+                f"{baseline.model}, this is {self.card.name} ({self.fingerprint}); learn it anew "
+                "with this model, or use the other"
+            )
+        if baseline.total.shape != self._mean.shape:
+            raise BaselineError(
+                f"expected a baseline of {self._mean.size} numbers, got {baseline.total.size}"
+            )
+        return baseline.vector(self._mean, self.card.baseline_seconds)
+
     def _windows(self, clip: Samples) -> list[Samples]:
-        n_windows = int(np.ceil(len(clip) / (self.card.window_s * RATE)))
-        return np.array_split(clip, n_windows)
+        """Cut a clip into equal windows; what is silent, around and within them, is left out."""
+        check_audible(clip)
+        sound = without_silence(clip)
+        n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))
+        windows = [without_silence(window) for window in np.array_split(sound, n_windows)]
+        return [window for window in windows if window.size]
 
     def _prediction(self, probabilities: NDArray[np.float64], seconds: float) -> Prediction:
         scores = dict(zip(self.labels, map(float, probabilities), strict=True))
@@ -206,10 +292,14 @@ def read_audio(
     return check_audio(audio, rate, max_seconds=max_seconds)
 
 
-def _without_silence(clip: Samples) -> Samples:
-    """Cut what lies before the first and after the last sound: it must not move the windows."""
-    sounds = np.flatnonzero(np.abs(clip) >= NOISE_FLOOR)
-    return clip[sounds[0] : sounds[-1] + 1]
+def _one_each(baselines: Baselines, n_clips: int) -> Sequence[Baseline | None]:
+    if baselines is None or isinstance(baselines, Baseline):
+        return [baselines] * n_clips
+    if len(baselines) != n_clips:
+        raise BaselineError(
+            f"expected a baseline or None for each of {n_clips} clips, got {len(baselines)}"
+        )
+    return baselines
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
