@@ -20,7 +20,7 @@ from emovox.recognizer import Recognizer
 from made_corpus import make_corpus
 
 RATE = 16_000
-COLUMNS = ["file", "label", "score", "scores", "start", "end", "certain"]
+COLUMNS = ["file", "label", "score", "scores", "start", "end", "certain", "baseline"]
 START = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 MAIN = "from emovox.cli import main\nprint('started', file=sys.stderr, flush=True)\nmain()\n"
 
@@ -90,6 +90,7 @@ class TestPredict:
         recognizer = Recognizer.load(model_file)
         for file, answer in zip(files, answers, strict=True):
             expected = {"file": str(file), **recognizer.predict(file).to_dict()}
+            assert answer["baseline"] == "none"
             assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-4)
             for key in ("file", "label", "start", "end", "certain"):
                 assert answer[key] == expected[key]
@@ -110,6 +111,7 @@ class TestPredict:
             assert sum(scores) == pytest.approx(1, abs=1e-5)
             assert float(row["score"]) == max(scores)
             assert row["certain"] in ("true", "false")
+            assert row["baseline"] == "none"
         assert (rows[0]["start"], rows[0]["end"]) == ("0.0", "1.0")
 
     def test_csv_and_json(self, call, clips, model_file, tmp_path):
@@ -366,7 +368,7 @@ class TestWhole:
         """The version is that of the package."""
         assert call("--version") == (0, f"{emovox.__version__}\n", "")
 
-    @pytest.mark.parametrize("command", ["", "predict", "info", "train", "evaluate"])
+    @pytest.mark.parametrize("command", ["", "predict", "enrol", "info", "train", "evaluate"])
     @pytest.mark.parametrize("flag", ["--help", "-h"])
     def test_help(self, command, flag):
         """Every command explains itself."""

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from .corpus import corpus_app
+from .enrol import enrol
 from .learn import evaluate, train
 from .plot import plot_app
 from .recognise import info, predict
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(enrol)
 app.command()(info)
 app.command()(train)
 app.command()(evaluate)

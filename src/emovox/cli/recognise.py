@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_table, progress_bar, say, warn
+from .recordings import Recording, chunks, expand, read, report_failures
 
 if TYPE_CHECKING:
+    from ..baseline import Baseline
     from ..recognizer import Prediction, Recognizer
-
-_CHUNK = 32  # recordings decoded, then recognised together
 
 ModelOption = Annotated[
     str | None,
@@ -25,16 +25,37 @@ ModelOption = Annotated[
 
 @dataclass(frozen=True)
 class _Answer:
-    """A file and its prediction, or why there is none."""
+    """A file with its prediction, or with why there is none."""
 
     file: Path
     prediction: "Prediction | None"
+    baseline: str  # "none", "file" or "speaker"
     error: str = ""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """The baselines of the speakers that are known, and where these come from."""
+
+    baselines: "Mapping[str, Baseline]"
+    origin: str  # "file" or "speaker"
+
+
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings, or folders or tables (.csv) of them.")
+    ],
     model: ModelOption = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
+    ] = None,
+    speaker_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Learn each speaker's baseline first: 'folder', or a column of the tables.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     csv_out: Annotated[
         Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
@@ -42,68 +63,80 @@ def predict(
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
 ) -> None:
     """Recognise the emotion in recordings."""
+    from ..baseline import Baseline
     from ..recognizer import Recognizer
 
+    if baseline and speaker_by is not None:
+        raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
     recognizer = Recognizer.load(model)
-    found, answers = _expand(files)
-    n_all = len(found) + len(answers)
+    found, errors = expand(files, speaker_by)
+    if baseline:
+        known = _Known({"": Baseline.load(baseline)}, "file")
+    else:
+        known = _Known(_learn(recognizer, found, max_seconds), "speaker")
+    answers: list[_Answer] = []
     with progress_bar("recognising") as on_progress:
-        for first in range(0, len(found), _CHUNK):
-            answers += _answer(recognizer, found[first : first + _CHUNK], max_seconds)
-            on_progress(len(answers), n_all)
+        for chunk in chunks(found):
+            answers += _answer(recognizer, chunk, known, max_seconds)
+            on_progress(len(answers), len(found))
     good = [answer for answer in answers if answer.prediction]
     if csv_out:
         _write_csv(csv_out, recognizer.labels, good)
     if as_json:
-        rows = [{"file": str(a.file), **a.prediction.to_dict()} for a in good if a.prediction]
-        say(json.dumps(rows, ensure_ascii=False, indent=2))
+        say(json.dumps([_row(answer) for answer in good], ensure_ascii=False, indent=2))
     elif good and not csv_out:
         _print_answers(good)
-    failed = [answer for answer in answers if answer.error]
-    for answer in failed:
-        warn(f"emovox: {answer.error}")
-    if failed:
-        if len(answers) > 1:
-            warn(f"emovox: {len(failed)} of {len(answers)} recordings could not be recognised")
-        raise typer.Exit(1)
+    n_all = len(answers) + len(errors)
+    errors += [answer.error for answer in answers if answer.error]
+    report_failures(errors, n_all, "recognised")
 
 
-def _expand(paths: Sequence[Path]) -> tuple[list[Path], list[_Answer]]:
-    """Replace folders by the audio files below them; folders without any are answered as errors."""
-    found, empty = [], []
-    for path in paths:
-        inside = _recordings(path)
-        found += inside
-        if not inside:
-            empty.append(_Answer(path, None, f"{path}: no audio files in this folder"))
-    return found, empty
+def _learn(
+    recognizer: "Recognizer", recordings: Sequence[Recording], max_seconds: float
+) -> dict[str, "Baseline"]:
+    """Learn the baseline of each speaker that is told, from all its recordings in their order."""
+    learned: dict[str, Baseline] = {}
+    named = [recording for recording in dict.fromkeys(recordings) if recording.speaker]
+    if not named:
+        return learned
+    done = 0
+    with progress_bar("listening") as on_progress:
+        for chunk in chunks(named):
+            clips, _ = read(chunk, max_seconds)  # what cannot be read is told when recognising
+            for recording, clip in clips.items():
+                speaker = recording.speaker
+                before = learned.get(speaker, recognizer.new_baseline(speaker))
+                learned[speaker] = recognizer.learn(before, [clip])
+            done += len(chunk)
+            on_progress(done, len(named))
+    return learned
 
 
-def _recordings(path: Path) -> list[Path]:
-    from ..audio import audio_files
+def _answer(
+    recognizer: "Recognizer", recordings: Sequence[Recording], known: _Known, max_seconds: float
+) -> list[_Answer]:
+    clips, errors = read(recordings, max_seconds)
+    baselines = [known.baselines.get(recording.speaker) for recording in clips]
+    found = recognizer.predict_samples(list(clips.values()), baselines)
+    predictions = dict(zip(clips, found, strict=True))
+    return [
+        _Answer(
+            one.file,
+            predictions.get(one),
+            known.origin if one.speaker in known.baselines else "none",
+            errors.get(one, ""),
+        )
+        for one in recordings
+    ]
 
-    try:
-        return audio_files(path) if path.is_dir() else [path]
-    except OSError:  # reading it will tell what is wrong with it
-        return [path]
 
-
-def _answer(recognizer: "Recognizer", files: Sequence[Path], max_seconds: float) -> list[_Answer]:
-    from ..audio import check_audible, load_audio
-    from ..errors import AudioError, SilenceError
-
-    clips, errors = {}, {}
-    for file in files:
-        try:
-            clip = load_audio(file, max_seconds=max_seconds)
-            check_audible(clip)
-            clips[file] = clip
-        except SilenceError as error:
-            errors[file] = f"{file}: {error}"
-        except AudioError as error:
-            errors[file] = str(error)
-    predictions = dict(zip(clips, recognizer.predict_samples(list(clips.values())), strict=True))
-    return [_Answer(file, predictions.get(file), errors.get(file, "")) for file in files]
+def _row(answer: _Answer) -> dict[str, Any]:
+    assert answer.prediction is not None  # only good answers are shown
+    return {
+        "file": str(answer.file),
+        **answer.prediction.to_dict(),
+        "baseline": answer.baseline,
+    }
 
 
 def _print_answers(answers: Sequence[_Answer]) -> None:
@@ -126,14 +159,13 @@ def _write_csv(path: Path, labels: Sequence[str], answers: Sequence[_Answer]) ->
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "label", "score", *labels, "start", "end", "certain"))
+    writer.writerow(("file", "label", "score", *labels, "start", "end", "certain", "baseline"))
     for answer in answers:
         if p := answer.prediction:
             scores = (f"{p.scores[label]:.6f}" for label in labels)
             certain = str(p.certain).lower()
-            writer.writerow(
-                (answer.file, p.label, f"{p.score:.6f}", *scores, p.start, p.end, certain)
-            )
+            about = (p.start, p.end, certain, answer.baseline)
+            writer.writerow((answer.file, p.label, f"{p.score:.6f}", *scores, *about))
     write_text(path, text.getvalue())
     warn(f"wrote {path}")
 
