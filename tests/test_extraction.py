@@ -7,7 +7,7 @@ import soundfile
 from emovox import extraction
 from emovox.cache import ArrayCache
 from emovox.corpora import load_corpus
-from emovox.extraction import extract
+from emovox.extraction import acoustic_frames, extract
 from emovox.features import AcousticConfig
 from made_corpus import make_corpus
 
@@ -22,7 +22,7 @@ def utterances(tmp_path):
 
 def run(utterances, cache, config=CONFIG, window_s=10.0, **changes):
     """Extract with the usual settings."""
-    return extract(utterances, config, cache, window_s=window_s, **changes)
+    return extract(utterances, *acoustic_frames(config, window_s), cache, **changes)
 
 
 def test_cached_equals_computed(utterances, tmp_path):
@@ -32,16 +32,16 @@ def test_cached_equals_computed(utterances, tmp_path):
     for path in (tmp_path / "corpus").glob("*.wav"):
         path.unlink()
     second = run(utterances, cache)
-    assert len(first.frames) == len(utterances)
-    for one, other in zip(first.frames, second.frames, strict=True):
+    assert len(first.features) == len(utterances)
+    for one, other in zip(first.features, second.features, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_features_do_not_depend_on_what_was_cached(utterances, tmp_path):
     """Computed alone or among others, a recording has the same features to the last bit."""
     together = run(utterances, ArrayCache(tmp_path / "a"))
-    alone = [run([one], ArrayCache(tmp_path / "b")).frames[0] for one in utterances]
-    for one, other in zip(together.frames, alone, strict=True):
+    alone = [run([one], ArrayCache(tmp_path / "b")).features[0] for one in utterances]
+    for one, other in zip(together.features, alone, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -51,10 +51,10 @@ def test_other_settings_and_other_code_are_other_features(utterances, tmp_path, 
     run(utterances, cache)
     n_stored = len(list((tmp_path / "cache").rglob("*.npy")))
     narrower = run(utterances, cache, AcousticConfig(n_mfcc=20))
-    assert narrower.frames[0].shape[1] == 39
+    assert narrower.features[0].shape[1] == 39
     shorter = run(utterances, cache, window_s=0.25)
-    assert len(shorter.frames[0]) < len(narrower.frames[0])
-    monkeypatch.setattr(extraction, "_code_digest", lambda: "other code")
+    assert len(shorter.features[0]) < len(narrower.features[0])
+    monkeypatch.setattr(extraction, "code_digest", lambda *modules: "other code")
     run(utterances, cache)
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 4 * n_stored
 
@@ -68,7 +68,7 @@ def test_bad_recordings_are_left_out_and_named(utterances, tmp_path):
         utterances, ArrayCache(tmp_path / "cache"), on_progress=lambda *step: told.append(step)
     )
     assert result.utterances == utterances[2:]
-    assert len(result.frames) == len(utterances) - 2
+    assert len(result.features) == len(utterances) - 2
     assert utterances[0].file.name in result.problems[0].text
     assert "noise floor" in result.problems[1].text
     assert told[-1] == (len(utterances), len(utterances))

@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from emovox.audio import load_audio
+from emovox.encoder import SpeechConfig, SpeechStatistics
 from emovox.errors import ConfigError, SplitError, TrainingError
-from emovox.network import NetworkConfig
+from emovox.network import HeadConfig, NetworkConfig
 from emovox.recognizer import Recognizer
 from emovox.runs import Console, evaluate_model, train
-from emovox.settings import Settings, read_settings
+from emovox.settings import HeadTraining, Settings, read_settings
 from emovox.training import Observer
 from made_corpus import make_corpus
 
@@ -286,3 +290,87 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     assert (tmp_path / "run" / "checkpoint.pt").stat().st_size > 0
     with (tmp_path / "run" / "history.csv").open() as file:
         assert len(list(csv.DictReader(file))) >= 2
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory) -> Path:
+    """Give whisper-tiny's encoder with random weights, as a file of the hub would be."""
+    torch.manual_seed(0)
+    module = SpeechStatistics(SpeechConfig(max_seconds=30.0))
+    path = tmp_path_factory.mktemp("encoder") / "model.safetensors"
+    save_file({f"model.encoder.{k}": v.half() for k, v in module.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def speech_settings(corpus, encoder) -> Settings:
+    """Give settings of a speech model's training of a few seconds."""
+    return Settings(
+        corpora=(corpus,),
+        features="speech",
+        encoder=str(encoder),
+        window_s=15.0,
+        coverage=0.8,
+        head=HeadConfig(n_dimensions=16, n_hidden=8, n_members=2),
+        head_training=HeadTraining(epochs=3, min_steps=30, batch_size=32, copies=(1.16,)),
+    )
+
+
+def test_a_speech_run_leaves_a_model_that_knows_its_speaker(speech_settings, tmp_path):
+    """A head on an encoder is trained, exported, and measured without and with a baseline."""
+    report = train(speech_settings, tmp_path / "run")
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == FILES - {"checkpoint.pt"} | {"predictions_running.csv"}
+    recognizer = Recognizer.load(tmp_path / "run" / "model.onnx")
+    figures = recognizer.card.figures
+    assert figures["running_test_uar"] == report["running_baseline"]["running_test_uar"]
+    assert recognizer.card.baseline == (0.0,) * 17
+    assert 0 < recognizer.card.threshold < 1
+    assert (
+        "of each speaker, learned without labels" in (tmp_path / "run" / "report.html").read_text()
+    )
+
+
+def test_a_speech_model_changes_with_the_baseline(speech_settings, corpus, tmp_path):
+    """What was heard of a speaker changes the answer; zeros around a clip and batches do not."""
+    train(speech_settings, tmp_path / "run")
+    recognizer = Recognizer.load(tmp_path / "run" / "model.onnx")
+    folder = Path(corpus.partition("=")[2]).parent
+    clips = [load_audio(path) for path in sorted(folder.glob("s0-*.wav"))[:6]]
+    baseline = recognizer.enrol("s0", clips)
+    alone = [recognizer.predict_samples([clip])[0] for clip in clips]
+    known = recognizer.predict_samples(clips, baseline)
+    assert any(abs(a.score - b.score) > 1e-4 for a, b in zip(alone, known, strict=True))
+    padded = [np.pad(clip, (16_000, 9_999)) for clip in clips]
+    for one, other in zip(alone, recognizer.predict_samples(padded), strict=True):
+        assert dict(one.scores) == pytest.approx(dict(other.scores), abs=1e-3)
+
+
+def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_path, monkeypatch):
+    """Without weights, the encoder is taken out of the shipped model; the answers are the same."""
+    train(speech_settings, tmp_path / "first")
+    shipped = tmp_path / "first" / "model.onnx"
+    monkeypatch.setattr("emovox.learners.find_model", lambda name: shipped)
+    train(dataclasses.replace(speech_settings, encoder=""), tmp_path / "second")
+    assert (tmp_path / "first" / "predictions.csv").read_text() == (
+        tmp_path / "second" / "predictions.csv"
+    ).read_text()
+
+
+def test_a_speech_run_resumes_after_its_last_whole_fold(speech_settings, tmp_path):
+    """Killed in the second fold, a resumed run keeps the first one and equals a straight one."""
+    settings = dataclasses.replace(speech_settings, protocol="speaker")
+    straight = train(settings, tmp_path / "straight")
+
+    def killed(epoch: int, done: int, total: int) -> None:
+        raise KilledError
+
+    @contextmanager
+    def training(fold: str, n_epochs: int):
+        yield Observer() if fold == "s0" else Observer(on_batch=killed)
+
+    with pytest.raises(KilledError):
+        train(settings, tmp_path / "killed", console=Console(training=training))
+    assert (tmp_path / "killed" / "s0" / "report.json").exists()
+    resumed = train(settings, tmp_path / "killed", resume=True)
+    assert resumed["folds"] == straight["folds"]

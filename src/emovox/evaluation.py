@@ -5,12 +5,14 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .audio import check_audible, load_audio
+from .baseline import Baseline
 from .corpora import Problem, Utterance
 from .errors import AudioError, CorpusError, EmovoxError, ModelError, SilenceError
 from .files import write_text
@@ -67,6 +69,45 @@ def evaluate(
         raise CorpusError(f"none of the {len(utterances)} recordings could be scored: {why}")
     results = _results(recognizer.labels, scored, predictions)
     return Evaluation(results, dict(sorted(unknown.items())), tuple(problems))
+
+
+def evaluate_running(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Results:
+    """Recognise what each speaker says, in random order, with a baseline learned on the way.
+
+    Every speaker starts from nothing, and no label is used: each recording is answered with the
+    baseline of those before it, and then learned. That is test-time adaptation, and its figures
+    stand beside those without a baseline, never in their place. Recordings that cannot be used are
+    left out, as `evaluate` names them.
+
+    Raises
+    ------
+    CorpusError
+        If not one of them can be scored.
+    """
+    known = [one for one in utterances if one.emotion in recognizer.labels]
+    rng = np.random.default_rng(seed)
+    order = [known[index] for index in rng.permutation(len(known))]
+    baselines: dict[tuple[str, str], Baseline] = {}
+    scored, predictions = [], []
+    for done, utterance in enumerate(order, 1):
+        speaker = (utterance.corpus, utterance.speaker)
+        baseline = baselines.get(speaker) or recognizer.new_baseline(utterance.speaker)
+        with suppress(AudioError):
+            clip = load_audio(utterance.file)
+            predictions += recognizer.predict_samples([clip], baseline)
+            scored.append(utterance)
+            baselines[speaker] = recognizer.learn(baseline, [clip])
+        if on_progress:
+            on_progress(done, len(order))
+    if not scored:
+        raise CorpusError(f"none of the {len(utterances)} recordings could be scored")
+    return _results(recognizer.labels, scored, predictions)
 
 
 def _chunks(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:

@@ -1,25 +1,25 @@
 """From a trained network to a model file, proved against torch before it gets its name."""
 
 import dataclasses
-import tempfile
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from .audio import NOISE_FLOOR, RATE
+from .backbone import merge, trace
 from .bundle import INPUTS, METADATA_KEY, OUTPUTS, Card, read_bundle
 from .errors import TrainingError
 from .files import written_whole
-from .network import WaveformModel
+from .network import SpeakerHead, WaveformModel
 
-OPSET = 17
-_TOLERANCE = (
-    1e-4  # largest difference allowed between torch and ONNX, relative to the largest value
-)
+_TOLERANCE = 1e-4  # allowed between torch and ONNX, relative to the largest value
 
 
 def export_model(model: WaveformModel, card: Card, path: Path) -> None:
@@ -38,15 +38,58 @@ def export_model(model: WaveformModel, card: Card, path: Path) -> None:
     TrainingError
         If torch and ONNX differ by more than 1e-4 on any of several lengths and batches.
     """
-    graph = onnx.load_from_string(_trace(model, len(card.baseline)))
+    n_embedding = len(card.baseline)
+    example = (
+        torch.randn(2, RATE) * 0.1,
+        torch.tensor([RATE, RATE // 2]),
+        torch.zeros(2, n_embedding),
+    )
+    traced = trace(model, dict(zip(INPUTS, example, strict=True)), OUTPUTS)
+    check_agreement(model, traced, n_embedding)
+    _write(onnx.load_from_string(traced), card, path)
+
+
+def export_head(backbone: bytes, head: SpeakerHead, card: Card, path: Path) -> None:
+    """Write a speech model: the backbone with a head behind it.
+
+    Raises
+    ------
+    TrainingError
+        If the head in torch and in ONNX differ by more than 1e-4 on any of several batches.
+    """
+    n_statistics = head.get_buffer("projection").shape[0]
+    traced = trace(
+        head,
+        {
+            "statistics": torch.randn(2, n_statistics),
+            "baseline": torch.zeros(2, len(card.baseline)),
+        },
+        OUTPUTS,
+    )
+    _check_head(head, traced, n_statistics, len(card.baseline))
+    _write(merge(backbone, traced), card, path)
+
+
+def _write(graph: onnx.ModelProto, card: Card, path: Path) -> None:
+    """Put the card into a graph and write it, if it can be opened as a model."""
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     graph.producer_name, graph.producer_version = "emovox", card.emovox_version
     content = graph.SerializeToString()
     read_bundle(content)
-    check_agreement(model, content, len(card.baseline))
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _check_head(head: SpeakerHead, content: bytes, n_statistics: int, n_embedding: int) -> None:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    for n_clips in (1, 2, 7):
+        baseline = rng.normal(0, 0.3, (n_clips, n_embedding)).astype(np.float32)
+        baseline[:, -1] = rng.uniform(0, 0.99, n_clips)
+        statistics = rng.normal(0, 1, (n_clips, n_statistics)).astype(np.float32)
+        feeds = {"statistics": statistics, "baseline": baseline}
+        _compare(head, session, feeds, f"batches of {n_clips}")
 
 
 def check_agreement(model: WaveformModel, content: bytes, n_embedding: int) -> float:
@@ -65,18 +108,30 @@ def check_agreement(model: WaveformModel, content: bytes, n_embedding: int) -> f
         audio[:, : max(lengths) // 7] *= NOISE_FLOOR  # silence in front, to be cut
         count = np.array(lengths, np.int64)
         baseline = rng.normal(0, 0.3, (len(lengths), n_embedding)).astype(np.float32)
-        feeds = dict(zip(INPUTS, (audio, count, baseline), strict=True))
-        with torch.inference_mode():
-            expected = model(*(torch.from_numpy(value) for value in feeds.values()))
-        for name, left, right in zip(OUTPUTS, expected, session.run(None, feeds), strict=True):
-            scale = max(1.0, float(left.abs().max()))
-            difference = float(np.abs(left.numpy() - right).max()) / scale
-            worst = max(worst, difference)
-            if not difference <= _TOLERANCE:
-                raise TrainingError(
-                    f"torch and ONNX differ by {difference:.1e} in {name} for clips of {lengths} "
-                    f"samples; at most {_TOLERANCE:.0e} is allowed, so no model file was written"
-                )
+        feeds: dict[str, NDArray[Any]] = dict(zip(INPUTS, (audio, count, baseline), strict=True))
+        worst = max(worst, _compare(model, session, feeds, f"clips of {lengths} samples"))
+    return worst
+
+
+def _compare(
+    module: nn.Module,
+    session: onnxruntime.InferenceSession,
+    feeds: Mapping[str, NDArray[Any]],
+    what: str,
+) -> float:
+    """Return the largest relative difference of torch and ONNX for one input, or raise."""
+    with torch.inference_mode():
+        expected = module(*(torch.from_numpy(value) for value in feeds.values()))
+    worst = 0.0
+    for name, left, right in zip(OUTPUTS, expected, session.run(None, feeds), strict=True):
+        scale = max(1.0, float(left.abs().max()))
+        difference = float(np.abs(left.numpy() - right).max()) / scale
+        worst = max(worst, difference)
+        if not difference <= _TOLERANCE:
+            raise TrainingError(
+                f"torch and ONNX differ by {difference:.1e} in {name} for {what}; at most "
+                f"{_TOLERANCE:.0e} is allowed, so no model file was written"
+            )
     return worst
 
 
@@ -88,32 +143,3 @@ def with_card(path: Path, **changes: object) -> None:
     entry.value = card.to_json()
     with written_whole(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
-
-
-def _trace(model: WaveformModel, n_embedding: int) -> bytes:
-    """Trace the graph with free batch and length.
-
-    The tracing exporter takes a tenth of a second and writes LSTMs as LSTMs; the newer one takes
-    half a minute for the same graph. `check_agreement` does not trust either.
-    """
-    example = (
-        torch.randn(2, RATE) * 0.1,
-        torch.tensor([RATE, RATE // 2]),
-        torch.zeros(2, n_embedding),
-    )
-    axes = {name: {0: "batch"} for name in (*INPUTS, *OUTPUTS)}
-    axes["audio"][1] = "samples"
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # of tracing: what they fear, check_agreement tests
-        path = Path(folder) / "traced.onnx"
-        torch.onnx.export(
-            model,
-            example,
-            path,
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        return path.read_bytes()

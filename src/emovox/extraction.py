@@ -1,19 +1,21 @@
 """The features of many recordings, computed once and kept in a cache."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+import soxr
 import torch
 from numpy.typing import NDArray
 
 from . import audio, features
-from .audio import RATE, check_audible, load_audio
+from .audio import RATE, Samples, check_audible, load_audio, without_silence
+from .backbone import backbone_digest, open_backbone, statistics_of
 from .cache import ArrayCache, cache_key
 from .corpora import Problem, Utterance
 from .errors import AudioError
@@ -22,21 +24,25 @@ from .features import AcousticConfig, AcousticFeatures, trim_silence
 N_WORKERS = 2  # decoding and the network's products release the interpreter
 
 
+Features = Callable[[Samples], NDArray[np.float32]]
+"""A function of a clip of mono float32 at 16 kHz, always the same for the same clip."""
+
+
 @dataclass(frozen=True)
 class Extracted:
-    """Utterances that could be read, their frames in the same order, and what was wrong."""
+    """Utterances that could be read, their features in the same order, and what was wrong."""
 
     utterances: tuple[Utterance, ...]
-    frames: tuple[NDArray[np.float32], ...]  # each of shape (n_frames, n_features)
+    features: tuple[NDArray[np.float32], ...]
     problems: tuple[Problem, ...]
 
 
 def extract(
     utterances: Sequence[Utterance],
-    config: AcousticConfig,
+    features: Features,
+    settings: str,
     cache: ArrayCache,
     *,
-    window_s: float,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Extracted:
     """Compute the features of each utterance, or take them from the cache.
@@ -47,28 +53,27 @@ def extract(
     Parameters
     ----------
     utterances : sequence of Utterance
-    config : AcousticConfig
+    features : Features
+    settings : str
+        Everything that `features` depends on; with the recording's content it is the cache's key.
     cache : ArrayCache
-    window_s : float > 0
-        Seconds; what a longer recording holds behind them is left out.
     on_progress : callable, optional
         Called with (utterances done, utterances in all).
     """
-    module = AcousticFeatures(config).eval()
-    settings = json.dumps([dataclasses.asdict(config), window_s])
-    code = _code_digest()
 
     def one(utterance: Utterance) -> NDArray[np.float32] | AudioError:
-        key = cache_key(utterance.digest, settings, code)
+        key = cache_key(utterance.digest, settings)
         stored = cache.get(key)
-        if stored is not None and stored.ndim == 2 and stored.shape[1] == config.n_features:
+        if stored is not None:
             return stored
         try:
-            frames = _frames(module, utterance.file, window_s)
+            clip = load_audio(utterance.file)
+            check_audible(clip)
         except AudioError as error:
             return error
-        cache.put(key, frames)
-        return frames
+        computed = features(clip)
+        cache.put(key, computed)
+        return computed
 
     results = []
     with ThreadPoolExecutor(N_WORKERS, initializer=_one_thread) as pool:
@@ -79,35 +84,67 @@ def extract(
     return _gather(utterances, results)
 
 
+def acoustic_frames(config: AcousticConfig, window_s: float) -> tuple[Features, str]:
+    """Return the function that computes acoustic frames, and all it depends on, as a text.
+
+    The frames of a clip have shape (n_frames, n_features); what a clip longer than `window_s`
+    seconds holds behind them is left out.
+    """
+    module = AcousticFeatures(config).eval()
+
+    def compute(clip: Samples) -> NDArray[np.float32]:
+        waveform = torch.from_numpy(clip[: int(window_s * RATE)])[None]
+        with torch.inference_mode():
+            trimmed, n_samples = trim_silence(waveform, torch.tensor([waveform.shape[1]]))
+            frames, n_frames = module(trimmed, n_samples)
+        kept: NDArray[np.float32] = frames[0, : int(n_frames)].numpy()
+        return kept
+
+    return compute, json.dumps(["acoustic", asdict(config), window_s, code_digest(features)])
+
+
+def speech_statistics(
+    backbone: bytes, copies: Sequence[float], window_s: float
+) -> tuple[Features, str]:
+    """Return the function that computes speech statistics, and all it depends on, as a text.
+
+    The statistics of a clip have shape (1 + n_copies, n_statistics + 1): the clip itself first,
+    then its copies, resampled by each factor. The last column is the seconds of sound.
+    """
+    session = open_backbone(backbone)
+
+    def compute(clip: Samples) -> NDArray[np.float32]:
+        sound = without_silence(clip)[: int(window_s * RATE)]
+        versions = [sound, *(soxr.resample(sound, RATE * factor, RATE) for factor in copies)]
+        return np.stack(
+            [
+                np.append(statistics_of(session, one), np.float32(len(one) / RATE))
+                for one in versions
+            ]
+        )
+
+    digest = backbone_digest(backbone)
+    return compute, json.dumps(["speech", digest, list(copies), window_s, code_digest()])
+
+
 def _one_thread() -> None:
     torch.set_num_threads(1)  # of this worker: two workers with two threads each would fight
-
-
-def _frames(module: AcousticFeatures, file: Path, window_s: float) -> NDArray[np.float32]:
-    samples = load_audio(file)
-    check_audible(samples)
-    waveform = torch.from_numpy(samples[: int(window_s * RATE)])[None]
-    with torch.inference_mode():
-        trimmed, n_samples = trim_silence(waveform, torch.tensor([waveform.shape[1]]))
-        frames, n_frames = module(trimmed, n_samples)
-    kept: NDArray[np.float32] = frames[0, : int(n_frames)].numpy()
-    return kept
 
 
 def _gather(
     utterances: Sequence[Utterance], results: Sequence[NDArray[np.float32] | AudioError]
 ) -> Extracted:
-    kept, frames, problems = [], [], []
+    kept, features, problems = [], [], []
     for utterance, result in zip(utterances, results, strict=True):
         if isinstance(result, AudioError):
             problems.append(Problem("unreadable", str(result), (str(utterance.file),)))
         else:
             kept.append(utterance)
-            frames.append(result)
-    return Extracted(tuple(kept), tuple(frames), tuple(problems))
+            features.append(result)
+    return Extracted(tuple(kept), tuple(features), tuple(problems))
 
 
-def _code_digest() -> str:
+def code_digest(*modules: ModuleType) -> str:
     """Tell this code from any other: stored features must not outlive the code that made them."""
-    sources = (audio.__file__, features.__file__, __file__)
+    sources = [audio.__file__, __file__, *(str(module.__file__) for module in modules)]
     return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()

@@ -161,3 +161,95 @@ def masked_mean(frames: Tensor, n_frames: Tensor) -> Tensor:
     """Return the mean over the frames that count, shape=(batch, n_features)."""
     total = (frames * frame_mask(frames, n_frames)).sum(1)
     return total / n_frames[:, None].to(frames.dtype)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Sizes of the head of a speech model."""
+
+    n_dimensions: int = 384  # of the space in which voices are compared
+    n_hidden: int = 128
+    n_members: int = 3  # heads whose logits are averaged
+    dropout: float = 0.5
+    input_dropout: float = 0.3
+    prior_seconds: float = 6.0  # of the model's mean in a speaker's baseline
+
+
+class SpeakerHead(nn.Module):
+    """Statistics of a clip and the speaker's baseline in, logits and embedding out.
+
+    The statistics are moved into a space of fewer dimensions, z. There the classifier sees how the
+    clip differs from the speaker's own voice, the clip itself, and how much of the speaker has been
+    heard, and so learns how far to trust which.
+
+    The embedding is what a baseline is averaged from: z without the emotion that the model itself
+    hears in it, so that a speaker who is always angry does not become one whose neutral voice is
+    angry. Its last element is 1. The mean of the training data has a 0 there, and the last element
+    of a shrunk mean is therefore the share of what has been heard in it.
+
+    Parameters
+    ----------
+    n_statistics, n_classes : int
+    config : HeadConfig
+    """
+
+    def __init__(self, n_statistics: int, n_classes: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.prior_seconds = config.prior_seconds
+        n = config.n_dimensions
+        self.register_buffer("projection", torch.zeros(n_statistics, n))
+        self.register_buffer("offset", torch.zeros(n))
+        self.register_buffer("emotions", torch.zeros(n_classes, n))
+        self.members = nn.ModuleList(HeadMember(n_classes, config) for _ in range(config.n_members))
+
+    def embed(self, statistics: Tensor) -> Tensor:
+        """Return z, shape=(batch, n_dimensions)."""
+        return statistics @ self.get_buffer("projection") + self.get_buffer("offset")
+
+    def classify(self, z: Tensor, mean: Tensor, seconds: Tensor) -> Tensor:
+        """Return the logits, given the mean residual and the seconds heard."""
+        logits = [member(z, mean, seconds) for member in self.members]
+        return torch.stack(logits).mean(0)
+
+    def residual(self, z: Tensor, logits: Tensor) -> Tensor:
+        """Take the expected emotion out of z.
+
+        Each emotion's mean counts by the squared probability: an emotion that is surely there is
+        taken out whole, one of many possible ones hardly.
+        """
+        return z - torch.softmax(logits, -1) ** 2 @ self.get_buffer("emotions")
+
+    def forward(self, statistics: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify; `baseline` has shape=(batch, n_dimensions + 1)."""
+        z = self.embed(statistics)
+        share = baseline[:, -1:].clamp(0.0, 0.999)
+        mean = baseline[:, :-1] / share.clamp(min=1e-4)
+        seconds = self.prior_seconds * share / (1.0 - share)
+        logits = self.classify(z, mean, seconds)
+        residual = self.residual(z, logits)
+        return logits, torch.cat([residual, torch.ones_like(residual[:, :1])], dim=-1)
+
+
+class HeadMember(nn.Module):
+    """One of the heads whose logits are averaged: a hidden layer over what is known of a clip."""
+
+    def __init__(self, n_classes: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.prior_seconds = config.prior_seconds
+        start = torch.full((config.n_dimensions,), config.prior_seconds).log()
+        self.log_prior = nn.Parameter(start)  # how soon each dimension trusts the speaker's mean
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.layers = nn.Sequential(
+            nn.Linear(2 * config.n_dimensions + 1, config.n_hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.n_hidden, n_classes),
+        )
+
+    def forward(self, z: Tensor, mean: Tensor, seconds: Tensor) -> Tensor:
+        """Return the logits; `mean` has shape=(batch, n_dimensions), `seconds` (batch, 1)."""
+        difference = z - mean * (seconds / (seconds + self.log_prior.exp()))
+        share = seconds / (seconds + self.prior_seconds)
+        inputs = [self.input_dropout(difference), self.input_dropout(z), share]
+        logits: Tensor = self.layers(torch.cat(inputs, dim=-1))
+        return logits

@@ -8,18 +8,21 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .audio import RATE
 from .bundle import SCHEMA, Card
 from .corpora import SPECS, Corpus, Problem
+from .encoder import SpeechConfig
 from .evaluation import Evaluation
-from .metrics import Results, accuracy, confusion_matrix, uar
+from .learners import Fit
+from .metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
 from .recognizer import Recognizer
 from .settings import Settings
 from .splits import Fold
 from .version import __version__
 
 # Seconds: a clip or two, after which a voice is told from the training data's mean.
-_BASELINE_SECONDS = 4.0
 _PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
 
 
@@ -28,21 +31,22 @@ def model_card(
     fold: Fold,
     corpora: Sequence[Corpus],
     labels: tuple[str, ...],
-    temperature: float,
+    fit: Fit,
 ) -> Card:
     """Make the card of a fold's model; its figures come after the test."""
+    temperature = settings.temperature or _fitted_temperature(fit)
     published = any(corpus.name in SPECS for corpus in corpora)
     return Card(
         schema=SCHEMA,
         name=settings.name,
         labels=labels,
-        features={"kind": settings.features, **dataclasses.asdict(settings.acoustic)},
+        features={"kind": settings.features, **_feature_settings(settings)},
         rate=RATE,
         window_s=settings.window_s,
         temperature=temperature,
-        threshold=settings.threshold,
-        baseline=(0.0,) * settings.acoustic.n_features,
-        baseline_seconds=_BASELINE_SECONDS,
+        threshold=_threshold(settings, fit, temperature),
+        baseline=(0.0,) * fit.n_embedding,
+        baseline_seconds=fit.prior_seconds,
         corpora=tuple(_corpus_facts(corpus, fold) for corpus in corpora),
         protocol=fold.protocol,
         figures={},
@@ -51,6 +55,29 @@ def model_card(
         emovox_version=__version__,
         code_revision=code_revision(),
     )
+
+
+def _feature_settings(settings: Settings) -> dict[str, Any]:
+    if settings.features == "acoustic":
+        return dataclasses.asdict(settings.acoustic)
+    return {"encoder": "openai/whisper-tiny, MIT licence", **dataclasses.asdict(SpeechConfig())}
+
+
+def _fitted_temperature(fit: Fit) -> float:
+    """Fit the temperature on the validation part, but never below 1.
+
+    A model without a mistake in validation must not grow surer for it.
+    """
+    return max(1.0, fit_temperature(fit.logits, fit.truth))
+
+
+def _threshold(settings: Settings, fit: Fit, temperature: float) -> float:
+    """Return the score from which so many validation clips are answered as the settings ask."""
+    if not settings.coverage:
+        return settings.threshold
+    shifted = fit.logits / temperature - (fit.logits / temperature).max(1, keepdims=True)
+    scores = 1.0 / np.exp(shifted).sum(1)
+    return round(float(np.quantile(scores, 1.0 - settings.coverage)), 4)
 
 
 def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:

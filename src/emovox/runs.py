@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from .cache import ArrayCache, cache_key, default_cache_folder
 from .corpora import Corpus, Problem, Utterance, load_corpora
 from .errors import ConfigError, SplitError, TrainingError
-from .evaluation import evaluate, read_results, write_results
-from .export import export_model, with_card
+from .evaluation import evaluate, evaluate_running, read_results, write_results
+from .export import with_card
 from .extraction import Extracted, extract
-from .features import AcousticFeatures
 from .files import write_text
-from .metrics import Results, concatenate, fit_temperature
-from .network import WaveformModel
+from .learners import Fit, Learner, learner_of
+from .metrics import Results, concatenate
 from .provenance import card_figures, fold_facts, model_card, run_facts
 from .recognizer import Recognizer
 from .report import write_report, write_summary
 from .settings import Settings, read_settings, settings_toml
 from .splits import Fold, check_fold, make_folds, read_groups, read_split, write_split
-from .training import Examples, Observer, Row, Trained, predict_logits, train_network
+from .training import Observer, Row
 
 HISTORY_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
@@ -53,22 +52,27 @@ class Console:
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run learns from: usable utterances with their frames, and what was left out."""
+class Run:
+    """What the folds of a run share."""
 
+    settings: Settings
     corpora: tuple[Corpus, ...]
     extracted: Extracted
+    learner: Learner
+    console: Console
+    command: str
 
     @cached_property
-    def frames(self) -> dict[Path, NDArray[np.float32]]:
-        """The frames of each usable file."""
+    def features(self) -> dict[Path, NDArray[np.float32]]:
+        """The features of each usable file."""
         files = (one.file for one in self.extracted.utterances)
-        return dict(zip(files, self.extracted.frames, strict=True))
+        return dict(zip(files, self.extracted.features, strict=True))
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Everything wrong with the corpora and their recordings."""
-        return _problems(self.corpora, self.extracted.problems)
+    def facts(self) -> dict[str, Any]:
+        """What every report says of the run."""
+        problems = _problems(self.corpora, self.extracted.problems)
+        return run_facts(self.settings, self.corpora, problems, self.command)
 
 
 def train(
@@ -103,20 +107,21 @@ def train(
     corpora, utterances = load_utterances(settings, console)
     folds = _folds(settings, utterances)  # what cannot be divided is refused before any work
     _open_run(settings, out)
-    data = Data(corpora, _extract(settings, utterances, console))
-    if data.extracted.problems:
-        folds = _folds(settings, data.extracted.utterances)
+    learner = learner_of(settings, utterances)
+    extracted = _extract(learner, utterances, console)
+    if extracted.problems:
+        folds = _folds(settings, extracted.utterances)
+    run = Run(settings, corpora, extracted, learner, console, command)
     if len(folds) == 1:
-        report, _ = _run_fold(settings, folds[0], data, out, console, command)
+        report, _ = _run_fold(run, folds[0], out)
         return report
     reports, results = {}, []
     for number, fold in enumerate(folds, 1):
         console.line(f"fold {number} of {len(folds)}: {fold.name}")
-        report, answers = _run_fold(settings, fold, data, out / fold.name, console, command)
+        report, answers = _run_fold(run, fold, out / fold.name)
         reports[fold.name] = report
         results.append(answers)
-    facts = run_facts(settings, data.corpora, data.problems, command)
-    return write_summary(out, reports, concatenate(results), facts=facts)
+    return write_summary(out, reports, concatenate(results), facts=run.facts)
 
 
 def evaluate_model(
@@ -196,16 +201,11 @@ def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
         )
 
 
-def _extract(settings: Settings, utterances: Sequence[Utterance], console: Console) -> Extracted:
+def _extract(learner: Learner, utterances: Sequence[Utterance], console: Console) -> Extracted:
     cache = ArrayCache(default_cache_folder() / "features")
+    features, settings = learner.features()
     with console.bar("computing features") as on_progress:
-        extracted = extract(
-            utterances,
-            settings.acoustic,
-            cache,
-            window_s=settings.window_s,
-            on_progress=on_progress,
-        )
+        extracted = extract(utterances, features, settings, cache, on_progress=on_progress)
     for problem in extracted.problems:
         console.line(f"left out: {problem.text}")
     return extracted
@@ -266,9 +266,7 @@ def _folds(settings: Settings, utterances: Sequence[Utterance]) -> list[Fold]:
     )
 
 
-def _run_fold(
-    settings: Settings, fold: Fold, data: Data, out: Path, console: Console, command: str
-) -> tuple[dict[str, Any], Results]:
+def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]:
     """Train, export, test and report one fold, or read what a finished one left."""
     if (out / "report.json").exists():
         report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -277,65 +275,49 @@ def _run_fold(
     out.mkdir(parents=True, exist_ok=True)
     write_split(fold, out / "split.csv")
     labels = tuple(sorted({one.emotion for one in fold.train}))
-    train_part, val_part = (_examples(part, labels, data) for part in (fold.train, fold.val))
-    trained = _train_fold(settings, fold, (train_part, val_part), labels, out, console)
+    fit = _fit(run, fold, labels, out)
     model_file = out / "model.onnx"
-    model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
-    temperature = settings.temperature or _fitted_temperature(trained, val_part)
-    export_model(model, model_card(settings, fold, data.corpora, labels, temperature), model_file)
-    with console.bar("testing") as on_progress:
-        recognizer = Recognizer.load(model_file)
-        evaluation = evaluate(recognizer, fold.test or fold.val, on_progress=on_progress)
-    with_card(model_file, figures=card_figures(fold, evaluation.results))
+    fit.export(model_card(run.settings, fold, run.corpora, labels, fit), model_file)
+    with run.console.bar("testing") as on_progress:
+        evaluation = evaluate(
+            Recognizer.load(model_file), fold.test or fold.val, on_progress=on_progress
+        )
+        running = _with_baseline(run, model_file, fold, on_progress)
+    figures = card_figures(fold, evaluation.results) | running
+    with_card(model_file, figures=figures)
     write_results(evaluation.results, out / "predictions.csv")
-    facts = run_facts(settings, data.corpora, data.problems, command) | fold_facts(
-        fold, evaluation, model_file
-    )
-    report = write_report(out, evaluation.results, facts=facts, history=trained.history)
+    facts = run.facts | fold_facts(fold, evaluation, model_file) | {"running_baseline": running}
+    report = write_report(out, evaluation.results, facts=facts, history=fit.history)
     return report, evaluation.results
 
 
-def _train_fold(
-    settings: Settings,
-    fold: Fold,
-    parts: tuple[Examples, Examples],
-    labels: tuple[str, ...],
-    out: Path,
-    console: Console,
-) -> Trained:
+def _with_baseline(
+    run: Run, model_file: Path, fold: Fold, on_progress: Progress
+) -> dict[str, float]:
+    """Measure a model that was trained for it with running baselines as well."""
+    tested = fold.test or fold.val
+    if run.settings.features != "speech" or not all(one.speaker for one in tested):
+        return {}
+    recognizer = Recognizer.load(model_file)
+    results = evaluate_running(recognizer, tested, seed=run.settings.seed, on_progress=on_progress)
+    write_results(results, model_file.with_name("predictions_running.csv"))
+    return {f"running_{name}": value for name, value in card_figures(fold, results).items()}
+
+
+def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
+    settings = run.settings
     learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
-    run = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
-    with console.training(fold.name, settings.epochs) as observer:
+    key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
+    speech = settings.features == "speech"
+    n_epochs = settings.head_training.epochs if speech else settings.epochs
+    with run.console.training(fold.name, n_epochs) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
             _write_history(history, out / "history.csv")
             observer.on_epoch(history)
 
-        return train_network(
-            *parts,
-            len(labels),
-            settings,
-            out / "checkpoint.pt",
-            run=run,
-            observer=Observer(observer.on_batch, on_epoch),
-        )
-
-
-def _fitted_temperature(trained: Trained, val: Examples) -> float:
-    """Fit the temperature on the validation part, but never below 1.
-
-    A model without a mistake in validation must not grow surer for it.
-    """
-    logits = predict_logits(trained.network, val.frames)
-    return max(1.0, fit_temperature(logits, val.targets))
-
-
-def _examples(utterances: Sequence[Utterance], labels: tuple[str, ...], data: Data) -> Examples:
-    known = [one for one in utterances if one.emotion in labels]
-    if not known:
-        raise SplitError("expected validation recordings of the trained emotions, got none")
-    targets = np.array([labels.index(one.emotion) for one in known], np.int64)
-    return Examples(tuple(data.frames[one.file] for one in known), targets)
+        watched = Observer(observer.on_batch, on_epoch)
+        return run.learner.fit(fold, run.features, labels, out, run=key, observer=watched)
 
 
 def _write_history(history: Sequence[Row], path: Path) -> None:

@@ -14,10 +14,31 @@ from .bundle import MIN_WINDOW_S
 from .emotions import EMOTIONS
 from .errors import ConfigError
 from .features import AcousticConfig, contrast_bands
-from .network import NetworkConfig
+from .network import HeadConfig, NetworkConfig
 from .splits import PROTOCOLS
 
-FEATURES = ("acoustic",)
+FEATURES = ("acoustic", "speech")
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How the head of a speech model is trained; the defaults are those of the shipped model.
+
+    An epoch is made of streams, each what one speaker says in random order; the shares are those of
+    the streams of a kind, the rest have the speaker's own baseline of what came before.
+    """
+
+    epochs: int = 12  # at least; more where they hold fewer than `min_steps`
+    min_steps: int = 600
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    smoothing: float = 0.05  # of the targets, over the emotions that the corpus has
+    p_no_baseline: float = 0.3
+    p_one_sided: float = 0.25  # four in five clips have one emotion
+    p_strange: float = 0.05  # the baseline is another speaker's
+    p_wrong_emotion: float = 0.1  # share of clips whose expected emotion is another clip's
+    copies: tuple[float, ...] = (0.86, 1.16)  # resampled copies, each another speaker
 
 
 @dataclass(frozen=True)
@@ -29,7 +50,11 @@ class Settings:
     corpora : tuple of str
         Each "NAME=PATH", as for `emovox.corpora.load_corpora`.
     features : str
-        "acoustic".
+        "acoustic", a network from scratch on MFCC, chroma and contrast; or "speech", a head on the
+        frozen lower layers of a speech encoder.
+    encoder : str
+        For "speech": a safetensors file of openai/whisper-tiny; "" takes the encoder out of the
+        shipped model, without any download.
     protocol : str
         One of `emovox.splits.PROTOCOLS`.
     groups : str
@@ -54,6 +79,8 @@ class Settings:
         Of the scores; 0: fitted on the validation part.
     threshold : float, 0 to 1
         A prediction with a lower score counts as uncertain.
+    coverage : float, 0 to 1
+        Instead: the threshold above which this share of the validation clips scores; 0: none.
     window_s : float, 0.1 or more
         Seconds; longer recordings are cut to their first window in training, and answered window
         by window in use.
@@ -61,10 +88,15 @@ class Settings:
         For the model card.
     network : NetworkConfig
     acoustic : AcousticConfig
+        Both for "acoustic".
+    head : HeadConfig
+    head_training : HeadTraining
+        Both for "speech".
     """
 
     corpora: tuple[str, ...] = ()
     features: str = "acoustic"
+    encoder: str = ""
     protocol: str = "random"
     groups: str = ""
     n_groups: int = 0
@@ -78,11 +110,14 @@ class Settings:
     learning_rate: float = 1e-3
     temperature: float = 0.0
     threshold: float = 0.5
+    coverage: float = 0.0
     window_s: float = 10.0
     name: str = "acoustic"
     notes: str = ""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    head_training: HeadTraining = field(default_factory=HeadTraining)
 
     def __post_init__(self) -> None:
         """Refuse what no run can be made of."""
@@ -101,8 +136,28 @@ class Settings:
         fixed = self.temperature == 0 or self.temperature >= 1
         _expect(fixed, "temperature", self.temperature, "0 (fitted) or at least 1")
         _expect(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        _expect(0 <= self.coverage <= 1, "coverage", self.coverage, "0 to 1")
         _check_network(self.network)
         _check_acoustic(self.acoustic)
+        _check_head(self.head, self.head_training)
+
+
+def _check_head(head: HeadConfig, training: HeadTraining) -> None:
+    for name in ("n_dimensions", "n_hidden", "n_members", "prior_seconds"):
+        _expect(0 < getattr(head, name) < math.inf, name, getattr(head, name), "more than 0")
+    for name in ("dropout", "input_dropout"):
+        _expect(0 <= getattr(head, name) < 1, name, getattr(head, name), "0 to below 1")
+    for name in ("epochs", "min_steps", "batch_size", "learning_rate"):
+        _expect(0 < getattr(training, name) < math.inf, name, getattr(training, name), "above 0")
+    shares = (training.p_no_baseline, training.p_one_sided, training.p_strange)
+    _expect(min(shares) >= 0 and sum(shares) <= 1, "head_training", shares, "shares of at most 1")
+    for name in ("smoothing", "p_wrong_emotion"):
+        _expect(0 <= getattr(training, name) < 1, name, getattr(training, name), "0 to below 1")
+    _expect(
+        0 <= training.weight_decay < math.inf, "weight_decay", training.weight_decay, "0 or more"
+    )
+    for copy in training.copies:
+        _expect(0.5 <= copy <= 2.0, "copies", copy, "factors from 0.5 to 2")
 
 
 def _check_network(network: NetworkConfig) -> None:
@@ -220,7 +275,9 @@ def _build(kind: type, data: Mapping[str, Any]) -> Any:
 def _typed(name: str, value: Any, default: Any) -> Any:
     """Return a value in the type of the setting's default, or raise ConfigError."""
     if isinstance(default, tuple):
-        inner = int if name == "channels" else str
+        inner = {"channels": int, "copies": float}.get(name, str)
+        if inner is float and isinstance(value, list | tuple):
+            value = [float(item) if _is_a(item, int) else item for item in value]
         if isinstance(value, list | tuple) and all(_is_a(item, inner) for item in value):
             return tuple(value)
         raise ConfigError(f"{name}: expected a list of {inner.__name__}, got {value!r}")

@@ -71,7 +71,7 @@ def write_report(
     if history:
         pictures.append(_training_picture(directory, history))
     page = _page_of(report, numbers, results, pictures)
-    page["lead"] = words.lead(numbers, str(report.get("protocol") or ""))
+    page["lead"] = words.lead(report, str(report.get("protocol") or ""))
     _write(directory, report, page)
     return report
 

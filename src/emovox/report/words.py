@@ -83,7 +83,21 @@ def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
         f"On {n:,} {recordings}{unseen}, the model named the right emotion {times} "
         f"({percent(numbers['accuracy'])})."
     ]
-    return sentences + _certainty(numbers, protocol) + _comparison(numbers)
+    return sentences + _certainty(numbers, protocol) + _comparison(numbers) + _running(numbers)
+
+
+def _running(report: Mapping[str, Any]) -> list[str]:
+    """Say what a speaker's baseline, learned on the way, changes; nothing where there was none."""
+    uars = [
+        value
+        for name, value in (report.get("running_baseline") or {}).items()
+        if name.endswith("_uar")
+    ]
+    return [
+        f"With a baseline of each speaker, learned without labels from nothing while they speak in "
+        f"random order, the UAR is {percent(value)} instead of {percent(report['uar'])}."
+        for value in uars
+    ]
 
 
 def fold_lead(

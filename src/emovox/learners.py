@@ -1,0 +1,225 @@
+"""The two ways to learn: a network on acoustic frames, or a head on a frozen speech encoder.
+
+A run treats both alike: features of each recording, a fit to a fold, an export.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import Samples, load_audio
+from .backbone import export_backbone, extract_backbone
+from .bundle import Card, find_model
+from .corpora import Utterance
+from .encoder import SpeechConfig, load_encoder
+from .errors import AudioError, ModelError, SplitError
+from .export import export_head, export_model
+from .extraction import Features, acoustic_frames, speech_statistics
+from .features import AcousticFeatures
+from .network import SpeakerHead, WaveformModel
+from .settings import Settings
+from .splits import Fold
+from .streams import Clips, running_logits, train_head
+from .training import Examples, Observer, Row, predict_logits, train_network
+
+SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
+ACOUSTIC_PRIOR_SECONDS = 4.0  # of the training data's mean, in an acoustic model's baseline
+_N_CALIBRATION = 200  # recordings on which the ranges of 8-bit activations are taken
+
+FeaturesOf = Mapping[Path, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What learning from a fold gave.
+
+    `logits` are of validation clips that answer as in use, `truth` their labels; `export` writes
+    the model file with a card.
+    """
+
+    history: tuple[Row, ...]
+    logits: NDArray[np.float32]
+    truth: NDArray[np.int64]
+    n_embedding: int
+    prior_seconds: float
+    export: Callable[[Card, Path], None]
+
+
+class Learner(Protocol):
+    """A way to learn."""
+
+    def features(self) -> tuple[Features, str]:
+        """Return the features' function and all that it depends on."""
+
+    def fit(
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
+        observer: Observer,
+    ) -> Fit:  # fmt: skip
+        """Learn from the training and validation parts of a fold."""
+
+
+@dataclass(frozen=True)
+class AcousticLearner:
+    """Trains the convolutions and LSTMs from scratch."""
+
+    settings: Settings
+
+    def features(self) -> tuple[Features, str]:
+        """Return acoustic frames."""
+        return acoustic_frames(self.settings.acoustic, self.settings.window_s)
+
+    def fit(
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
+        observer: Observer,
+    ) -> Fit:  # fmt: skip
+        """Train with early stopping; goes on from `checkpoint.pt` in `out`."""
+        settings = self.settings
+        train, val = (self._examples(part, features, labels) for part in (fold.train, fold.val))
+        trained = train_network(
+            train, val, len(labels), settings, out / "checkpoint.pt", run=run, observer=observer
+        )
+        model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
+        return Fit(
+            trained.history,
+            predict_logits(trained.network, val.frames),
+            val.targets,
+            settings.acoustic.n_features,
+            ACOUSTIC_PRIOR_SECONDS,
+            lambda card, path: export_model(model, card, path),
+        )
+
+    def _examples(
+        self, utterances: Sequence[Utterance], features: FeaturesOf, labels: tuple[str, ...]
+    ) -> Examples:
+        mine = known(utterances, labels)
+        targets = [labels.index(one.emotion) for one in mine]
+        return Examples(tuple(features[one.file] for one in mine), np.array(targets, np.int64))
+
+
+@dataclass(frozen=True)
+class SpeechLearner:
+    """Trains a head on the statistics of a frozen encoder, on the baselines that it will meet."""
+
+    settings: Settings
+    backbone: bytes
+
+    def features(self) -> tuple[Features, str]:
+        """Return the encoder's statistics of each clip and its resampled copies."""
+        copies = self.settings.head_training.copies
+        return speech_statistics(self.backbone, copies, self.settings.window_s)
+
+    def fit(
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
+        observer: Observer,
+    ) -> Fit:  # fmt: skip
+        """Train for a fixed number of epochs, which takes minutes and is not resumed."""
+        del out, run
+        settings = self.settings
+        train = make_clips(fold.train, features, labels, with_copies=True)
+        val = make_clips(known(fold.val, labels), features, labels)
+        head, history = train_head(
+            train, val, len(labels), settings.head, settings.head_training,
+            seed=settings.seed, observer=observer,
+        )  # fmt: skip
+        logits, truth = _answers_in_use(head, val, settings.seed)
+        return Fit(
+            tuple(history),
+            logits,
+            truth,
+            settings.head.n_dimensions + 1,
+            settings.head.prior_seconds,
+            lambda card, path: export_head(self.backbone, head, card, path),
+        )
+
+
+def learner_of(
+    settings: Settings, utterances: Sequence[Utterance]
+) -> AcousticLearner | SpeechLearner:
+    """Return the learner that the settings ask for.
+
+    A new encoder's 8-bit ranges are taken on recordings of the first corpus.
+
+    Raises
+    ------
+    ModelError
+        If the encoder's weights cannot be read, or no shipped model holds an encoder.
+    """
+    if settings.features == "acoustic":
+        return AcousticLearner(settings)
+    if settings.encoder:
+        module = load_encoder(Path(settings.encoder), SpeechConfig(max_seconds=settings.window_s))
+        return SpeechLearner(settings, export_backbone(module, _calibration(utterances)))
+    try:
+        return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
+    except ModelError:
+        raise ModelError(
+            f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
+            "openai/whisper-tiny (a safetensors file) as the setting encoder"
+        ) from None
+
+
+def _calibration(utterances: Sequence[Utterance]) -> list[Samples]:
+    """Load recordings evenly taken from the first corpus."""
+    mine = [one for one in utterances if one.corpus == utterances[0].corpus]
+    step = max(1, len(mine) // _N_CALIBRATION)
+    clips = []
+    for one in mine[::step]:
+        with suppress(AudioError):  # the extraction names it
+            clips.append(load_audio(one.file))
+    return clips
+
+
+def known(utterances: Sequence[Utterance], labels: tuple[str, ...]) -> list[Utterance]:
+    """Return the utterances of the labels; it is an error if there are none."""
+    found = [one for one in utterances if one.emotion in labels]
+    if not found:
+        raise SplitError("expected validation recordings of the trained emotions, got none")
+    return found
+
+
+def make_clips(
+    utterances: Sequence[Utterance],
+    features: FeaturesOf,
+    labels: tuple[str, ...],
+    *,
+    with_copies: bool = False,
+) -> Clips:
+    """Gather what a head learns from; each resampled copy is one more speaker's."""
+    n_copies = features[utterances[0].file].shape[0] if with_copies else 1
+    names = sorted({(one.corpus, one.speaker) for one in utterances})
+    corpora = sorted({one.corpus for one in utterances})
+    has = {
+        corpus: {one.emotion for one in utterances if one.corpus == corpus} for corpus in corpora
+    }
+    speaker_of = {name: index for index, name in enumerate(names)}
+    rows = [
+        (features[one.file][copy], one, speaker_of[one.corpus, one.speaker] + copy * len(names))
+        for copy in range(n_copies)
+        for one in utterances
+    ]
+    table = np.stack([row[0] for row in rows])
+    return Clips(
+        statistics=np.ascontiguousarray(table[:, :-1]),
+        targets=np.array([labels.index(one.emotion) for _, one, _ in rows], np.int64),
+        speakers=np.array([speaker for _, _, speaker in rows], np.int64),
+        corpora=np.array([corpora.index(one.corpus) for _, one, _ in rows], np.int64),
+        seconds=np.ascontiguousarray(table[:, -1]),
+        allowed=np.array([[label in has[one.corpus] for label in labels] for _, one, _ in rows]),
+    )
+
+
+def _answers_in_use(
+    head: SpeakerHead, val: Clips, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return logits and truth of validation clips, once without and once with running baselines."""
+    rng = np.random.default_rng(seed)
+    alone = [np.array([index]) for index in range(len(val.targets))]
+    speakers = [np.flatnonzero(val.speakers == one) for one in np.unique(val.speakers)]
+    streams = alone + [rng.permutation(speaker) for speaker in speakers]
+    logits = np.concatenate(running_logits(head, val, streams))
+    return logits, val.targets[np.concatenate(streams)]

@@ -1,0 +1,86 @@
+"""The backbone: 8 bits with fixed ranges, taken out of a model and put into another."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from emovox.backbone import (
+    STATISTICS,
+    backbone_digest,
+    export_backbone,
+    extract_backbone,
+    merge,
+    open_backbone,
+    statistics_of,
+    trace,
+)
+from emovox.encoder import SpeechConfig, SpeechStatistics
+from emovox.network import HeadConfig, SpeakerHead
+from made_corpus import EMOTIONS, voice
+
+CONFIG = SpeechConfig(n_layers=1, max_seconds=4.0)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[np.ndarray]:
+    """Give made-up voices."""
+    rng = np.random.default_rng(0)
+    return [voice(emotion, pitch, rng) for emotion in EMOTIONS for pitch in (110.0, 200.0)]
+
+
+@pytest.fixture(scope="module")
+def module() -> SpeechStatistics:
+    """Give speech features with random weights."""
+    torch.manual_seed(0)
+    return SpeechStatistics(CONFIG).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def backbone(module, clips) -> bytes:
+    """Give the module as a quantised graph."""
+    return export_backbone(module, clips)
+
+
+def test_eight_bits_cost_little(module, backbone, clips):
+    """The quantised statistics stay close to torch's, compared with how clips differ."""
+    session = open_backbone(backbone)
+    ours = np.stack([statistics_of(session, clip) for clip in clips])
+    theirs = np.stack(
+        [module(torch.from_numpy(c)[None], torch.tensor([len(c)]))[0].numpy() for c in clips]
+    )
+    error = np.sqrt(((ours - theirs) ** 2).mean())
+    assert error < 0.25 * theirs.std(0).mean()
+    kinds = {node.op_type for node in onnx.load_from_string(backbone).graph.node}
+    assert "MatMulInteger" in kinds
+    assert "DynamicQuantizeLinear" not in kinds
+
+
+def test_neighbours_have_no_effect(backbone, clips):
+    """With fixed ranges a clip's statistics do not depend on the batch."""
+    session = open_backbone(backbone)
+    short, loud = clips[0], np.random.default_rng(1).normal(0, 0.3, 20_000).astype(np.float32)
+    batch = np.zeros((2, len(loud)), np.float32)
+    batch[0, : len(short)], batch[1] = short, loud
+    feeds = {"audio": batch, "lengths": np.array([len(short), len(loud)])}
+    together = session.run([STATISTICS], feeds)[0][0]
+    np.testing.assert_allclose(together, statistics_of(session, short), atol=2e-3)
+
+
+def test_the_same_backbone_comes_out_of_a_model(backbone, clips):
+    """What is put into a model can be taken out again, with the same digest and answers."""
+    torch.manual_seed(0)
+    head = SpeakerHead(768, 2, HeadConfig(n_dimensions=8, n_hidden=4)).eval()
+    example = {"statistics": torch.randn(2, 768), "baseline": torch.zeros(2, 9)}
+    model = merge(backbone, trace(head, example, ["logits", "embedding"]))
+    onnx.checker.check_model(model)
+    assert [node.name for node in model.graph.input] == ["audio", "lengths", "baseline"]
+    again = extract_backbone(model.SerializeToString())
+    assert backbone_digest(again) == backbone_digest(backbone)
+    before, after = open_backbone(backbone), open_backbone(again)
+    np.testing.assert_array_equal(statistics_of(before, clips[0]), statistics_of(after, clips[0]))
+
+
+def test_the_export_repeats_itself(module, backbone, clips):
+    """The same weights and calibration give the same backbone."""
+    assert backbone_digest(export_backbone(module, clips)) == backbone_digest(backbone)

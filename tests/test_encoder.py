@@ -1,0 +1,134 @@
+"""The speech features: nothing but the speech itself has an effect on them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from emovox.encoder import SpeechConfig, SpeechStatistics, load_encoder, speech_level
+from emovox.errors import ModelError
+from made_corpus import voice
+
+CONFIG = SpeechConfig(n_layers=1, max_seconds=4.0)
+
+
+def make_module() -> SpeechStatistics:
+    """Make speech features with random weights."""
+    torch.manual_seed(0)
+    return SpeechStatistics(CONFIG).eval().requires_grad_(False)
+
+
+MODULE = make_module()
+
+
+def clip(emotion: str = "angry") -> torch.Tensor:
+    """Return half a second of a made-up voice."""
+    return torch.from_numpy(voice(emotion, 170.0, np.random.default_rng(1)))[None]
+
+
+def statistics(audio: torch.Tensor) -> torch.Tensor:
+    """Return the statistics of audio of which everything counts."""
+    return MODULE(audio, torch.full((len(audio),), audio.shape[1]))
+
+
+@given(before=st.integers(0, 9000), after=st.integers(0, 9000))
+@settings(max_examples=15, deadline=None)
+def test_silence_around_has_no_effect(before, after):
+    """Zeros before and behind a clip change nothing."""
+    padded = torch.nn.functional.pad(clip(), (before, after))
+    torch.testing.assert_close(statistics(padded), statistics(clip()), atol=1e-5, rtol=1e-4)
+
+
+def test_neighbours_and_padding_have_no_effect():
+    """A clip's statistics are the same alone and in a batch with a longer one."""
+    batch = torch.zeros(2, 30_000)
+    batch[0, : clip().shape[1]] = clip()
+    batch[1] = 0.1 * torch.randn(30_000)
+    together = MODULE(batch, torch.tensor([clip().shape[1], 30_000]))
+    torch.testing.assert_close(together[:1], statistics(clip()), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("gain_db", [-12.0, -2.0, 2.0, 6.0])
+def test_level_has_no_effect(gain_db):
+    """A recording made louder or softer has the same statistics."""
+    louder = clip() * 10 ** (gain_db / 20)
+    torch.testing.assert_close(statistics(louder), statistics(clip()), atol=2e-3, rtol=2e-3)
+
+
+def test_one_click_does_not_change_every_frame():
+    """The level is that of the speech: a single loud sample hardly moves it."""
+    power = torch.ones(1, 100)
+    clicked = power.clone()
+    clicked[0, 50] = 30.0
+    mask = torch.ones(1, 100)
+    assert speech_level(clicked, mask).item() < 1.4
+    assert speech_level(power, mask).item() == pytest.approx(1.0)
+
+
+def test_pauses_do_not_lower_the_level():
+    """Frames of silence between words do not count into the level of the speech."""
+    power = torch.full((1, 100), 1e-4)
+    power[0, ::4] = 1.0
+    assert speech_level(power, torch.ones(1, 100)).item() == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_samples", [1, 100, 5000])
+def test_the_shortest_and_silent_clips_are_finite(n_samples):
+    """Clips of a sample or of silence give numbers, not NaN."""
+    assert torch.isfinite(statistics(torch.full((1, n_samples), 0.2))).all()
+    assert torch.isfinite(statistics(torch.zeros(1, n_samples))).all()
+
+
+def test_speech_beyond_the_positional_table_is_left_out():
+    """A clip longer than the table is heard up to its end."""
+    long = torch.cat([clip()] * 12, 1)
+    assert torch.isfinite(statistics(long)).all()
+
+
+def test_weights_are_loaded_whole(tmp_path):
+    """Weights of the hub, whatever stands before `encoder.` in their names, give the same."""
+    weights = {f"model.encoder.{k}": v.half() for k, v in MODULE.state_dict().items()}
+    save_file(weights, tmp_path / "model.safetensors")
+    loaded = load_encoder(tmp_path / "model.safetensors", CONFIG)
+    audio = clip()
+    count = torch.tensor([audio.shape[1]])
+    torch.testing.assert_close(loaded(audio, count), statistics(audio), atol=0.05, rtol=0.05)
+
+
+def test_other_weights_are_refused(tmp_path):
+    """A missing file, another file, and other weights are one clear error each."""
+    with pytest.raises(ModelError, match="cannot read"):
+        load_encoder(tmp_path / "nothing.safetensors", CONFIG)
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(ModelError, match="cannot read"):
+        load_encoder(tmp_path / "text.safetensors", CONFIG)
+    save_file({"encoder.conv1.weight": torch.zeros(2)}, tmp_path / "few.safetensors")
+    with pytest.raises(ModelError, match="expected the encoder of whisper-tiny"):
+        load_encoder(tmp_path / "few.safetensors", CONFIG)
+    wrong = {f"encoder.{k}": v for k, v in MODULE.state_dict().items()}
+    wrong["encoder.conv1.weight"] = torch.zeros(3, 3)
+    save_file(wrong, tmp_path / "wrong.safetensors")
+    with pytest.raises(ModelError, match="expected the encoder of whisper-tiny"):
+        load_encoder(tmp_path / "wrong.safetensors", CONFIG)
+
+
+@pytest.mark.corpora
+def test_real_weights_hear_a_difference(corpora_root):
+    """With the real weights, another way of speaking is far from a gain or a shift."""
+    default = corpora_root.parent / "weights" / "whisper-tiny-encoder.safetensors"
+    path = Path(os.environ.get("EMOVOX_ENCODER", default))
+    if not path.exists():
+        pytest.skip("the encoder's weights are not here; EMOVOX_ENCODER names their file")
+    module = load_encoder(path, SpeechConfig())
+
+    def run(audio: torch.Tensor) -> torch.Tensor:
+        return module(audio, torch.tensor([audio.shape[1]]))
+
+    same = (run(clip() * 0.5) - run(clip())).norm()
+    other = (run(clip("sad")) - run(clip())).norm()
+    assert other > 20 * same

@@ -1,0 +1,139 @@
+"""The head: it learns emotions apart from voices, and what a speaker's baseline is worth."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from emovox.network import HeadConfig, SpeakerHead
+from emovox.settings import HeadTraining
+from emovox.streams import Clips, emotion_means, fit_space, running_logits, train_head
+
+N_STATISTICS, N_CLASSES = 24, 3
+CONFIG = HeadConfig(
+    n_dimensions=12, n_hidden=16, n_members=2, dropout=0.0, input_dropout=0.0, prior_seconds=4.0
+)
+TRAINING = HeadTraining(epochs=8, min_steps=300, batch_size=64, learning_rate=5e-3, copies=())
+
+
+def make_clips(n_speakers: int, n_each: int, seed: int) -> Clips:
+    """Make speakers whose voices differ more than their emotions do."""
+    shape = np.random.default_rng(99).normal(0, 1, (N_CLASSES, N_STATISTICS))
+    rng = np.random.default_rng(seed)
+    voices = rng.normal(0, 3, (n_speakers, N_STATISTICS))
+    speakers = np.repeat(np.arange(n_speakers), n_each * N_CLASSES)
+    targets = np.tile(np.arange(N_CLASSES), n_speakers * n_each)
+    noise = rng.normal(0, 0.7, (len(targets), N_STATISTICS))
+    return Clips(
+        statistics=(voices[speakers] + shape[targets] + noise).astype(np.float32),
+        targets=targets.astype(np.int64),
+        speakers=speakers.astype(np.int64),
+        corpora=np.zeros(len(targets), np.int64),
+        seconds=rng.uniform(1, 3, len(targets)).astype(np.float32),
+        allowed=np.ones((len(targets), N_CLASSES), bool),
+    )
+
+
+@pytest.fixture(scope="module")
+def head() -> SpeakerHead:
+    """Give a head trained on made-up speakers."""
+    return train_head(
+        make_clips(12, 12, 0), make_clips(2, 4, 1), N_CLASSES, CONFIG, TRAINING, seed=0
+    )[0]
+
+
+def accuracy(head: SpeakerHead, clips: Clips, streams: list[np.ndarray]) -> float:
+    """Return the share of right answers over streams."""
+    logits = np.concatenate(running_logits(head, clips, streams))
+    return float((logits.argmax(1) == clips.targets[np.concatenate(streams)]).mean())
+
+
+def test_a_running_baseline_helps_on_unheard_voices(head):
+    """New voices are recognised better the more of them has been heard, without a label."""
+    clips = make_clips(8, 12, 7)
+    rng = np.random.default_rng(0)
+    alone = [np.array([index]) for index in range(len(clips.targets))]
+    running = [rng.permutation(np.flatnonzero(clips.speakers == one)) for one in range(8)]
+    without, with_baseline = accuracy(head, clips, alone), accuracy(head, clips, running)
+    assert with_baseline > without + 0.1
+    assert with_baseline > 0.8
+
+
+def test_nothing_heard_is_no_baseline(head):
+    """A baseline of no seconds, whatever its mean, changes nothing."""
+    clips = make_clips(2, 4, 3)
+    z = head.embed(torch.from_numpy(clips.statistics))
+    nothing = torch.zeros(len(z), 1)
+    one = head.classify(z, torch.zeros_like(z), nothing)
+    other = head.classify(z, torch.full_like(z, 5.0), nothing)
+    torch.testing.assert_close(one, other)
+
+
+def test_the_baselines_vector_says_how_much_was_heard(head):
+    """The shrunk mean of embeddings, fed to the graph, is the mean and the seconds again."""
+    clips = make_clips(1, 4, 3)
+    statistics = torch.from_numpy(clips.statistics[:1])
+    mean, seconds = torch.randn(1, CONFIG.n_dimensions), 10.0
+    vector = torch.cat([mean, torch.ones(1, 1)], 1) * seconds / (CONFIG.prior_seconds + seconds)
+    logits, embedding = head(statistics, vector)
+    z = head.embed(statistics)
+    expected = head.classify(z, mean, torch.full((1, 1), seconds))
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    assert embedding[0, -1].item() == 1.0
+
+
+def test_a_sure_emotion_is_taken_out_of_the_embedding(head):
+    """What a baseline is averaged from hardly depends on the emotion that was shown."""
+    clips = make_clips(6, 20, 5)
+    with torch.inference_mode():
+        z = head.embed(torch.from_numpy(clips.statistics))
+        residual = head.residual(z, head.classify(z, torch.zeros_like(z), torch.zeros(len(z), 1)))
+
+    def spread(values: torch.Tensor) -> float:
+        means = [values[clips.targets == one].mean(0) for one in range(N_CLASSES)]
+        return float(torch.stack(means).std(0).norm())
+
+    assert spread(residual) < 0.75 * spread(z)
+
+
+def test_same_seed_same_head():
+    """One seed gives one head, bit by bit; another seed another."""
+    short = dataclasses.replace(TRAINING, epochs=2, min_steps=1)
+    clips, val = make_clips(4, 6, 0), make_clips(2, 4, 1)
+    one, two, other = (
+        train_head(clips, val, N_CLASSES, CONFIG, short, seed=seed)[0].state_dict()
+        for seed in (3, 3, 4)
+    )
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_history_has_the_usual_columns():
+    """Losses and accuracies of each epoch are told as for the acoustic network."""
+    short = dataclasses.replace(TRAINING, epochs=3, min_steps=1)
+    _, history = train_head(
+        make_clips(4, 6, 0), make_clips(2, 4, 1), N_CLASSES, CONFIG, short, seed=0
+    )
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    columns = {"epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert all(set(row) == columns for row in history)
+
+
+def test_the_space_is_centred_and_scaled():
+    """Z has mean zero over the speakers' weights and about unit spread."""
+    clips = make_clips(6, 10, 0)
+    projection, offset = fit_space(clips, 12)
+    z = torch.from_numpy(clips.statistics) @ projection + offset
+    assert z.mean(0).abs().max() < 0.05
+    assert z.pow(2).mean().sqrt().item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_emotion_means_ignore_how_often_an_emotion_was_shown():
+    """A speaker who is mostly angry has the same emotion means as a balanced one."""
+    clips = make_clips(6, 30, 0)
+    keep = (clips.targets != 0) | (np.random.default_rng(0).random(len(clips.targets)) < 0.2)
+    lopsided = Clips(*(getattr(clips, f.name)[keep] for f in dataclasses.fields(clips)))
+    whole = emotion_means(clips.statistics, clips, N_CLASSES)
+    part = emotion_means(lopsided.statistics, lopsided, N_CLASSES)
+    torch.testing.assert_close(whole, part, atol=0.25, rtol=0.25)
