@@ -506,7 +506,7 @@ class TestTables:
         groups = read_groups(EMOBOX)
         assert [len(speakers) for speakers in groups.values()] == [4] * 6
         everyone = sorted(speaker for speakers in groups.values() for speaker in speakers)
-        assert everyone == [f"{actor:02}" for actor in range(1, 25)]
+        assert everyone == [f"ravdess:{actor:02}" for actor in range(1, 25)]
 
 
 @pytest.mark.corpora
