@@ -187,7 +187,7 @@ class TestLong:
         assert close(*recognizer.predict_samples([sound, clip]))
 
     def test_very_long(self, recognizer, voice):
-        """Ten minutes go through in batches, and agree with the minute they repeat."""
+        """Ten minutes go through window by window, and agree with the minute they repeat."""
         one, many = recognizer.predict_samples([np.tile(voice, 4), np.tile(voice, 600)])
         assert close(one, many)
 

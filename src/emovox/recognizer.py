@@ -25,8 +25,6 @@ from .errors import AudioError, BaselineError
 
 Baselines = Baseline | Sequence[Baseline | None] | None  # of all clips, of each, or of none
 
-_BATCH_SAMPLES = 60 * RATE  # audio that one call of the network may hold, padding included
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -230,14 +228,15 @@ class Recognizer:
         vectors = [self._vector(baseline) for baseline in _one_each(baselines, len(clips))]
         logits = np.empty((len(clips), len(self.labels)), np.float32)
         embeddings = np.empty((len(clips), self._mean.size), np.float32)
-        for chosen in _batches([len(clip) for clip in clips]):
-            lengths = np.array([len(clips[index]) for index in chosen], np.int64)
-            audio = np.zeros((len(chosen), int(lengths.max())), np.float32)
-            for row, index in enumerate(chosen):
-                audio[row, : len(clips[index])] = clips[index]
-            baseline = np.stack([vectors[index] for index in chosen])
-            feeds = {"audio": audio, "lengths": lengths, "baseline": baseline}
-            logits[chosen], embeddings[chosen] = self._bundle.session.run(None, feeds)
+        # One at a time: on a CPU a batch is no faster, and rounding would depend on the neighbours.
+        for index, clip in enumerate(clips):
+            feeds = {
+                "audio": clip[None],
+                "lengths": np.array([len(clip)], np.int64),
+                "baseline": vectors[index][None],
+            }
+            outputs = self._bundle.session.run(None, feeds)
+            logits[index], embeddings[index] = (output[0] for output in outputs)
         return logits, embeddings
 
     def _vector(self, baseline: Baseline | None) -> NDArray[np.float32]:
@@ -300,18 +299,6 @@ def _one_each(baselines: Baselines, n_clips: int) -> Sequence[Baseline | None]:
             f"expected a baseline or None for each of {n_clips} clips, got {len(baselines)}"
         )
     return baselines
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Group clips of similar length so that no batch, padding included, grows too large."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        longest = lengths[batches[-1][0]] if batches else 0
-        if batches and (len(batches[-1]) + 1) * longest <= _BATCH_SAMPLES:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
