@@ -1,12 +1,14 @@
 """The numbers agree with scikit-learn and with what can be worked out by hand."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
+from sklearn.calibration import calibration_curve
 
 from emovox.errors import EmovoxError
 from emovox.metrics import (
@@ -15,11 +17,13 @@ from emovox.metrics import (
     bootstrap_interval,
     concatenate,
     confusion_matrix,
+    coverage_curve,
     expected_calibration_error,
     fit_temperature,
     macro_f1,
     per_emotion,
     per_speaker,
+    reliability,
     summarise,
     uar,
 )
@@ -114,6 +118,74 @@ def test_calibration_error_follows_the_definition():
             gap = abs(right[members].mean() - scores[members].mean())
             expected += members.mean() * gap
     assert expected_calibration_error(results) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reliability_agrees_with_scikit_learn(seed):
+    """Mean score and accuracy of each bin that holds answers are those of calibration_curve."""
+    results = random_results(n=500, seed=seed)
+    right = results.answers == results.truth
+    shares, scores = calibration_curve(right, results.scores.astype(float), n_bins=15)
+    filled = [row for row in reliability(results) if row["n"]]
+    assert [row["accuracy"] for row in filled] == pytest.approx(shares)
+    assert [row["score"] for row in filled] == pytest.approx(scores)
+
+
+@given(any_results(), st.integers(0, 99))
+@settings(deadline=None)
+def test_reliability_is_what_the_calibration_error_sums(results, seed):
+    """15 bins side by side hold every answer; their weighted gaps are the calibration error."""
+    noise = np.random.default_rng(seed).dirichlet(np.ones(4), len(results.truth))
+    results = make_results(results.truth, (results.probabilities + noise) / 2)
+    rows = reliability(results)
+    assert [row["low"] for row in rows[1:]] == [row["high"] for row in rows[:-1]]
+    assert (rows[0]["low"], rows[-1]["high"], len(rows)) == (0, 1, 15)
+    assert sum(row["n"] for row in rows) == len(results.truth)
+    empty = [row for row in rows if not row["n"]]
+    assert all(row["score"] is None and row["accuracy"] is None for row in empty)
+    gaps = [row["n"] * abs(row["accuracy"] - row["score"]) for row in rows if row["n"]]
+    expected = sum(gaps) / len(results.truth)
+    assert expected_calibration_error(results) == pytest.approx(expected, abs=1e-9)
+
+
+def test_coverage_curve_follows_the_definition():
+    """Each point is the accuracy of that share of the answers with the highest scores."""
+    results = random_results(n=333, seed=4)
+    order = np.argsort(-results.scores)
+    right = (results.answers == results.truth)[order]
+    curve = coverage_curve(results)
+    assert [point["coverage"] for point in curve] == [p / 100 for p in range(100, 15, -5)]
+    for point in curve:
+        n = math.ceil(round(point["coverage"] * 333, 6))
+        assert point["accuracy"] == pytest.approx(right[:n].mean())
+
+
+@given(any_results(), st.randoms(use_true_random=False), st.integers(1, 4))
+@settings(deadline=None)
+def test_coverage_curve_knows_no_order(results, random, n_scores):
+    """Whatever scores are equal, shuffling changes nothing, and at 100 % it is the accuracy."""
+    scores = np.array([0.4 + 0.1 * random.randrange(n_scores) for _ in results.truth])
+    probabilities = np.repeat((1 - scores[:, None]) / 3, 4, axis=1)
+    probabilities[np.arange(len(scores)), results.answers] = scores
+    results = make_results(results.truth, probabilities)
+    curve = coverage_curve(results)
+    assert curve[0] == {"coverage": 1.0, "accuracy": float(accuracy(confusion_matrix(results)))}
+    assert all(0 <= point["accuracy"] <= 1 for point in curve)
+    order = np.array(random.sample(range(len(scores)), len(scores)))
+    assert coverage_curve(results.take(order)) == curve
+    if len(set(results.scores.tolist())) == 1:
+        assert [point["accuracy"] for point in curve] == pytest.approx([curve[0]["accuracy"]] * 17)
+
+
+def test_coverage_curve_of_equal_scores_by_hand():
+    """Of four answers at 0.6, half right, two are given: one of them is expected to be right."""
+    rows = [[0.9, 0.1, 0, 0]] * 6 + [[0.6, 0.4, 0, 0]] * 4
+    results = make_results([0] * 6 + [0, 0, 1, 1], rows)
+    curve = {point["coverage"]: point["accuracy"] for point in coverage_curve(results)}
+    assert curve[0.8] == pytest.approx(7 / 8)
+    assert curve[0.75] == curve[0.8], "rounded up to whole recordings"
+    assert curve[0.6] == curve[0.2] == 1
+    assert summarise(results)["accuracy_at_80"] == curve[0.8]
 
 
 def test_interval_resamples_speakers_where_there_are_five():
