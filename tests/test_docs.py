@@ -20,8 +20,8 @@ from emovox.cli import app, run
 from emovox.corpora import SPECS
 from emovox.emotions import ALIASES
 from emovox.features import AcousticConfig
-from emovox.network import NetworkConfig
-from emovox.settings import Settings, read_settings
+from emovox.network import HeadConfig, NetworkConfig
+from emovox.settings import HeadTraining, Settings, read_settings
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.glob("*.md"))
@@ -142,25 +142,32 @@ def test_every_page_is_found_from_the_readme():
     assert all(f"]({page})" in read("README.md") for page in PAGES if page != "README.md")
 
 
-@pytest.mark.parametrize("kind", [Settings, NetworkConfig, AcousticConfig])
-def test_every_setting_is_documented_with_its_default(kind):
-    """The tables of settings name every key with the default it has."""
-    shown = {row[0].strip("`"): row[1] for row in rows(section("docs/training.md", "Settings"))}
-    for field in dataclasses.fields(kind):
-        default = getattr(kind(), field.name)
+SETTINGS = {
+    "": Settings,
+    "network": NetworkConfig,
+    "acoustic": AcousticConfig,
+    "head": HeadConfig,
+    "head_training": HeadTraining,
+}
+
+
+@pytest.mark.parametrize("table", SETTINGS)
+def test_every_setting_is_documented_with_its_default(table):
+    """Each table of settings names the keys it has, all of them and no others, with defaults."""
+    parts = re.split(r"^The table `\[(\w+)\]`", section("docs/training.md", "Settings"), flags=re.M)
+    texts = dict(zip(["", *parts[1::2]], parts[::2], strict=True))
+    assert set(texts) == set(SETTINGS)
+    shown = {row[0].strip("`"): row[1] for row in rows(texts[table]) if row[0].startswith("`")}
+    fields = dataclasses.fields(SETTINGS[table])
+    assert list(shown) == [field.name for field in fields]
+    for field in fields:
+        default = getattr(SETTINGS[table](), field.name)
         cell = shown[field.name]
         if cell.startswith("`"):
             value = tomllib.loads(f"value = {cell.strip('`')}")["value"]
             assert value == (list(default) if isinstance(default, tuple) else default), field.name
         else:
-            assert field.name in {"merge", "network", "acoustic"}
-
-
-def test_no_setting_is_made_up():
-    """The tables of settings name no key that is not there."""
-    kinds = (Settings, NetworkConfig, AcousticConfig)
-    known = {field.name for kind in kinds for field in dataclasses.fields(kind)}
-    assert first_cells(section("docs/training.md", "Settings")) == known
+            assert field.name in {"merge", *SETTINGS}
 
 
 def test_toml_examples_are_settings(tmp_path):
