@@ -131,7 +131,7 @@ class SpeechLearner:
             tuple(history),
             logits,
             truth,
-            settings.head.n_dimensions + 1,
+            head.n_embedding,
             settings.head.prior_seconds,
             lambda card, path: export_head(self.backbone, head, card, path),
         )

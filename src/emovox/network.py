@@ -165,27 +165,30 @@ def masked_mean(frames: Tensor, n_frames: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Sizes of the head of a speech model."""
+    """Sizes and constants of the head of a speech model."""
 
     n_dimensions: int = 384  # of the space in which voices are compared
     n_hidden: int = 128
-    n_members: int = 3  # heads whose logits are averaged
+    n_members: int = 2  # pairs of experts whose answers are averaged
     dropout: float = 0.5
     input_dropout: float = 0.3
     prior_seconds: float = 6.0  # of the model's mean in a speaker's baseline
+    balance_seconds: float = 11.0  # of balanced emotions, before a speaker counts as one-sided
+    balanced_below: float = 0.10  # distance of the emotions heard from balanced ones
+    one_sided_above: float = 0.16
 
 
 class SpeakerHead(nn.Module):
     """Statistics of a clip and the speaker's baseline in, logits and embedding out.
 
-    The statistics are moved into a space of fewer dimensions, z. There the classifier sees how the
-    clip differs from the speaker's own voice, the clip itself, and how much of the speaker has been
-    heard, and so learns how far to trust which.
+    The statistics are moved into a space of fewer dimensions, z. One expert judges z itself, the
+    other how z differs from the speaker's mean. Their answers are blended: the more of the speaker
+    has been heard, the more the second counts; but not where the speaker has shown mainly one
+    emotion, since the mean then holds that emotion, and taking it away would hide it.
 
-    The embedding is what a baseline is averaged from: z without the emotion that the model itself
-    hears in it, so that a speaker who is always angry does not become one whose neutral voice is
-    angry. Its last element is 1. The mean of the training data has a 0 there, and the last element
-    of a shrunk mean is therefore the share of what has been heard in it.
+    The embedding, from which a baseline is averaged, is z, the second expert's probabilities, and a
+    1. The mean of the training data has a 0 in place of the 1: of a shrunk mean the last element
+    says how much was heard, and the probabilities how one-sided it was.
 
     Parameters
     ----------
@@ -195,61 +198,75 @@ class SpeakerHead(nn.Module):
 
     def __init__(self, n_statistics: int, n_classes: int, config: HeadConfig) -> None:
         super().__init__()
-        self.prior_seconds = config.prior_seconds
-        n = config.n_dimensions
-        self.register_buffer("projection", torch.zeros(n_statistics, n))
-        self.register_buffer("offset", torch.zeros(n))
-        self.register_buffer("emotions", torch.zeros(n_classes, n))
-        self.members = nn.ModuleList(HeadMember(n_classes, config) for _ in range(config.n_members))
+        self.config = config
+        self.n_classes = n_classes
+        self.register_buffer("projection", torch.zeros(n_statistics, config.n_dimensions))
+        self.register_buffer("offset", torch.zeros(config.n_dimensions))
+        self.members = nn.ModuleList(Experts(n_classes, config) for _ in range(config.n_members))
+
+    @property
+    def n_embedding(self) -> int:
+        """Numbers in an embedding and in a baseline."""
+        return self.config.n_dimensions + self.n_classes + 1
 
     def embed(self, statistics: Tensor) -> Tensor:
         """Return z, shape=(batch, n_dimensions)."""
         return statistics @ self.get_buffer("projection") + self.get_buffer("offset")
 
-    def classify(self, z: Tensor, mean: Tensor, seconds: Tensor) -> Tensor:
-        """Return the logits, given the mean residual and the seconds heard."""
-        logits = [member(z, mean, seconds) for member in self.members]
-        return torch.stack(logits).mean(0)
+    def trust(self, heard: Tensor, seconds: Tensor) -> Tensor:
+        """Return how far the speaker's mean is to be trusted, 0 to 1, shape=(batch, 1).
 
-    def residual(self, z: Tensor, logits: Tensor) -> Tensor:
-        """Take the expected emotion out of z.
-
-        Each emotion's mean counts by the squared probability: an emotion that is surely there is
-        taken out whole, one of many possible ones hardly.
+        `heard` is the mean of the probabilities of the emotions in what was heard. Half the sum of
+        its differences from equal shares is 0 for a balanced speaker and near 1 for one who shows
+        one emotion alone; little heard counts as balanced.
         """
-        return z - torch.softmax(logits, -1) ** 2 @ self.get_buffer("emotions")
+        config = self.config
+        equal = 1.0 / self.n_classes
+        total = seconds + config.balance_seconds
+        shares = (heard * seconds + equal * config.balance_seconds) / total
+        distance = 0.5 * (shares - equal).abs().sum(-1, keepdim=True)
+        width = config.one_sided_above - config.balanced_below
+        one_sided = ((distance - config.balanced_below) / width).clamp(0.0, 1.0)
+        return seconds / (seconds + config.prior_seconds) * (1.0 - one_sided)
 
     def forward(self, statistics: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify; `baseline` has shape=(batch, n_dimensions + 1)."""
+        """Classify; `baseline` has shape=(batch, n_embedding)."""
+        n = self.config.n_dimensions
         z = self.embed(statistics)
-        share = baseline[:, -1:].clamp(0.0, 0.999)
-        mean = baseline[:, :-1] / share.clamp(min=1e-4)
-        seconds = self.prior_seconds * share / (1.0 - share)
-        logits = self.classify(z, mean, seconds)
-        residual = self.residual(z, logits)
-        return logits, torch.cat([residual, torch.ones_like(residual[:, :1])], dim=-1)
+        share = baseline[:, -1:].clamp(0.0, 0.9999)
+        means = baseline[:, :-1] / share.clamp(min=1e-4)
+        seconds = self.config.prior_seconds * share / (1.0 - share)
+        answers = [member(z, means[:, :n], seconds) for member in self.members]
+        itself = torch.stack([answer[0] for answer in answers]).mean(0)
+        difference = torch.stack([answer[1] for answer in answers]).mean(0)
+        trust = self.trust(means[:, n:], seconds)
+        logits = (1.0 - trust) * itself + trust * difference
+        embedding = [z, torch.softmax(difference, -1), torch.ones_like(share)]
+        return logits, torch.cat(embedding, dim=-1)
 
 
-class HeadMember(nn.Module):
-    """One of the heads whose logits are averaged: a hidden layer over what is known of a clip."""
+class Experts(nn.Module):
+    """Two experts: one for a clip itself, one for how it differs from the speaker's mean."""
 
     def __init__(self, n_classes: int, config: HeadConfig) -> None:
         super().__init__()
-        self.prior_seconds = config.prior_seconds
+        self.itself = _expert(n_classes, config)
+        self.difference = _expert(n_classes, config)
         start = torch.full((config.n_dimensions,), config.prior_seconds).log()
-        self.log_prior = nn.Parameter(start)  # how soon each dimension trusts the speaker's mean
-        self.input_dropout = nn.Dropout(config.input_dropout)
-        self.layers = nn.Sequential(
-            nn.Linear(2 * config.n_dimensions + 1, config.n_hidden),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.n_hidden, n_classes),
-        )
+        self.log_prior = nn.Parameter(start)  # how soon each dimension trusts the mean
 
-    def forward(self, z: Tensor, mean: Tensor, seconds: Tensor) -> Tensor:
-        """Return the logits; `mean` has shape=(batch, n_dimensions), `seconds` (batch, 1)."""
-        difference = z - mean * (seconds / (seconds + self.log_prior.exp()))
-        share = seconds / (seconds + self.prior_seconds)
-        inputs = [self.input_dropout(difference), self.input_dropout(z), share]
-        logits: Tensor = self.layers(torch.cat(inputs, dim=-1))
-        return logits
+    def forward(self, z: Tensor, mean: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both experts' log-probabilities; `seconds` has shape=(batch, 1)."""
+        away = z - mean * (seconds / (seconds + self.log_prior.exp()))
+        itself = torch.log_softmax(self.itself(z), -1)
+        return itself, torch.log_softmax(self.difference(away), -1)
+
+
+def _expert(n_classes: int, config: HeadConfig) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(config.input_dropout),
+        nn.Linear(config.n_dimensions, config.n_hidden),
+        nn.GELU(),
+        nn.Dropout(config.dropout),
+        nn.Linear(config.n_hidden, n_classes),
+    )

@@ -24,8 +24,8 @@ FEATURES = ("acoustic", "speech")
 class HeadTraining:
     """How the head of a speech model is trained; the defaults are those of the shipped model.
 
-    An epoch is made of streams, each what one speaker says in random order; the shares are those of
-    the streams of a kind, the rest have the speaker's own baseline of what came before.
+    An epoch is made of streams, each what one speaker says in random order, with the baseline of
+    what came before.
     """
 
     epochs: int = 12  # at least; more where they hold fewer than `min_steps`
@@ -34,10 +34,8 @@ class HeadTraining:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     smoothing: float = 0.05  # of the targets, over the emotions that the corpus has
-    p_no_baseline: float = 0.3
-    p_one_sided: float = 0.25  # four in five clips have one emotion
-    p_strange: float = 0.05  # the baseline is another speaker's
-    p_wrong_emotion: float = 0.1  # share of clips whose expected emotion is another clip's
+    p_whole: float = 0.3  # share of streams that meet the mean of all the speaker's clips
+    p_one_sided: float = 0.25  # share in which four in five clips have one emotion
     copies: tuple[float, ...] = (0.86, 1.16)  # resampled copies, each another speaker
 
 
@@ -143,16 +141,17 @@ class Settings:
 
 
 def _check_head(head: HeadConfig, training: HeadTraining) -> None:
-    for name in ("n_dimensions", "n_hidden", "n_members", "prior_seconds"):
+    for name in ("n_dimensions", "n_hidden", "n_members", "prior_seconds", "balance_seconds"):
         _expect(0 < getattr(head, name) < math.inf, name, getattr(head, name), "more than 0")
     for name in ("dropout", "input_dropout"):
         _expect(0 <= getattr(head, name) < 1, name, getattr(head, name), "0 to below 1")
     for name in ("epochs", "min_steps", "batch_size", "learning_rate"):
         _expect(0 < getattr(training, name) < math.inf, name, getattr(training, name), "above 0")
-    shares = (training.p_no_baseline, training.p_one_sided, training.p_strange)
+    shares = (training.p_whole, training.p_one_sided)
     _expect(min(shares) >= 0 and sum(shares) <= 1, "head_training", shares, "shares of at most 1")
-    for name in ("smoothing", "p_wrong_emotion"):
-        _expect(0 <= getattr(training, name) < 1, name, getattr(training, name), "0 to below 1")
+    _expect(0 <= training.smoothing < 1, "smoothing", training.smoothing, "0 to below 1")
+    fits = 0 <= head.balanced_below < head.one_sided_above
+    _expect(fits, "one_sided_above", head.one_sided_above, "more than balanced_below")
     _expect(
         0 <= training.weight_decay < math.inf, "weight_decay", training.weight_decay, "0 or more"
     )

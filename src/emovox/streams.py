@@ -1,7 +1,8 @@
 """Training of a speech model's head, on the baselines that it will meet in use.
 
 An epoch is made of streams: what one speaker says, in random order. Each clip is classified with
-the baseline of what came before it in its stream: sometimes none, sometimes one-sided, often long.
+the baseline of what came before it in its stream: short or long, sometimes one-sided, sometimes all
+of the speaker at once.
 """
 
 import time
@@ -66,26 +67,6 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
     return projection, torch.from_numpy(-mean @ axes / spread).float()
 
 
-def emotion_means(z: NDArray[np.float32], clips: Clips, n_classes: int) -> Tensor:
-    """Return how each emotion moves a voice on average from its own middle, (n_classes, d).
-
-    A speaker's middle is the mean of their emotions' means, however many clips of each there are.
-    """
-    total = np.zeros((n_classes, z.shape[1]))
-    count = np.zeros((n_classes, 1))
-    for speaker in np.unique(clips.speakers):
-        mine = np.flatnonzero(clips.speakers == speaker)
-        own = {
-            emotion: z[mine[clips.targets[mine] == emotion]].mean(0)
-            for emotion in np.unique(clips.targets[mine])
-        }
-        middle = np.mean(list(own.values()), axis=0)
-        for emotion, mean in own.items():
-            total[emotion] += mean - middle
-            count[emotion] += 1
-    return torch.from_numpy(total / np.maximum(count, 1)).float()
-
-
 def train_head(
     clips: Clips,
     val: Clips,
@@ -114,7 +95,6 @@ def train_head(
     head.get_buffer("offset").copy_(offset)
     with torch.no_grad():
         z = head.embed(torch.from_numpy(clips.statistics))
-    head.get_buffer("emotions").copy_(emotion_means(z.numpy(), clips, n_classes))
     learner = _Learner(head, z, clips, training, rng)
     history: list[Row] = []
     for epoch in range(1, learner.n_epochs + 1):
@@ -140,18 +120,14 @@ class _Learner:
         self.head, self.z, self.clips = head, z, clips
         self.training, self.rng = training, rng
         self.groups = [np.flatnonzero(clips.speakers == one) for one in np.unique(clips.speakers)]
+        self.seconds = torch.from_numpy(clips.seconds)[:, None]
         self.targets = torch.from_numpy(clips.targets)
         self.weights = torch.from_numpy(_clip_weights(clips)).float()
-        present = np.zeros(clips.allowed.shape[1], bool)
-        present[np.unique(clips.targets)] = True
-        allowed = torch.from_numpy(clips.allowed & present)
-        self.present = torch.where(torch.from_numpy(present), 0.0, _HIDDEN)
+        allowed = torch.from_numpy(clips.allowed)
         self.hidden = torch.where(allowed, 0.0, _HIDDEN)
-        one_hot = F.one_hot(self.targets, len(present)).float()
+        one_hot = F.one_hot(self.targets, allowed.shape[1]).float()
         spread = allowed / allowed.sum(1, keepdim=True)
         self.wanted = one_hot * (1 - training.smoothing) + training.smoothing * spread
-        n_members = len(head.members)
-        self.posteriors = [one_hot.clone() for _ in range(n_members)]
         self.optimisers = [
             torch.optim.AdamW(
                 member.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
@@ -161,7 +137,7 @@ class _Learner:
         n_steps = len(self.targets) // training.batch_size + 1
         self.n_epochs = max(training.epochs, -(-training.min_steps // n_steps))
         self.n_steps = self.n_epochs * n_steps
-        self.steps = [0] * n_members
+        self.steps = [0] * len(head.members)
 
     def epoch(self, epoch: int, observer: Observer) -> dict[str, float]:
         """Train every member for one epoch; return the mean loss and accuracy."""
@@ -169,7 +145,7 @@ class _Learner:
         losses, right, n_clips = [], 0, 0
         n_members = len(self.head.members)
         for member in range(n_members):
-            rows, means, seconds = self._baselines(member)
+            rows, means, seconds = self._baselines()
             order = torch.from_numpy(self.rng.permutation(len(rows)))
             for first in range(0, len(order), self.training.batch_size):
                 chosen = order[first : first + self.training.batch_size]
@@ -177,7 +153,6 @@ class _Learner:
                 losses.append(loss)
                 right += n_right
             n_clips += len(rows)
-            self._forget(member)
             observer.on_batch(epoch, member + 1, n_members)
         return {
             "epoch": epoch,
@@ -186,67 +161,60 @@ class _Learner:
         }
 
     def _step(self, member: int, rows: Tensor, means: Tensor, seconds: Tensor) -> tuple[float, int]:
+        """Train both experts on a batch; return the mean loss and the second's right answers."""
         optimiser, training = self.optimisers[member], self.training
         progress = min(self.steps[member] / self.n_steps, 1.0)
         rate = min(1.0, 10 * progress + 0.05) * 0.5 * (1 + np.cos(np.pi * progress))
         for group in optimiser.param_groups:
             group["lr"] = training.learning_rate * rate
-        logits = self.head.members[member](self.z[rows], means, seconds)
-        log_scores = F.log_softmax(logits + self.hidden[rows], 1).clamp(min=-50.0)
-        loss = -((self.wanted[rows] * log_scores).sum(1) * self.weights[rows]).mean()
+        answers = self.head.members[member](self.z[rows], means, seconds)
+        losses = []
+        for logits in answers:
+            log_scores = F.log_softmax(logits + self.hidden[rows], 1).clamp(min=-50.0)
+            losses.append(-((self.wanted[rows] * log_scores).sum(1) * self.weights[rows]).mean())
+        loss = torch.stack(losses).sum()
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
         self.steps[member] += 1
-        with torch.no_grad():
-            self.posteriors[member][rows] = torch.softmax(logits + self.present, 1)
-            right = (logits + self.hidden[rows]).argmax(1) == self.targets[rows]
-        return loss.item(), int(right.sum())
+        right = (answers[1].detach() + self.hidden[rows]).argmax(1) == self.targets[rows]
+        return loss.item() / 2, int(right.sum())
 
-    def _forget(self, member: int) -> None:
-        """Give some clips another clip's expected emotion: the model knows them too well by now."""
-        wrong = torch.from_numpy(self.rng.random(len(self.targets)) < self.training.p_wrong_emotion)
-        others = torch.from_numpy(self.rng.permutation(len(self.targets)))[: int(wrong.sum())]
-        self.posteriors[member][wrong] = self.posteriors[member][others]
-
-    def _baselines(self, member: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _baselines(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the clips of an epoch, and the mean and seconds of what each was preceded by."""
-        residuals = self.z - self.posteriors[member] ** 2 @ self.head.get_buffer("emotions")
-        seconds = torch.from_numpy(self.clips.seconds)
         rows, means, heard = [], [], []
-        for stream, use in self._streams():
+        for stream, whole in self._streams():
             index = torch.from_numpy(stream)
-            source = index
-            if use == "strange":
-                other = self.groups[self.rng.integers(len(self.groups))]
-                source = torch.from_numpy(self.rng.choice(other, len(stream)))
-            weight = seconds[source][:, None]
-            before = torch.cumsum(weight, 0) - weight
-            total = torch.cumsum(residuals[source] * weight, 0) - residuals[source] * weight
-            if use == "none":
-                before = torch.zeros_like(before)
+            weight = self.seconds[index]
+            weighted = self.z[index] * weight
+            if whole:
+                before = weight.sum().expand_as(weight)
+                total = weighted.sum(0).expand_as(weighted)
+            else:
+                before = torch.cumsum(weight, 0) - weight
+                total = torch.cumsum(weighted, 0) - weighted
             rows.append(index)
             means.append(torch.where(before > 0, total / before.clamp(min=1e-3), 0.0))
             heard.append(before)
         return torch.cat(rows), torch.cat(means), torch.cat(heard)
 
-    def _streams(self) -> list[tuple[NDArray[np.int64], str]]:
-        """Cut each speaker's clips, in random order, into streams of 5 to 300 clips."""
+    def _streams(self) -> list[tuple[NDArray[np.int64], bool]]:
+        """Cut each speaker's clips, in random order, into streams; say which are heard at once."""
         training = self.training
         streams = []
         for group in self.groups:
+            if self.rng.random() < training.p_whole:
+                streams.append((group, True))
+                continue
             order = self.rng.permutation(group)
             first = 0
             while first < len(order):
                 length = int(np.exp(self.rng.uniform(np.log(5), np.log(300))))
                 stream = order[first : first + length]
                 first += length
-                kinds = (training.p_no_baseline, training.p_one_sided, training.p_strange)
-                drawn = int(np.searchsorted(np.cumsum(kinds), self.rng.random(), side="right"))
-                use = ("none", "one-sided", "strange", "own")[drawn]
-                if use == "one-sided":
+                if self.rng.random() < training.p_one_sided / (1.0 - training.p_whole + 1e-9):
                     stream = self._one_sided(group, len(stream))
-                streams.append((stream, use))
+                streams.append((stream, False))
         return streams
 
     def _one_sided(self, group: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -280,8 +248,8 @@ def _validate(head: SpeakerHead, val: Clips) -> dict[str, float]:
     """Return loss and accuracy on the validation part, without a baseline."""
     head.eval()
     with torch.inference_mode():
-        z = head.embed(torch.from_numpy(val.statistics))
-        logits = head.classify(z, torch.zeros_like(z), torch.zeros(len(z), 1))
+        nothing = torch.zeros(len(val.targets), head.n_embedding)
+        logits, _ = head(torch.from_numpy(val.statistics), nothing)
         targets = torch.from_numpy(val.targets)
         return {
             "val_loss": F.cross_entropy(logits, targets).item(),
@@ -302,12 +270,12 @@ def running_logits(
     answers = []
     with torch.inference_mode():
         for stream in streams:
-            total = torch.zeros(1, head.get_buffer("offset").shape[0] + 1)
+            total = torch.zeros(1, head.n_embedding)
             heard, logits = 0.0, []
             for index in stream:
                 statistics = torch.from_numpy(clips.statistics[index : index + 1])
                 seconds = float(clips.seconds[index])
-                one, embedding = head(statistics, total / (head.prior_seconds + heard))
+                one, embedding = head(statistics, total / (head.config.prior_seconds + heard))
                 logits.append(one[0].numpy())
                 total = total + embedding * seconds
                 heard += seconds
