@@ -150,6 +150,48 @@ def test_confusion_shows_counts_and_shares():
     assert "nan" not in shown
 
 
+SCORES = [
+    {"low": 0.0, "high": 0.5, "n": 0, "score": None, "accuracy": None},
+    {"low": 0.5, "high": 0.75, "n": 1_200, "score": 0.6, "accuracy": 0.8},
+    {"low": 0.75, "high": 1.0, "n": 3, "score": 0.9, "accuracy": 0.0},
+]
+CURVE = [{"coverage": c, "accuracy": 1.3 - c / 2} for c in (1.0, 0.9, 0.8, 0.7)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_reliability_shows_filled_bins_and_all_counts(dark):
+    """A point for each bin with answers, the diagonal, the counts below, the error in the title."""
+    figure = figures.reliability(SCORES, 0.204, dark=dark)
+    top, below = figure.axes
+    diagonal, points = (line.get_xydata().tolist() for line in top.lines)
+    assert diagonal == [[0, 0], [100, 100]]
+    assert points == [[60, pytest.approx(80)], [90, 0]]
+    assert [bar.get_height() for bar in below.patches] == [0, 1_200, 3]
+    assert {"1,200", "3"} <= {text.get_text() for text in below.texts}
+    assert "calibration error 20.4 points" in texts(figure)
+
+
+def test_coverage_marks_80_percent_and_the_threshold():
+    """The share answered falls to the right; 80 % and the model's own threshold are read out."""
+    figure = figures.coverage(CURVE, (0.874, 0.608))
+    (axes,) = figure.axes
+    left, right = axes.get_xlim()
+    assert left > 100 > 70 > right
+    marks = {line.get_marker(): line.get_xydata()[0].tolist() for line in axes.lines[2:]}
+    assert marks == {"o": pytest.approx([80, 90]), "*": pytest.approx([87.4, 60.8])}
+    shown = texts(figure)
+    assert "surest 80 %: 90.0 % right" in shown
+    assert "its own threshold: 87.4 % answered, 60.8 % right" in shown
+
+
+def test_coverage_of_a_model_that_is_never_certain():
+    """Without a certain answer there is no threshold to mark; no axis goes far beyond 100 %."""
+    curve = [{**point, "accuracy": 1.0} for point in CURVE]
+    figure = figures.coverage(curve)
+    assert "threshold" not in texts(figure)
+    assert figure.axes[0].get_ylim()[1] <= 103
+
+
 def test_recording_has_one_time_axis_in_seconds():
     """All five panels span the recording's seconds."""
     figure = figures.recording(tone(220, 1.5), "a.wav")

@@ -116,7 +116,9 @@ def test_files_of_a_report(tmp_path):
     write_report(tmp_path / "a" / "b", make_results(), facts=FACTS, history=HISTORY)
     write_report(tmp_path / "c", make_results(), facts={})
     names = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    files = {"report.json", "report.html", "figures/confusion.png", "figures/confusion.svg"}
+    pictures = ("confusion", "reliability", "coverage")
+    files = {"report.json", "report.html"}
+    files |= {f"figures/{name}.{suffix}" for name in pictures for suffix in ("png", "svg")}
     curves = {"figures/training.png", "figures/training.svg"}
     assert names == {f"a/b/{name}" for name in files | curves} | {f"c/{name}" for name in files}
 
@@ -127,7 +129,7 @@ def test_page_stands_alone(tmp_path):
     page = page_of(tmp_path)
     assert not page.all("script") + page.all("link") + page.all("iframe")
     pictures = [a["src"] for a in page.all("img")] + [a["srcset"] for a in page.all("source")]
-    assert len(pictures) == 4
+    assert len(pictures) == 8
     assert all(picture.startswith("data:image/svg+xml;base64,") for picture in pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "http://" not in html
@@ -191,6 +193,22 @@ def test_answers_that_are_all_right(tmp_path):
     assert "little to judge them by" in text
 
 
+def test_page_says_what_abstaining_gains(tmp_path):
+    """Accuracy at 80 % coverage stands beside that of all, also where it is no higher."""
+    # The scores fall from the first recording to the last.
+    cases = {
+        "it is right 87.5 % of the time instead of 83.3 %.": (0, 9, 18, 27, 36, 45, *range(56, 60)),
+        "it is right 100 % of the time, as often as when answering everything.": (),
+        "it is right 87.5 % of the time instead of 90.0 %. Here its scores do not tell": range(6),
+    }
+    for sentence, wrong in cases.items():
+        report = write_report(tmp_path, make_results(wrong=wrong), facts=FACTS)
+        text = page_of(tmp_path).text
+        assert f"Answering only the 80 % it is surest of, {sentence}" in text
+        assert report["coverage_curve"][0]["accuracy"] == report["accuracy"]
+        assert "It called itself uncertain on 4 of 60 recordings" in text
+
+
 def test_few_voices_are_said_to_be_few(tmp_path):
     """New voices, but two of them: the interval is said not to cover others."""
     results = make_results(wrong=(3,))
@@ -224,7 +242,7 @@ def test_names_are_escaped(tmp_path):
     write_report(tmp_path, results, facts=facts)
     page = page_of(tmp_path)
     assert not page.all("script") + page.all("b")[3:] + page.all("i")[3:]
-    assert len(page.all("img")) == 1
+    assert len(page.all("img")) == 3
     assert "<img onerror=x>0.wav" in page.text
 
 

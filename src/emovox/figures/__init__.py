@@ -1,7 +1,8 @@
-"""Pictures: training curves, confusion, one recording, a whole corpus; as PNG and SVG."""
+"""Pictures: training, confusion, scores, one recording, a whole corpus; as PNG and SVG."""
 
 from ._corpus import corpus
 from ._recording import recording
+from ._scores import coverage, reliability
 from .measurements import Measurements, measure
 from .results import confusion, training_curves
 from .style import EMOTION_COLOURS, rendered, save, write_file
@@ -11,8 +12,10 @@ __all__ = [
     "Measurements",
     "confusion",
     "corpus",
+    "coverage",
     "measure",
     "recording",
+    "reliability",
     "rendered",
     "save",
     "training_curves",

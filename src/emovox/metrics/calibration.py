@@ -118,7 +118,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
 
 
 def _bin_sums(results: Results) -> Floats:
-    """Number, sum of scores and number of right ones of each bin's answers, shape (3, n_bins)."""
+    """Count each bin's answers, sum their scores, count the right ones: shape (3, n_bins)."""
     scores = results.scores.astype(np.float64)
     right = (results.answers == results.truth).astype(np.float64)
     # A bin holds its upper edge: (0, 1/15], (1/15, 2/15], …

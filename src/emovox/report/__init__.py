@@ -2,16 +2,29 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import MissingExtraError
-from ..figures import EMOTION_COLOURS, confusion, rendered, save, training_curves, write_file
+from ..figures import (
+    EMOTION_COLOURS,
+    confusion,
+    coverage,
+    reliability,
+    rendered,
+    save,
+    training_curves,
+    write_file,
+)
 from ..metrics import N_RESAMPLES, Results, summarise
 from . import words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 N_MISTAKES = 10  # shown
 FIGURES = ("accuracy", "uar", "macro_f1")
@@ -71,6 +84,7 @@ def write_report(
     if history:
         pictures.append(_training_picture(directory, history))
     page = _page_of(report, numbers, results, pictures)
+    page["score_pictures"] = _score_pictures(directory, numbers)
     page["lead"] = words.lead(report, str(report.get("protocol") or ""))
     _write(directory, report, page)
     return report
@@ -125,6 +139,7 @@ def write_summary(
         }
     )
     page = _page_of(report, pooled, results, [_confusion_picture(directory, pooled)])
+    page["score_pictures"] = _score_pictures(directory, pooled)
     page["lead"] = words.fold_lead(folds, mean, pooled, str(report.get("protocol") or ""))
     page["folds"] = folds
     _write(directory, report, page)
@@ -184,6 +199,7 @@ def _page_of(
         "emotions": words.emotion_words(numbers),
         "speakers": words.speaker_words(numbers),
         "calibration": words.calibration_words(numbers, results),
+        "abstaining": words.coverage_words(numbers),
         "pictures": pictures,
         "mistakes": report["worst_mistakes"],
         "n_mistakes": int((results.answers != results.truth).sum()),
@@ -220,28 +236,44 @@ def _worst_mistakes(results: Results) -> list[dict[str, Any]]:
 
 def _confusion_picture(directory: Path, numbers: Mapping[str, Any]) -> dict[str, str]:
     labels, matrix = numbers["confusion"]["labels"], numbers["confusion"]["matrix"]
-    figure = confusion(labels, matrix)
-    _, svg = save(figure, directory / "figures" / "confusion")
-    return {
-        "kind": "confusion",
-        "alt": "Confusion matrix: a row for each true emotion, a column for each answer, with "
-        "counts and shares of the row. The table below holds the same counts.",
-        "light": _data_uri(svg.read_bytes()),
-        "dark": _data_uri(rendered(confusion(labels, matrix, dark=True), "svg")),
-    }
+    alt = (
+        "Confusion matrix: a row for each true emotion, a column for each answer, with counts and "
+        "shares of the row. The table below holds the same counts."
+    )
+    return _picture(directory, "confusion", alt, partial(confusion, labels, matrix))
 
 
 def _training_picture(directory: Path, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
-    figure = training_curves(history)
-    _, svg = save(figure, directory / "figures" / "training")
     best = min(history, key=lambda row: row["val_loss"])
-    return {
-        "kind": "training",
-        "alt": f"Loss and accuracy over {len(history)} epochs of training. The best epoch is "
+    alt = (
+        f"Loss and accuracy over {len(history)} epochs of training. The best epoch is "
         f"{best['epoch']:.0f}: validation loss {best['val_loss']:.3f}, validation accuracy "
-        f"{words.percent(best['val_accuracy'])}.",
+        f"{words.percent(best['val_accuracy'])}."
+    )
+    return _picture(directory, "training", alt, partial(training_curves, history))
+
+
+def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    bins, error = numbers["reliability"], numbers["expected_calibration_error"]
+    curve, right = numbers["coverage_curve"], numbers["accuracy_certain"]
+    own = None if right is None else (numbers["coverage"], right)
+    reliability_alt, coverage_alt = words.score_alts(numbers)
+    return {
+        "reliability": _picture(
+            directory, "reliability", reliability_alt, partial(reliability, bins, error)
+        ),
+        "coverage": _picture(directory, "coverage", coverage_alt, partial(coverage, curve, own)),
+    }
+
+
+def _picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
+    """Write a figure as figures/<kind>, and give what the page needs to show it."""
+    _, svg = save(draw(), directory / "figures" / kind)
+    return {
+        "kind": kind,
+        "alt": alt,
         "light": _data_uri(svg.read_bytes()),
-        "dark": _data_uri(rendered(training_curves(history, dark=True), "svg")),
+        "dark": _data_uri(rendered(draw(dark=True), "svg")),
     }
 
 

@@ -190,7 +190,7 @@ def speaker_words(numbers: Mapping[str, Any]) -> str:
 
 
 def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]:
-    """Say whether a score can be read as a chance, and how often the model abstained."""
+    """Say whether a score can be read as a chance of being right."""
     error, mean_score = numbers["expected_calibration_error"], float(results.scores.mean())
     gap = mean_score - numbers["accuracy"]
     if numbers["accuracy"] == 1:
@@ -204,10 +204,22 @@ def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]
             f"too {'sure of itself' if gap > 0 else 'modest'} on the whole: its mean score is "
             f"{percent(mean_score)}, and it is right {percent(numbers['accuracy'])} of the time"
         )
-    words = [
+    return [
         f"Its scores are {100 * error:.1f} percentage points off on average (expected calibration "
         f"error, 15 bins), {verdict}."
     ]
+
+
+def coverage_words(numbers: Mapping[str, Any]) -> list[str]:
+    """Say what abstaining gains: at 80 % coverage, and as the model itself abstained."""
+    everything, at_80 = percent(numbers["accuracy"]), percent(numbers["accuracy_at_80"])
+    surest = "Answering only the 80\u00a0% it is surest of, it is right"
+    if at_80 == everything:
+        words = [f"{surest} {at_80} of the time, as often as when answering everything."]
+    else:
+        words = [f"{surest} {at_80} of the time instead of {everything}."]
+        if numbers["accuracy_at_80"] < numbers["accuracy"]:
+            words.append("Here its scores do not tell its mistakes from its right answers.")
     n_uncertain = round(numbers["n"] * (1 - numbers["coverage"]))
     if n_uncertain:
         share = numbers["accuracy_certain"]
@@ -216,6 +228,22 @@ def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]
             f"It called itself uncertain on {n_uncertain:,} of {numbers['n']:,} recordings{rest}"
         )
     return words
+
+
+def score_alts(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Describe the reliability diagram and the coverage curve to who cannot see them."""
+    filled = [row for row in numbers["reliability"] if row["n"]]
+    fullest = max(filled, key=lambda row: row["n"])
+    curve = numbers["coverage_curve"]
+    return (
+        f"Reliability diagram: mean score against share of right answers in {len(filled)} bins of "
+        f"the score, with the number of recordings below. The fullest bin holds {fullest['n']:,}: "
+        f"mean score {percent(fullest['score'])}, right {percent(fullest['accuracy'])}.",
+        f"Accuracy over the share of recordings answered, the surest first: "
+        f"{percent(curve[0]['accuracy'])} where all are answered, "
+        f"{percent(numbers['accuracy_at_80'])} at 80\u00a0%, "
+        f"{percent(curve[-1]['accuracy'])} at {100 * curve[-1]['coverage']:.0f}\u00a0%.",
+    )
 
 
 def corpora_of(corpora: Any) -> list[tuple[str, str]]:
