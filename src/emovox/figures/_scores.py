@@ -38,7 +38,7 @@ def reliability(
         top.plot(scores, shares, "-o", color=accent, label=label, clip_on=False)
         top.set(ylabel="right answers (%)", ylim=(-3, 103), xlim=(0, 100))
         top.set_title(f"Reliability (calibration error {100 * error:.1f} points)")
-        top.legend(loc="upper left")
+        top.legend(loc="best")
         lows = [100 * (row["low"] or 0) for row in bins]
         counts = [row["n"] or 0 for row in bins]
         paper = below.get_facecolor()
