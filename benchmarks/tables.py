@@ -121,7 +121,37 @@ def training_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(('stage', 'seconds'), rows)}\n\n{_measured(result)}"
 
 
+UNHEARD = {  # the tasks of accuracy.py, in words
+    "tess-other-actress": "TESS, the other actress (7 emotions)",
+    "ravdess-emobox-8-labels": "RAVDESS, EmoBox's six folds of actors (8 emotions)",
+    "emodb-7-labels": "EmoDB, each speaker in turn (7 emotions)",
+    "leave-one-corpus-out": "a whole corpus and its language unheard",
+}
+
+
+def accuracy_table(result: Mapping[str, Any]) -> str:
+    """Show the speech model on unheard voices, without and with a running baseline."""
+    rows = []
+    for name, words in UNHEARD.items():
+        runs = [row for key, row in result["rows"].items() if key.rpartition("-")[0] == name]
+        if not runs:
+            continue
+        rows.append((words, str(len(runs)), *_without_and_with([run["mean"] for run in runs])))
+        if name in ("tess-other-actress", "leave-one-corpus-out"):
+            rows += [
+                (f"· {fold}", "", *_without_and_with([run["folds"][fold] for run in runs]))
+                for fold in runs[0]["folds"]
+            ]
+    header = ("tested on", "seeds", "UAR, no baseline", "UAR, running baseline")
+    return f"{_markdown(header, rows)}\n\n{_measured(result)}"
+
+
+def _without_and_with(runs: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    return percent(fmean(r["uar"] for r in runs)), percent(fmean(r["running_uar"] for r in runs))
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "accuracy": ("accuracy", accuracy_table),
     "protocols": ("protocols", protocols_table),
     "temperature": ("protocols", temperature_table),
     "features": ("features", features_table),

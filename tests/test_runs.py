@@ -351,6 +351,7 @@ def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_pat
     train(speech_settings, tmp_path / "first")
     shipped = tmp_path / "first" / "model.onnx"
     monkeypatch.setattr("emovox.learners.find_model", lambda name: shipped)
+    monkeypatch.setattr("emovox.learners.shipped_models", lambda: ["speech"])
     train(dataclasses.replace(speech_settings, encoder=""), tmp_path / "second")
     assert (tmp_path / "first" / "predictions.csv").read_text() == (
         tmp_path / "second" / "predictions.csv"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .audio import Samples, load_audio
 from .backbone import export_backbone, extract_backbone
-from .bundle import Card, find_model
+from .bundle import Card, find_model, shipped_models
 from .corpora import Utterance
 from .encoder import SpeechConfig, load_encoder
 from .errors import AudioError, ModelError, SplitError
@@ -154,13 +154,12 @@ def learner_of(
     if settings.encoder:
         module = load_encoder(Path(settings.encoder), SpeechConfig(max_seconds=settings.window_s))
         return SpeechLearner(settings, export_backbone(module, _calibration(utterances)))
-    try:
-        return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
-    except ModelError:
+    if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
             "openai/whisper-tiny (a safetensors file) as the setting encoder"
-        ) from None
+        )
+    return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
 
 
 def _calibration(utterances: Sequence[Utterance]) -> list[Samples]:

@@ -129,6 +129,8 @@ class Settings:
             _expect(0 < value < math.inf, name, value, "more than 0")
         window = self.window_s
         _expect(MIN_WINDOW_S <= window < math.inf, "window_s", window, f"{MIN_WINDOW_S} or more")
+        if self.features == "speech":
+            _expect(window < 30, "window_s", window, "less than 30 with features = speech")
         _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
         _expect(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         fixed = self.temperature == 0 or self.temperature >= 1

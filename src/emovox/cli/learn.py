@@ -28,7 +28,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     corpus: Corpora = None,
     config: Annotated[Path | None, typer.Option(help="Settings in a TOML file.")] = None,
-    features: Annotated[str | None, typer.Option(help="acoustic.")] = None,
+    features: Annotated[str | None, typer.Option(help="acoustic or speech.")] = None,
     protocol: Annotated[
         str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
     ] = None,
@@ -39,7 +39,7 @@ def train(
     split: Annotated[str | None, typer.Option(help="Use this split table again.")] = None,
     label: Labels = None,
     seed: Annotated[int | None, typer.Option(help="Of split, weights and batches.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many (acoustic features).")] = None,
     name: Annotated[str | None, typer.Option(help="For the model card.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
