@@ -28,8 +28,8 @@ class HeadTraining:
     what came before.
     """
 
-    epochs: int = 12  # at least; more where they hold fewer than `min_steps`
-    min_steps: int = 600
+    epochs: int = 36  # at least; more where they hold fewer than `min_steps`
+    min_steps: int = 1500
     batch_size: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
