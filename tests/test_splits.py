@@ -481,8 +481,9 @@ class TestTables:
             read_split(tmp_path / "split.csv", corpus_of(2, 10), "speaker")
 
     def test_unwritable(self, tmp_path: Path) -> None:
-        """A folder that is not there gives one line, no traceback."""
+        """A folder that cannot be made gives one line, no traceback."""
         fold = make_folds(corpus_of(2, 10), "random")[0]
+        (tmp_path / "nowhere").touch()
         with pytest.raises(SplitError, match="cannot write the split"):
             write_split(fold, tmp_path / "nowhere" / "split.csv")
 

@@ -1,8 +1,8 @@
 """Splits and groups of speakers as CSV tables, so that anyone can use the same ones again."""
 
 import csv
+import io
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from ..corpora.scan import absolute
 from ..corpora.table import Row, read_csv
 from ..corpora.utterance import Utterance
 from ..errors import CorpusError, SplitError
+from ..files import write_text
 from .fold import OTHER_SPEAKERS, PARTS, SAME_SPEAKERS, Fold, check_fold, place, speaker_of
 
 COLUMNS = ("file", "emotion", "speaker", "sentence", "subset", "corpus", "digest")
@@ -26,27 +27,12 @@ def write_split(fold: Fold, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     rows = [(part, clip) for part in PARTS for clip in getattr(fold, part)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_cells(*row) for row in sorted(rows, key=lambda row: place(row[1])))
     try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            dir=path.parent,
-            prefix=f".{path.name}.",
-            delete=False,
-            encoding="utf-8",
-            newline="",
-        ) as table:
-            temporary = Path(table.name)
-            try:
-                writer = csv.writer(table, lineterminator="\n")
-                writer.writerow(COLUMNS)
-                writer.writerows(
-                    _cells(*row) for row in sorted(rows, key=lambda row: place(row[1]))
-                )
-                table.close()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        write_text(path, text.getvalue())
     except OSError as error:
         raise SplitError(f"cannot write the split to {path}: {error.strerror}") from None
 
