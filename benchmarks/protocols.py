@@ -10,12 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from emovox.evaluation import read_results
-from emovox.metrics import fit_temperature
+from calibration import unheard_calibration
 from emovox.provenance import versions
-from emovox.recognizer import Recognizer
 from emovox.runs import Console, train
 from emovox.settings import Settings
 from machine import data_folder, machine, write_result
@@ -46,20 +42,6 @@ def run(settings: Settings, out: Path) -> dict[str, Any]:
     return train(settings, out, resume=(out / "config.toml").exists(), console=Console())
 
 
-def temperature_unheard(out: Path) -> float:
-    """Fit the temperature on the voices that each fold has not heard, all folds together.
-
-    The shipped model is of all voices, and has none left to be calibrated on.
-    """
-    logits, truth = [], []
-    for file in sorted(out.glob("*/predictions.csv")):
-        results = read_results(file)
-        used = Recognizer.load(file.with_name("model.onnx")).card.temperature
-        logits.append(np.log(results.probabilities.clip(1e-12)) * used)
-        truth.append(results.truth)
-    return round(fit_temperature(np.concatenate(logits), np.concatenate(truth)), 2)
-
-
 def main() -> None:
     """Run all plans and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,7 +52,7 @@ def main() -> None:
         report = run(settings, runs / name)
         rows[name] = {key: report[key] for key in ("protocol", "seed", "accuracy", "uar")}
         if name.startswith("tess-speaker"):
-            rows[name]["temperature_unheard"] = temperature_unheard(runs / name)
+            rows[name]["temperature_unheard"] = unheard_calibration([runs / name])[0]
         rows[name]["n_test"] = report.get("n_test") or report["pooled"]["n"]
         if "folds" in report:
             rows[name]["folds"] = {key: fold["uar"] for key, fold in report["folds"].items()}
