@@ -14,11 +14,23 @@ import emovox
 ROOT = Path(emovox.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], prefix="emovox."))
 LAZY = ("torch", "librosa", "matplotlib", "onnxruntime", "sklearn", "onnx", "scipy", "jinja2")
-TORCH_MODULES = {"features", "network", "training", "export", "extraction"}
+TORCH_MODULES = {
+    "backbone",
+    "encoder",
+    "export",
+    "extraction",
+    "features",
+    "network",
+    "streams",
+    "training",
+}
 ALLOWED = {
     "torch": TORCH_MODULES,
-    "onnx": {"export"},
-    "onnxruntime": {"export"},  # which compares it with torch; the bundle imports it when needed
+    "onnx": {"export", "backbone"},
+    "onnxruntime": {
+        "export",
+        "backbone",
+    },  # which compare it with torch; the bundle imports it when needed
     "sklearn": set(),
     "librosa": set(),
     "matplotlib": set(),  # only inside functions of figures

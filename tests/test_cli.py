@@ -279,7 +279,7 @@ class TestTrainArguments:
         ("arguments", "reason"),
         [
             ([], "expected at least one corpus"),
-            (["--features", "magic"], "features: expected acoustic, got 'magic'"),
+            (["--features", "magic"], "features: expected acoustic or speech, got 'magic'"),
             (["--protocol", "none"], "protocol: expected random"),
             (["--seed", "-1"], "seed: expected 0 to"),
             (["--epochs", "0"], "epochs: expected more than 0, got 0"),
