@@ -125,7 +125,7 @@ UNHEARD = {  # the tasks of accuracy.py, in words
     "tess-other-actress": "TESS, the other actress (7 emotions)",
     "ravdess-emobox-8-labels": "RAVDESS, EmoBox's six folds of actors (8 emotions)",
     "emodb-7-labels": "EmoDB, each speaker in turn (7 emotions)",
-    "leave-one-corpus-out": "a whole corpus and its language unheard",
+    "leave-one-corpus-out": "a whole corpus unheard (7 emotions)",
 }
 
 

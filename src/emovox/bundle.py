@@ -22,7 +22,7 @@ SCHEMA = 2
 METADATA_KEY = "emovox_card"
 INPUTS = ("audio", "lengths", "baseline")
 OUTPUTS = ("logits", "embedding")
-DEFAULT_MODEL = "acoustic-tess"
+DEFAULT_MODEL = "speech"
 MIN_WINDOW_S = 0.1  # seconds; shorter windows hold no emotion, and a long recording many of them
 
 
