@@ -327,7 +327,7 @@ class TestEvaluate:
         monkeypatch.chdir(tmp_path)
         table = make_corpus(tmp_path / "made", n_speakers=2, n_sentences=2)
         code, out, _ = call(
-            "evaluate", "--model", model_file, "--corpus", f"made={table}",
+            "evaluate", model_file, "--corpus", f"made={table}",
             "--out", "result", "--label", "sad", "--label", "happy",
         )  # fmt: skip
         assert code == 0
@@ -345,19 +345,19 @@ class TestEvaluate:
             (["--corpus", "x=none"], "none"),
             (["--corpus", "none"], "expected a corpus as NAME=PATH"),
             (["--corpus", "x=clips", "--label", "blue"], "labels or merge: expected angry"),
-            (["--model", "none.onnx", "--corpus", "x=clips"], "no such model file"),
+            (["none.onnx", "--corpus", "x=clips"], "no such model file"),
         ],
     )
     def test_refusals(self, error_of, clips, model_file, arguments, reason):
         """One line says what was expected."""
-        model = [] if "--model" in arguments else ["--model", model_file]
+        model = [] if "none.onnx" in arguments else [model_file]
         assert reason in error_of("evaluate", *model, *arguments)
 
     def test_not_into_a_run(self, error_of, clips, model_file):
         """The folder of a training run is not written over."""
         Path("run").mkdir()
         Path("run/config.toml").touch()
-        error = error_of("evaluate", "-m", model_file, "--corpus", "x=clips", "--out", "run")
+        error = error_of("evaluate", model_file, "--corpus", "x=clips", "--out", "run")
         assert "holds a training run" in error
 
 

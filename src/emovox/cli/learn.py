@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import progress_bar, say, warn
-from .recognise import ModelOption
 
 if TYPE_CHECKING:
     from ..training import Observer, Row
@@ -80,7 +79,9 @@ def train(
 
 
 def evaluate(
-    model: ModelOption = None,
+    model: Annotated[
+        str | None, typer.Argument(help="A model file, or the name of one that comes with emovox.")
+    ] = None,
     corpus: Corpora = None,
     out: Annotated[
         Path, typer.Option(help="Folder for report.json, report.html and figures.")
