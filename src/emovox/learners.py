@@ -47,6 +47,7 @@ class Fit:
     truth: NDArray[np.int64]
     n_embedding: int
     prior_seconds: float
+    chose_epoch: bool  # whether the validation part chose the epoch, or was only watched
     export: Callable[[Card, Path], None]
 
 
@@ -90,6 +91,7 @@ class AcousticLearner:
             val.targets,
             settings.acoustic.n_features,
             ACOUSTIC_PRIOR_SECONDS,
+            True,
             lambda card, path: export_model(model, card, path),
         )
 
@@ -133,6 +135,7 @@ class SpeechLearner:
             truth,
             head.n_embedding,
             settings.head.prior_seconds,
+            False,
             lambda card, path: export_head(self.backbone, head, card, path),
         )
 

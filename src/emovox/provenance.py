@@ -122,14 +122,14 @@ def run_facts(
     }
 
 
-def fold_facts(fold: Fold, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
+def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
     """Return what the report of one fold says beside that."""
     return {
         "fold": fold.name,
         "n_train": len(fold.train),
         "n_val": len(fold.val),
         "n_test": len(fold.test),
-        "validation": fold.validation,
+        "validation": fold.validation if fit.chose_epoch else None,
         "left_out": evaluation.left_out,
         "model": {"name": model_file.name, "fingerprint": Recognizer.load(model_file).fingerprint},
     }

@@ -286,7 +286,9 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     figures = card_figures(fold, evaluation.results) | running
     with_card(model_file, figures=figures)
     write_results(evaluation.results, out / "predictions.csv")
-    facts = run.facts | fold_facts(fold, evaluation, model_file) | {"running_baseline": running}
+    facts = (
+        run.facts | fold_facts(fold, fit, evaluation, model_file) | {"running_baseline": running}
+    )
     report = write_report(out, evaluation.results, facts=facts, history=fit.history)
     return report, evaluation.results
 
