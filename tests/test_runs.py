@@ -269,6 +269,11 @@ def test_a_full_disk_loses_no_work(corpus, tmp_path):
     assert (tmp_path / "run" / "report.json").exists()
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to the programs it starts in the background: Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     """Interrupted by Ctrl-C, training ends with advice, and goes on from its last epoch."""
     run = command(corpus, tmp_path / "run")
@@ -276,14 +281,17 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     (tmp_path / "patient.toml").write_text("patience = 100000")
     run += ["--config", str(tmp_path / "patient.toml")]
     with subprocess.Popen(
-        run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
     ) as process:
         for line in process.stderr:
             if line.startswith("epoch  2"):
                 process.send_signal(signal.SIGINT)
                 break
-        rest = process.stderr.read()
-        process.wait(timeout=60)
+        try:
+            _, rest = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     assert process.returncode == 130
     assert "--resume goes on with it" in rest
     assert "Traceback" not in rest
