@@ -171,7 +171,7 @@ class TestRecordings:
         table = make_corpus(Path("made"), n_speakers=1, n_sentences=2)
         Path("made/s0-sad-0.wav").write_bytes(half(encoded(sound())))
         Path("made/s0-sad-1.wav").write_bytes(encoded(np.zeros(RATE)))
-        assert run(["evaluate", "-m", str(model_file), "--corpus", f"made={table}"]) == 0
+        assert run(["evaluate", str(model_file), "--corpus", f"made={table}"]) == 0
         report = json.loads(Path("evaluation/report.json").read_text())
         assert report["n_test"] == 4
         problems = " ".join(report["problems"])
@@ -280,7 +280,7 @@ class TestCorpora:
         for number, name in enumerate(("a.wav", "b.wav")):
             Path(name).write_bytes(encoded(sound() * (1 - number / 2)))
         Path("table.csv").write_text(table)
-        model = ["--model", model_file] if command == "evaluate" else []
+        model = [model_file] if command == "evaluate" else []
         error = error_of(capsys, command, *model, "--corpus", "own=table.csv", "--out", "out")
         assert reason in error
 
@@ -323,7 +323,7 @@ class TestFolders:
     def test_unwritable_folder(self, capsys, model_file, command):
         """A folder that cannot be written to is named."""
         table = make_corpus(Path("made"), n_speakers=2, n_sentences=4)
-        model = ["--model", model_file] if command == "evaluate" else []
+        model = [model_file] if command == "evaluate" else []
         source = ["--corpus", f"made={table}"]
         error = error_of(capsys, command, *model, *source, "--out", "/proc/out")
         assert "/proc/out" in error
