@@ -34,7 +34,7 @@ $(VENV)/core: $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/full: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) 'pip>=25.1' # the first that reads dependency groups
-	$(PIP) -c constraints.txt -e '.[train]' --group dev
+	$(PIP) -c constraints.txt -e '.[train,live,serve,archive]' --group dev
 	touch $@ $(VENV)/core
 
 clean:
