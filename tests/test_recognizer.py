@@ -301,17 +301,26 @@ class TestBaseline:
         assert recognizer.learn(baseline, []) == baseline
 
     def test_one_after_the_other(self, recognizer, voice, monkeypatch):
-        """Each clip is heard with the baseline of those before it, windows of a long one too."""
+        """Each clip is heard with the baseline of those before it, which serves all its windows."""
         heard = []
         infer = Recognizer.infer
 
         def listen(self, clips, baselines=None):
-            heard.append(baselines.seconds)
+            heard.append((len(clips), round(baselines.seconds, 2)))
             return infer(self, clips, baselines)
 
         monkeypatch.setattr(Recognizer, "infer", listen)
         recognizer.enrol("anna", [voice, np.tile(voice, 6), voice])  # a window holds four
-        assert heard == pytest.approx([0, 1, 4, 7], abs=1e-3)
+        assert heard == [(1, 0), (2, 1), (1, 7)]
+
+    def test_hear_is_predict_and_learn(self, recognizer, clips, voice, anna):
+        """To hear a clip gives what `predict_samples` and `learn` give, to the last bit."""
+        for clip in (*clips, np.tile(voice, 9)):
+            for before in (anna, recognizer.new_baseline("bea")):
+                prediction, after = recognizer.hear(clip, before)
+                assert prediction == recognizer.predict_samples([clip], before)[0]
+                assert after == recognizer.learn(before, [clip])
+            assert recognizer.hear(clip) == recognizer.hear(clip, recognizer.new_baseline())
 
     @settings(max_examples=20, deadline=None)
     @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000))
@@ -339,6 +348,8 @@ class TestBaseline:
         """Silence teaches nothing, and is refused."""
         with pytest.raises(SilenceError):
             recognizer.enrol("anna", [voice, np.zeros(RATE, np.float32)])
+        with pytest.raises(SilenceError):
+            recognizer.hear(np.zeros(RATE, np.float32))
 
     def test_of_another_model(self, recognizer, model_file, voice, tmp_path):
         """A baseline of another model is refused, and both models are named."""
@@ -351,6 +362,7 @@ class TestBaseline:
             lambda: recognizer.predict(voice, RATE, baseline=baseline),
             lambda: recognizer.predict_samples([voice, voice], [None, baseline]),
             lambda: recognizer.learn(baseline, [voice]),
+            lambda: recognizer.hear(voice, baseline),
             lambda: recognizer.infer([voice], baseline),
         ):
             with pytest.raises(BaselineError, match="anna was learned with the model") as caught:

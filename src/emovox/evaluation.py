@@ -99,10 +99,9 @@ def evaluate_running(
         speaker = (utterance.corpus, utterance.speaker)
         baseline = baselines.get(speaker) or recognizer.new_baseline(utterance.speaker)
         with suppress(AudioError):
-            clip = load_audio(utterance.file)
-            predictions += recognizer.predict_samples([clip], baseline)
+            prediction, baselines[speaker] = recognizer.hear(load_audio(utterance.file), baseline)
+            predictions.append(prediction)
             scored.append(utterance)
-            baselines[speaker] = recognizer.learn(baseline, [clip])
         if on_progress:
             on_progress(done, len(order))
     if not scored:

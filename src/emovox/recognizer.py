@@ -157,18 +157,50 @@ class Recognizer:
         BaselineError
             If a baseline was learned with another model, or there is not one for each clip.
         """
-        baselines = _one_each(baselines, len(clips))
-        parts = [self._windows(clip) for clip in clips]
-        windows = [window for windows in parts for window in windows]
-        owners = [index for index, windows in enumerate(parts) for _ in windows]
-        logits, _ = self.infer(windows, [baselines[index] for index in owners])
-        probabilities = _softmax(logits / self.card.temperature)
-        owner = np.array(owners)
-        means = (probabilities[owner == index].mean(0) for index in range(len(clips)))
-        return [
-            self._prediction(mean, len(clip) / RATE)
-            for mean, clip in zip(means, clips, strict=True)
-        ]
+        given = _one_each(baselines, len(clips))
+        return [self._heard(clip, one)[0] for clip, one in zip(clips, given, strict=True)]
+
+    def hear(self, clip: Samples, baseline: Baseline | None = None) -> tuple[Prediction, Baseline]:
+        """Recognise a clip and learn it, in one pass through the network.
+
+        Parameters
+        ----------
+        clip : ndarray of float32, shape=(n_samples,)
+            Mono at 16 kHz, as `load_audio` returns it.
+        baseline : Baseline, optional
+            What was heard of this speaker before; None where nothing was. It stays as it is.
+
+        Returns
+        -------
+        prediction : Prediction
+            What `predict_samples` gives with that baseline.
+        baseline : Baseline
+            What `learn` gives: it has heard this clip, too.
+
+        Raises
+        ------
+        SilenceError
+            If the clip holds no sound.
+        BaselineError
+            If the baseline was learned with another model.
+        """
+        before = self.new_baseline() if baseline is None else baseline
+        prediction, windows = self._heard(clip, before)
+        after = before
+        for embedding, seconds in windows:
+            after = after.learned(embedding, seconds)
+        return prediction, after
+
+    def _heard(
+        self, clip: Samples, baseline: Baseline | None
+    ) -> tuple[Prediction, list[tuple[NDArray[np.float32], float]]]:
+        """Return the answer to a clip, and each window's embedding with its seconds."""
+        windows = self._windows(clip)
+        logits, embeddings = self.infer(windows, baseline)
+        probabilities = _softmax(logits / self.card.temperature).mean(0)
+        seconds = [len(window) / RATE for window in windows]
+        prediction = self._prediction(probabilities, len(clip) / RATE)
+        return prediction, list(zip(embeddings, seconds, strict=True))
 
     def new_baseline(self, name: str = "") -> Baseline:
         """Return the baseline of a speaker of whom nothing was heard yet."""
@@ -177,8 +209,8 @@ class Recognizer:
     def learn(self, baseline: Baseline, clips: Sequence[Samples]) -> Baseline:
         """Return a speaker's baseline that has heard clips more, one after the other.
 
-        No labels are needed. Each clip is heard with the baseline of what came before it, and a
-        clip longer than the model's window is heard window by window.
+        No labels are needed. Each clip is heard with the baseline of the clips before it, which
+        serves all windows of a clip longer than the model's window, as in `predict_samples`.
 
         Parameters
         ----------
@@ -194,10 +226,8 @@ class Recognizer:
         BaselineError
             If the baseline was learned with another model.
         """
-        windows = [window for clip in clips for window in self._windows(clip)]
-        for window in windows:
-            _, embeddings = self.infer([window], baseline)
-            baseline = baseline.learned(embeddings[0], len(window) / RATE)
+        for clip in clips:
+            _, baseline = self.hear(clip, baseline)
         return baseline
 
     def enrol(self, name: str, clips: Sequence[Samples]) -> Baseline:
