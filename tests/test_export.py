@@ -8,9 +8,10 @@ import onnx
 import pytest
 import torch
 
-from emovox.bundle import SCHEMA, Card, open_bundle
+from emovox.backbone import extract_backbone, open_backbone, statistics_of
+from emovox.bundle import SCHEMA, Card, find_model, open_bundle
 from emovox.errors import ModelError, TrainingError
-from emovox.export import check_agreement, export_model, with_card
+from emovox.export import check_agreement, export_model, simplified, with_card
 from emovox.features import AcousticConfig, AcousticFeatures
 from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
 
@@ -82,6 +83,39 @@ def test_a_changed_card_leaves_the_graph(model, tmp_path):
     assert onnx.load(path).graph.SerializeToString() == before
 
 
+def test_a_file_without_a_card(model, tmp_path):
+    """Where there is no card there is none to be changed."""
+    path = tmp_path / "model.onnx"
+    export_model(model, CARD, path)
+    graph = onnx.load(path)
+    del graph.metadata_props[:]
+    onnx.save(graph, path)
+    with pytest.raises(ModelError, match=r"model\.onnx: .*holds no model card"):
+        with_card(path, name="other")
+
+
+@pytest.mark.parametrize("name", ["speech", "acoustic-tess"])
+def test_simplified_answers_are_the_same(name, voice, tmp_path):
+    """A shipped graph gives the same after simplifying, and can still be divided."""
+    content = find_model(name).read_bytes()
+    simple = simplified(content)
+    feeds = {
+        "audio": np.stack([voice, voice[::-1]]),
+        "lengths": np.array([len(voice), 5_000]),
+        "baseline": np.zeros((2, len(open_bundle(name).card.baseline)), np.float32),
+    }
+    before, after = (open_backbone(graph).run(None, feeds) for graph in (content, simple))
+    for left, right in zip(before, after, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert len(onnx.load_from_string(simplified(simple)).graph.node) <= len(
+        onnx.load_from_string(simple).graph.node
+    )
+    if name == "speech":
+        pair = [open_backbone(extract_backbone(graph)) for graph in (content, simple)]
+        of_voice = [statistics_of(session, voice) for session in pair]
+        np.testing.assert_array_equal(*of_voice)
+
+
 def test_any_runtime_can_use_the_graph(model, tmp_path):
     """The graph has the documented inputs and outputs, and only operators of standard ONNX."""
     path: Path = tmp_path / "model.onnx"
@@ -91,6 +125,7 @@ def test_any_runtime_can_use_the_graph(model, tmp_path):
     assert [node.name for node in graph.graph.input] == ["audio", "lengths", "baseline"]
     assert [node.name for node in graph.graph.output] == ["logits", "embedding"]
     assert {node.domain for node in graph.graph.node} == {""}
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
     session = open_bundle(path).session
     feeds = {
         "audio": np.zeros((1, 100), np.float32),

@@ -69,7 +69,10 @@ def extract_backbone(model: bytes) -> bytes:
 
 
 def backbone_digest(content: bytes) -> str:
-    """Tell a backbone from any other, the same before and after it was part of a model."""
+    """Tell a backbone from any other, the same before and after `merge`.
+
+    Of a model file it is another, always the same one, since what is written is simplified.
+    """
     graph = onnx.load_from_string(content).graph
     digest = hashlib.sha256(" ".join(node.op_type for node in graph.node).encode())
     for tensor in sorted(graph.initializer, key=lambda tensor: tensor.name):
