@@ -14,6 +14,7 @@ import emovox
 ROOT = Path(emovox.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], prefix="emovox."))
 LAZY = ("torch", "librosa", "matplotlib", "onnxruntime", "sklearn", "onnx", "scipy", "jinja2")
+LAZY += ("fastapi", "uvicorn", "prometheus_client")
 TORCH_MODULES = {
     "backbone",
     "encoder",
@@ -37,6 +38,10 @@ ALLOWED = {
     "jinja2": set(),
     "pooch": set(),
     "scipy": set(),
+    "fastapi": {"server"},
+    "starlette": {"server"},
+    "uvicorn": {"server"},
+    "prometheus_client": {"server"},
 }
 
 

@@ -11,6 +11,7 @@ from .enrol import enrol
 from .learn import evaluate, train
 from .plot import plot_app
 from .recognise import info, predict
+from .serve import serve
 
 __all__ = ["app", "main"]
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(enrol)
 app.command()(info)
+app.command()(serve)
 app.command()(train)
 app.command()(evaluate)
 app.add_typer(corpus_app, name="corpus")
@@ -107,7 +109,8 @@ def run(arguments: list[str]) -> int:
 
 
 _TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
-_EXTRAS = dict.fromkeys(_TRAINING, "train")
+_SERVICE = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client")
+_EXTRAS = dict.fromkeys(_TRAINING, "train") | dict.fromkeys(_SERVICE, "serve")
 
 
 def _usage_error(error: Exception) -> int:

@@ -1,0 +1,109 @@
+"""The app: its routes, and what stands around them."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from ..version import __version__
+from .guard import Guard
+from .metrics import CONTENT_TYPE_LATEST
+from .refusals import RefusedError, add_refusals
+from .service import Service, open_service
+from .settings import ServerSettings
+from .uploads import add_uploads
+
+_ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
+not of what somebody feels. Tell those who speak. No audio is kept."""
+
+
+def create_app(settings: ServerSettings | None = None) -> FastAPI:
+    """Make the app, its model open; any ASGI server can run it.
+
+    Parameters
+    ----------
+    settings : ServerSettings, optional
+        Default: from the environment.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If a setting cannot be, or the model cannot be opened.
+    """
+    service = open_service(settings or ServerSettings.from_environment())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.workers.close()
+
+    app = FastAPI(
+        title="emovox",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    add_refusals(app)
+    _add_signs_of_life(app, service)
+    _add_model(app, service)
+    add_uploads(app, service)
+    _add_page(app)
+    if service.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization"],
+        )
+    app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
+    return app
+
+
+def _add_signs_of_life(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        """Tell that the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"])
+    async def readyz() -> dict[str, str]:
+        """Tell whether a new live session would be taken."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", tags=["operation"], response_class=Response)
+    async def metrics() -> Response:
+        """Tell figures to Prometheus."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_model(app: FastAPI, service: Service) -> None:
+    card: dict[str, Any] = json.loads(service.recognizer.card.to_json())
+    answer = {**card, "fingerprint": service.recognizer.fingerprint}
+
+    @app.get("/v1/model", tags=["model"])
+    async def model() -> JSONResponse:
+        """Return the model's card."""
+        return JSONResponse(answer)
+
+
+def _add_page(app: FastAPI) -> None:
+    folder = Path(str(files("emovox"))) / "page"
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        index = folder / "index.html"
+        if not index.is_file():
+            raise RefusedError(404, "not_found", "this installation has no page")
+        return FileResponse(index, media_type="text/html")
+
+    app.mount("/page", StaticFiles(directory=folder, check_dir=False), name="page")

@@ -1,0 +1,73 @@
+"""How the service says no: one status, one word for programs, one line for people."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ..errors import (
+    AudioError,
+    BaselineError,
+    EmovoxError,
+    SilenceError,
+)
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class RefusedError(EmovoxError):
+    """A request that is not answered: an HTTP status, a code for programs, a line for people."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """Return the refusal as it is sent."""
+        return JSONResponse(error_body(self.code, str(self)), self.status, self.headers)
+
+
+def error_body(code: str, message: str) -> dict[str, Any]:
+    """Return the JSON of every error of the service."""
+    return {"error": {"code": code, "message": message}}
+
+
+def add_refusals(app: FastAPI) -> None:
+    """Give every error of an app the same form."""
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        return as_refusal(error).response()
+
+    for kind in (EmovoxError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, on_error)
+
+
+def as_refusal(error: Exception) -> RefusedError:
+    """Return what is said of an error; of a mistake of our own only that there was one."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, SilenceError):
+        return RefusedError(422, "no_speech", str(error))
+    if isinstance(error, AudioError):
+        return RefusedError(422, "audio", str(error))
+    if isinstance(error, BaselineError):
+        return RefusedError(422, "baseline", str(error))
+    if isinstance(error, RequestValidationError):
+        return RefusedError(422, "parameter", _first_problem(error))
+    if isinstance(error, HTTPException):
+        code = _CODES.get(error.status_code, "request")
+        headers = dict(error.headers) if error.headers else None
+        return RefusedError(error.status_code, code, str(error.detail), headers)
+    return RefusedError(500, "internal", "a mistake of the service; its log has more")
+
+
+def _first_problem(error: RequestValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    return f"{where}: {first.get('msg', 'not as expected')}"
