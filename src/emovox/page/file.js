@@ -1,0 +1,150 @@
+// The file tab: a recording to the server and back, its waveform, parts that play.
+
+import { Chart } from "./chart.js";
+import { $, Bars, element, notice, offerDownloads, percent, resultRow, seconds } from "./results.js";
+import { keptVoice } from "./voice.js";
+
+const DRAWN_S = 45 * 60; // a browser unpacks a whole recording at once to draw it
+const PEAKS = 4000;
+
+export class Recording {
+  constructor(model, token) {
+    Object.assign(this, { model, token });
+    this.bars = new Bars($("file-bars"), model.labels);
+    $("choose").addEventListener("change", ({ target }) => this.open(target.files[0]));
+    $("choose").addEventListener("click", ({ target }) => (target.value = "")); // the same again
+    $("cancel").addEventListener("click", () => this.cancel());
+    $("player").addEventListener("timeupdate", () => this.follow());
+    $("player").addEventListener("error", () => ($("player").hidden = true));
+    offerDownloads($("file-results"), () => this.download());
+    $("drop").ondragover = $("drop").ondragleave = $("drop").ondrop = (event) => {
+      event.preventDefault();
+      $("drop").classList.toggle("over", event.type === "dragover");
+      if (event.type === "drop") this.open(event.dataTransfer.files[0]);
+    };
+  }
+
+  async open(file) {
+    if (!file) return;
+    this.cancel();
+    notice("file-problem", "");
+    $("file-results").hidden = true;
+    $("progress").hidden = false;
+    const request = await this.send(file);
+    if (request !== this.request) return; // cancelled
+    if (request.status === 200) await this.show(file, JSON.parse(request.responseText));
+    else notice("file-problem", refusal(request));
+    $("progress").hidden = true;
+  }
+
+  cancel() {
+    const { request } = this;
+    this.request = undefined;
+    request?.abort();
+    $("progress").hidden = true;
+  }
+
+  send(file) {
+    const form = new FormData();
+    form.append("file", file);
+    const voice = $("use-voice").checked && keptVoice(this.model.fingerprint);
+    if (voice) form.append("baseline", JSON.stringify(voice));
+    const channels = $("separate").checked ? "separate" : "mix";
+    const request = (this.request = new XMLHttpRequest()); // fetch tells no progress of an upload
+    request.open("POST", `v1/predict?segments=true&channels=${channels}`);
+    if (this.token) request.setRequestHeader("Authorization", `Bearer ${this.token}`);
+    $("progress-words").textContent = `Sending ${file.name}…`;
+    request.upload.onprogress = ({ loaded, total }) => ($("progress-bar").value = loaded / total);
+    request.upload.onload = () => {
+      $("progress-words").textContent = "Listening to it…";
+      $("progress-bar").removeAttribute("value");
+    };
+    request.send(form);
+    return new Promise((resolve) => (request.onloadend = () => resolve(request)));
+  }
+
+  async show(file, answer) {
+    Object.assign(this, { answer, name: file.name, until: undefined });
+    const { segments, summary } = answer;
+    const best = Object.entries(summary.shares).sort((a, b) => b[1] - a[1])[0];
+    const speech = segments.length
+      ? `${seconds(summary.speech_seconds)} of them speech, mostly ${best[0]} (${percent(best[1])})`
+      : "and no speech in them";
+    $("file-name").textContent = file.name;
+    $("summary").textContent =
+      `${seconds(answer.seconds)}, ${speech}. Took ${Math.round(answer.compute_ms)} ms.`;
+    $("spoken").textContent = $("summary").textContent;
+    this.bars.show(summary.shares, best?.[0]);
+    const rows = segments.map((one) => resultRow(one, (part) => this.play(part)));
+    $("file-results").querySelector("tbody").replaceChildren(...rows);
+    URL.revokeObjectURL($("player").src);
+    Object.assign($("player"), { hidden: false, src: URL.createObjectURL(file) });
+    $("file-results").hidden = false;
+    $("progress-words").textContent = "Drawing…";
+    this.draw(answer.seconds < DRAWN_S ? await waveforms(file) : []);
+  }
+
+  draw(peaks) {
+    $("no-wave").hidden = peaks.length > 0;
+    $("charts").replaceChildren();
+    const { segments, seconds: to } = this.answer;
+    const channels = [...new Set(segments.map(({ channel }) => channel))].sort();
+    this.charts = channels.map((channel) => {
+      const title = channel === undefined ? "" : `Channel ${channel + 1}`;
+      const canvas = Object.assign(element("canvas"), { role: "img" });
+      canvas.ariaLabel = `${title} Parts over time; the table below holds the same.`;
+      $("charts").append(element("p", "small", title), canvas);
+      const chart = new Chart(canvas, this.model.labels, (part) => this.play(part));
+      const mine = segments.filter((one) => one.channel === channel);
+      chart.show({ from: 0, to, segments: mine, waveform: peaks[channel ?? 0] });
+      return chart;
+    });
+  }
+
+  play({ start, end }) {
+    this.until = end;
+    $("player").currentTime = start;
+    $("player").play();
+  }
+
+  follow() {
+    const playhead = $("player").currentTime;
+    this.charts?.forEach((chart) => chart.show({ playhead }));
+    if (!(playhead >= this.until)) return;
+    $("player").pause();
+    this.until = undefined;
+  }
+
+  download() {
+    const { segments, summary, model } = this.answer;
+    const { name, labels } = this.model;
+    const facts = { file: this.name, name, model, labels, summary };
+    return { name: this.name, predictions: segments, facts };
+  }
+}
+
+function refusal({ status, responseText }) {
+  if (!status) return "The server does not answer. Is it running? Then try again.";
+  const busy = status === 429 || status === 503;
+  const words = busy ? "The server is busy, try again" : "The recording was refused";
+  try {
+    return `${words}: ${JSON.parse(responseText).error.message}.`;
+  } catch {
+    return `${words} (${status}).`; // not by emovox, but by something in front of it
+  }
+}
+
+// The peaks of each channel; none where this browser cannot read the recording.
+async function waveforms(file) {
+  const context = new OfflineAudioContext(1, 1, 8000);
+  const audio = await context.decodeAudioData(await file.arrayBuffer()).catch(() => null);
+  return Array.from({ length: audio?.numberOfChannels ?? 0 }, (_, channel) => {
+    const peaks = new Float32Array(PEAKS);
+    audio.getChannelData(channel).forEach((value, k) => {
+      const place = Math.floor((k / audio.length) * PEAKS);
+      peaks[place] = Math.max(peaks[place], Math.abs(value));
+    });
+    const loudest = Math.max(0.05, ...peaks);
+    return peaks.map((peak) => peak / loudest);
+  });
+}

@@ -1,0 +1,166 @@
+// The live tab: microphone to session to what is seen.
+
+import { Chart } from "./chart.js";
+import { microphoneProblem, openMicrophone } from "./microphone.js";
+import { $, Bars, colour, emotion, notice, offerDownloads, percent, resultRow } from "./results.js";
+import { Session } from "./session.js";
+import { keepVoice, keptVoice } from "./voice.js";
+
+const SHOWN_S = 60;
+const ROWS = 200; // in the table; the downloads hold all
+const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
+const STATES = {
+  idle: ["Start", "The microphone is off."],
+  connecting: ["Pause", "Connecting…"],
+  live: ["Pause", "Listening."],
+  waiting: ["Pause", "Waiting for the server."],
+  paused: ["Go on", "Paused. The microphone is off."],
+  closed: ["Start anew", "Finished. The microphone is off."],
+};
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Live {
+  constructor(model, token) {
+    Object.assign(this, { model, token, finals: [], gaps: [] });
+    this.bars = new Bars($("live-bars"), model.labels);
+    this.chart = new Chart($("timeline"), model.labels);
+    this.rows = $("live-results").querySelector("tbody");
+    $("start").addEventListener("click", () => this.press());
+    $("finish").addEventListener("click", () => this.release().then(() => this.session?.close()));
+    $("keep").addEventListener("click", () => this.keep());
+    $("forget").addEventListener("click", () => this.forget());
+    offerDownloads($("live-results"), () => this.download());
+    this.learn(keptVoice(model.fingerprint));
+  }
+
+  async press() {
+    $("start").disabled = true;
+    await (this.microphone ? this.pause() : this.listen());
+    $("start").disabled = false;
+    $("start").focus();
+  }
+
+  async listen() {
+    notice("live-problem", "");
+    try {
+      const gone = () => this.pause("The microphone is gone. Plug it in, then press Go on.");
+      this.microphone = await openMicrophone((frame) => this.feed(frame), gone);
+    } catch (error) {
+      return notice("live-problem", microphoneProblem(error));
+    }
+    const { rate } = this.microphone;
+    if (this.session) return this.session.resume(rate);
+    Object.assign(this, { finals: [], gaps: [], began: new Date() });
+    this.rows.replaceChildren();
+    $("live-results").hidden = true;
+    this.session = new Session(this.token, rate, this.baseline, {
+      state: (state, problem) => this.state(state, problem),
+      result: (prediction, facts) => this.show(prediction, facts),
+      gap: (gap) => this.gaps.push(gap),
+      baseline: (baseline) => this.learn(baseline),
+    });
+  }
+
+  async pause(problem = "") {
+    await this.release();
+    this.session?.pause();
+    notice("live-problem", problem);
+  }
+
+  async release() {
+    const { microphone } = this;
+    this.microphone = undefined;
+    await microphone?.close(); // its last samples still go to the session
+    $("level").style.width = "0";
+  }
+
+  feed({ samples, db }) {
+    $("level").style.width = `${Math.max(0, Math.min(100, (db + 70) * 1.6))}%`;
+    this.session?.feed(samples);
+    this.draw();
+  }
+
+  state(state, problem) {
+    [$("start").textContent, $("state").textContent] = STATES[state];
+    $("finish").hidden = state === "closed";
+    $("heard").textContent = state === "closed" ? "Heard last" : "Heard now";
+    if (state !== "connecting") notice("live-problem", problem);
+    if (state !== "closed") return;
+    this.release();
+    this.latest = undefined;
+    this.draw(true);
+    this.session = undefined;
+  }
+
+  show(prediction, { latency_ms, baseline_seconds }) {
+    const { label, certain, score, scores, final } = prediction;
+    this.bars.show(scores, label);
+    const [swatch, word] = $("emotion").children;
+    swatch.style.background = colour(prediction);
+    word.textContent = certain ? label : "uncertain";
+    $("certainty").textContent = `${certain ? "" : `perhaps ${label}, `}${percent(score)} sure`;
+    $("latency").textContent = `The last answer took ${Math.round(latency_ms)} ms.`;
+    this.tellVoice(baseline_seconds);
+    this.latest = final ? undefined : prediction;
+    if (final) {
+      this.finals.push(prediction);
+      $("spoken").textContent = `${emotion(prediction)}, ${percent(score)}`;
+      $("live-results").hidden = false;
+      this.rows.prepend(resultRow(prediction));
+      if (this.rows.children.length > ROWS) this.rows.lastChild.remove();
+    }
+    this.draw();
+  }
+
+  draw(whole = false) {
+    if (!this.session) return;
+    const { seconds, gap } = this.session;
+    const now = calm.matches ? Math.ceil(seconds / 5) * 5 : seconds;
+    const to = whole ? Math.max(seconds, 1) : Math.max(now, SHOWN_S);
+    const segments = this.latest ? [...this.finals, this.latest] : this.finals;
+    const gaps = gap ? [...this.gaps, { ...gap, end: seconds }] : this.gaps;
+    this.chart.show({ from: whole ? 0 : to - SHOWN_S, to, segments, gaps });
+  }
+
+  learn(baseline) {
+    this.baseline = baseline;
+    this.kept = keptVoice(this.model.fingerprint) !== null;
+    if (baseline && this.kept) keepVoice(baseline);
+    $("with-voice").hidden = !this.kept; // in the other tab
+    $("keep").disabled = !baseline || this.kept;
+    $("keep").textContent = this.kept ? "Kept" : "Keep";
+    this.tellVoice(baseline?.seconds ?? 0);
+  }
+
+  tellVoice(heard) {
+    const share = heard / (heard + this.model.baseline_seconds);
+    const learning = share < KNOWN ? "Getting to know your voice" : "Your voice is known";
+    $("voice-title").textContent = heard ? learning : "Your voice";
+    $("voice-words").textContent = heard
+      ? `${Math.round(heard)} s heard: your own way of talking counts ${percent(share)}, that of all ` +
+        `voices the rest.${this.kept ? " Kept in this browser." : ""}`
+      : "A voice is judged against how it usually sounds. That is learnt as you talk.";
+    $("voice-share").value = share / KNOWN;
+    $("forget").disabled = !heard;
+  }
+
+  keep() {
+    if (!keepVoice(this.baseline)) notice("live-problem", "This browser lets pages store nothing.");
+    this.learn(this.baseline);
+  }
+
+  forget() {
+    keepVoice(null);
+    if (this.session) this.session.forget();
+    else this.learn(null);
+    $("spoken").textContent = "The voice is forgotten.";
+  }
+
+  download() {
+    const { name, fingerprint, labels } = this.model;
+    const facts = { name, model: fingerprint, labels, began: this.began, gaps: this.gaps };
+    const stamp = this.began.toISOString().slice(0, 19).replaceAll(":", "-");
+    return { name: `emovox-${stamp}`, predictions: this.finals, facts };
+  }
+}

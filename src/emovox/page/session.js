@@ -1,0 +1,136 @@
+// A session with the server: one timeline, however often the connection is lost and found again.
+
+const SILENT_MS = 8000; // the server tells the level five times a second: silent for long is gone
+const FOR_GOOD = [1003, 1007, 1008, 1009]; // trying again would end the same way
+
+export class Session {
+  // `on` holds functions: state(state, problem), result(prediction, facts), gap({start, end}),
+  // baseline(baseline | null). States: connecting, live, waiting, paused, closing, closed.
+  constructor(token, rate, baseline, on) {
+    Object.assign(this, { token, rate, baseline, on, seconds: 0, tries: 0 });
+    this.connect();
+  }
+
+  connect() {
+    this.set("connecting");
+    const address = new URL("v1/stream", document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
+    this.socket = socket;
+    socket.onmessage = ({ data }) => socket === this.socket && this.hear(JSON.parse(data));
+    socket.onclose = ({ code }) => socket === this.socket && this.lose(code);
+  }
+
+  set(state, problem = "") {
+    this.state = state;
+    this.on.state(state, problem);
+  }
+
+  tell(message) {
+    if (this.greeted) this.socket.send(JSON.stringify(message));
+  }
+
+  feed(samples) {
+    if (this.state !== "live" && !this.gap) return; // nothing began yet
+    this.seconds += samples.length / this.rate;
+    if (this.state !== "live") return;
+    this.socket.send(samples.buffer);
+    if (performance.now() - this.heard > SILENT_MS) this.lose(1006);
+  }
+
+  hear(message) {
+    this.heard = performance.now();
+    if (message.type === "session.created") this.greet(message);
+    else if (message.type === "session.updated") this.start();
+    else if (message.type === "result") this.result(message);
+    else if (message.type === "baseline") this.learn(message.baseline);
+    else if (message.type === "error") this.error(message);
+    else if (message.type === "session.closed") this.reason ??= message.reason;
+  }
+
+  greet({ model }) {
+    this.greeted = true;
+    if (this.baseline && this.baseline.model !== model) this.learn(null);
+    const { rate, baseline } = this;
+    this.tell({ type: "session.update", rate, baseline, learn: true });
+  }
+
+  start() {
+    if (this.state !== "connecting") return;
+    if (this.gap) this.on.gap({ start: this.gap.start, end: this.seconds });
+    this.gap = this.reason = undefined;
+    this.tries = 0;
+    this.began = this.seconds; // on the timeline, where the server's own clock is 0
+    this.set("live");
+  }
+
+  result({ prediction, latency_ms, baseline_seconds }) {
+    const [start, end] = [prediction.start + this.began, prediction.end + this.began];
+    this.on.result({ ...prediction, start, end }, { latency_ms, baseline_seconds });
+    if (prediction.final) this.tell({ type: "baseline.get" });
+  }
+
+  error({ code, message, fatal }) {
+    [this.reason, this.busy] = [message, code === "busy"];
+    if (code === "baseline") this.learn(null); // of no use here: go on without
+    if (code === "baseline" && !fatal) this.start();
+    else if (!fatal) this.on.state(this.state, message);
+  }
+
+  learn(baseline) {
+    this.baseline = baseline;
+    this.on.baseline(baseline);
+  }
+
+  forget() {
+    this.learn(null);
+    this.tell({ type: "baseline.reset" });
+  }
+
+  async lose(code) {
+    const refused = !this.greeted;
+    this.drop();
+    if (this.state === "paused") return;
+    if (this.state === "closing") return this.set("closed");
+    if (this.state === "live") this.gap = { start: this.seconds };
+    if (FOR_GOOD.includes(code)) return this.set("closed", `The server ended it: ${this.reason}`);
+    this.set("waiting", "The connection to the server is lost. Trying again…");
+    this.retry = setTimeout(() => this.connect(), Math.min(5000, 500 * 2 ** this.tries++));
+    // A refused handshake looks like a server that is gone; another request tells them apart.
+    const answers = () => fetch("readyz", { cache: "no-store" }).catch(() => null);
+    if (!(code === 1013 || this.busy || (refused && (await answers())))) return;
+    this.busy = false;
+    if (this.state === "waiting")
+      this.set("waiting", "The server is busy: all its places are taken. Trying again…");
+  }
+
+  pause() {
+    clearTimeout(this.retry);
+    this.tell({ type: "flush" });
+    if (this.state !== "live") this.drop();
+    this.set("paused");
+  }
+
+  resume(rate) {
+    this.heard = performance.now();
+    if (rate !== this.rate) this.drop(); // another microphone: a session keeps its rate
+    this.rate = rate;
+    if (this.socket) return this.set("live");
+    this.gap ??= { start: this.seconds };
+    this.connect();
+  }
+
+  close() {
+    clearTimeout(this.retry);
+    this.state = "closing";
+    if (!this.greeted) return this.lose();
+    this.tell({ type: "session.close" }); // answered by what is left of the results, then closed
+    setTimeout(() => this.state === "closing" && this.lose(), 4000);
+  }
+
+  drop() {
+    this.socket?.close();
+    this.socket = undefined;
+    this.greeted = false;
+  }
+}

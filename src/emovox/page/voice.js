@@ -1,0 +1,23 @@
+// What was learnt of a voice, in this browser's storage, only as long as the user wants it there.
+
+const KEY = "emovox.voice";
+
+// A baseline fits the model it was learnt with alone. Storage may be switched off.
+export function keptVoice(model) {
+  try {
+    const baseline = JSON.parse(localStorage.getItem(KEY));
+    return baseline?.model === model ? baseline : null;
+  } catch {
+    return null;
+  }
+}
+
+export function keepVoice(baseline) {
+  try {
+    if (baseline) localStorage.setItem(KEY, JSON.stringify(baseline));
+    else localStorage.removeItem(KEY);
+    return true;
+  } catch {
+    return false;
+  }
+}
