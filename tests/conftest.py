@@ -90,9 +90,20 @@ def recognizer(model_file: Path) -> "Recognizer":
 
 @pytest.fixture(scope="session")
 def voice() -> np.ndarray:
-    """Make a second of something like a voice: gliding harmonics and a little noise, 16 kHz."""
-    rng = np.random.default_rng(7)
-    time = np.arange(16_000) / 16_000
-    phase = 2 * np.pi * np.cumsum(150 + 60 * np.sin(2 * np.pi * time)) / 16_000
-    sound = sum(np.sin(k * phase) / k for k in range(1, 12))
-    return (0.15 * sound + rng.normal(0, 0.002, len(time))).astype(np.float32)
+    """Read a second of a synthesised voice that ships with emovox: mono, 16 kHz."""
+    from emovox.audio import load_audio
+
+    return load_audio(REPOSITORY / "examples" / "even.flac")[1_600:17_600].copy()
+
+
+@pytest.fixture(scope="session")
+def talk() -> np.ndarray:
+    """Make 13 seconds of talk, mono at 16 kHz: five synthesised utterances with faint pauses."""
+    from emovox.audio import load_audio
+
+    rng = np.random.default_rng(11)
+    parts = []
+    for file in sorted((REPOSITORY / "examples").glob("*.flac")):
+        pause = rng.normal(0, 1e-4, 14_000).astype(np.float32)
+        parts += [load_audio(file), pause]
+    return np.concatenate(parts)

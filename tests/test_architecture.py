@@ -12,6 +12,7 @@ import pytest
 import emovox
 
 ROOT = Path(emovox.__file__).parent
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "even.flac"
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], prefix="emovox."))
 LAZY = ("torch", "librosa", "matplotlib", "onnxruntime", "sklearn", "onnx", "scipy", "jinja2")
 LAZY += ("fastapi", "uvicorn", "prometheus_client")
@@ -118,7 +119,7 @@ def test_recognising_needs_no_training_libraries(model_file):
     """Recognition runs where only the core is installed: no torch, no librosa, no matplotlib."""
     code = (
         f"import emovox\nemovox.Recognizer.load({str(model_file)!r})"
-        ".predict([0.5, -0.5] * 9999, 16000)"
+        f".predict({str(EXAMPLE)!r}, explain=True)"
     )
     loaded = loaded_after(code)
     assert not loaded & {"torch", "librosa", "matplotlib", "sklearn", "onnx", "jinja2", "pooch"}

@@ -20,7 +20,7 @@ from emovox.recognizer import Recognizer
 from made_corpus import make_corpus
 
 RATE = 16_000
-COLUMNS = ["file", "label", "score", "scores", "start", "end", "certain", "baseline"]
+COLUMNS = ["file", "label", "score", "scores", "start", "end", "certain", "final", "baseline"]
 START = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 MAIN = "from emovox.cli import main\nprint('started', file=sys.stderr, flush=True)\nmain()\n"
 

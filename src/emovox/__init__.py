@@ -17,15 +17,26 @@ if TYPE_CHECKING:
     from .audio import load_audio
     from .baseline import Baseline
     from .errors import EmovoxError
-    from .recognizer import Prediction, Recognizer
+    from .prediction import Prediction
+    from .recognizer import Recognizer
+    from .stream import Stream
 
-__all__ = ["Baseline", "EmovoxError", "Prediction", "Recognizer", "__version__", "load_audio"]
+__all__ = [
+    "Baseline",
+    "EmovoxError",
+    "Prediction",
+    "Recognizer",
+    "Stream",
+    "__version__",
+    "load_audio",
+]
 
 _HOMES = {
     "Baseline": "baseline",
     "EmovoxError": "errors",
-    "Prediction": "recognizer",
+    "Prediction": "prediction",
     "Recognizer": "recognizer",
+    "Stream": "stream",
     "load_audio": "audio",
 }
 

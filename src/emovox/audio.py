@@ -3,7 +3,8 @@
 import io
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,7 +55,7 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
         If the source is missing, is no audio, is empty, cut off, not finite or too long.
     """
     _check_limit(max_seconds)
-    name = _name(source)
+    name = source_name(source)
     samples, rate = _decode(source, name, max_seconds)
     return _with_name(name, samples, rate, max_seconds)
 
@@ -85,10 +86,7 @@ def check_audio(
         If the samples are of a wrong type or shape, empty, not finite, too many or far outside
         [-1, 1], or the rate is out of range.
     """
-    if not _is_real(rate):
-        raise AudioError(f"expected a sample rate in Hz, got {type(rate).__name__}")
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, got {rate}")
+    check_rate(rate)
     _check_limit(max_seconds)
     mono = _mono(_as_float(samples))
     if mono.size == 0:
@@ -102,6 +100,39 @@ def check_audio(
     if resampled.size == 0:
         raise AudioError(f"expected audio, got only {mono.size} samples at {rate} Hz")
     return np.ascontiguousarray(resampled, dtype=np.float32)
+
+
+def check_rate(rate: float) -> None:
+    """Refuse a sample rate that is no number, or not 1,000 to 768,000 Hz.
+
+    Raises
+    ------
+    AudioError
+        If it is so.
+    """
+    if not _is_real(rate):
+        raise AudioError(f"expected a sample rate in Hz, got {type(rate).__name__}")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, got {rate}")
+
+
+def check_block(samples: ArrayLike) -> Samples:
+    """Check a block of a stream: mono, floats or integers as for `check_audio`; it may be empty.
+
+    Raises
+    ------
+    AudioError
+        If the samples are of a wrong type or shape, not finite or far outside [-1, 1].
+    """
+    block = _as_float(samples)
+    if block.ndim != 1:
+        raise AudioError(
+            f"expected a block of mono samples of shape (n_samples,), got {block.shape}; "
+            "a stream is of one channel"
+        )
+    if block.size:
+        _check_range(block)
+    return block
 
 
 def check_audible(audio: Samples) -> None:
@@ -141,7 +172,8 @@ def audio_files(root: Path) -> list[Path]:
     )
 
 
-def _name(source: AudioSource) -> str:
+def source_name(source: AudioSource) -> str:
+    """Return what errors call a source."""
     if isinstance(source, str | os.PathLike):
         return str(Path(source))
     return f"{len(source)} bytes" if isinstance(source, bytes) else "file object"
@@ -198,8 +230,15 @@ class _Nameless:
         return b""
 
 
-def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples, int]:
-    """Read all samples, shape (n_samples, n_channels); the limit holds while decoding."""
+@contextmanager
+def open_sound(source: AudioSource, name: str) -> Iterator[soundfile.SoundFile]:
+    """Open a recording with libsndfile while the block runs; `name` is for the error's text.
+
+    Raises
+    ------
+    AudioError
+        If the source is missing, empty or no audio.
+    """
     with _open(source, name) as opened:
         if not opened.read(1):
             raise AudioError(f"{name}: empty (0 bytes)")
@@ -207,9 +246,15 @@ def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples
         try:
             file = soundfile.SoundFile(_Nameless(opened))
         except soundfile.LibsndfileError as error:
-            raise _unreadable(name, _reason(error)) from None
+            raise _unreadable(name, reason_of(error)) from None
         with file:
-            return _read(file, name, max_seconds), int(file.samplerate)
+            yield file
+
+
+def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples, int]:
+    """Read all samples, shape (n_samples, n_channels); the limit holds while decoding."""
+    with open_sound(source, name) as file:
+        return _read(file, name, max_seconds), int(file.samplerate)
 
 
 def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
@@ -226,7 +271,7 @@ def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
     try:
         samples: Samples = file.read(frames=limit + 1, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{name}: the file is cut off or damaged: {_reason(error)}") from None
+        raise AudioError(f"{name}: the file is cut off or damaged: {reason_of(error)}") from None
     except MemoryError:
         raise AudioError(
             f"{name}: {file.frames} samples in {file.channels} channels do not fit into memory"
@@ -236,18 +281,29 @@ def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
             f"{name}: the file is cut off or damaged: its header announces {file.frames} samples, "
             f"only {len(samples)} could be read"
         )
-    _check_size(file, name)
+    if lacking := missing_part(file, name):
+        raise AudioError(lacking)
     return samples
 
 
-def _check_size(file: soundfile.SoundFile, name: str) -> None:
-    """Refuse a WAV, AIFF or AU file cut off in the middle, which libsndfile only logs."""
+def missing_part(file: soundfile.SoundFile, name: str) -> str:
+    """Say that a WAV, AIFF or AU file holds less than its header announces; "" where it does not.
+
+    libsndfile only logs that.
+    """
     for announced, found in _CUT_OFF.findall(file.extra_info):
         if int(found) + _SLACK_BYTES < int(announced) < _STREAMED_BYTES:
-            raise AudioError(
+            return (
                 f"{name}: the file is cut off: its header announces {announced} bytes of samples, "
                 f"it holds {found}"
             )
+    return ""
+
+
+def told_frames(file: soundfile.SoundFile) -> int | None:
+    """Return the samples that a header announces; None where it does not, or only estimates."""
+    known = file.format != "MP3" and file.frames < _UNKNOWN_LENGTH
+    return int(file.frames) if known else None
 
 
 def _unreadable(name: str, reason: str) -> AudioError:
@@ -256,7 +312,8 @@ def _unreadable(name: str, reason: str) -> AudioError:
     )
 
 
-def _reason(error: soundfile.LibsndfileError) -> str:
+def reason_of(error: soundfile.LibsndfileError) -> str:
+    """Return libsndfile's own words, fit for ours."""
     return str(error.error_string).removeprefix("Error :").strip().rstrip(".")
 
 

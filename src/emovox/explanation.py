@@ -1,0 +1,77 @@
+"""What carried a prediction: how the winning score moves when a quarter second is silenced."""
+
+import numpy as np
+
+from .audio import NOISE_FLOOR, RATE, Samples
+from .baseline import Baseline
+from .prediction import Moment, Prediction
+from .stream import Listener
+
+MOMENT = RATE // 4  # samples
+_FADE = RATE // 100  # samples, 10 ms: a hard edge would be a click
+
+
+def moments(
+    listener: Listener, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
+) -> tuple[Moment, ...]:
+    """Tell which moments carried a prediction.
+
+    Each quarter second in turn is faded out, which makes it a pause: the models leave silence out
+    at the ends, and it moves them next to nothing in between. How far the score of the
+    prediction's label falls then is the moment's weight. A clip longer than the model's window is
+    taken window by window, as in recognising it.
+
+    Parameters
+    ----------
+    listener : Recognizer
+    clip : ndarray of float32, shape=(n_samples,)
+        What was recognised, mono at 16 kHz.
+    prediction : Prediction
+        Of the clip; the moments are placed from its start on.
+    baseline : Baseline, optional
+        That it was recognised with.
+    """
+    n_windows = int(np.ceil(len(clip) / (listener.card.window_s * RATE)))
+    found, origin = [], 0
+    for window in np.array_split(clip, n_windows):
+        weights = _weights(listener, window, prediction.label, baseline)
+        for index, weight in enumerate(weights):
+            start, end = index * MOMENT, min((index + 1) * MOMENT, len(window))
+            start_s = round(prediction.start + (origin + start) / RATE, 4)
+            end_s = round(prediction.start + (origin + end) / RATE, 4)
+            found.append(Moment(start_s, end_s, weight / n_windows))
+        origin += len(window)
+    return tuple(found)
+
+
+def _weights(
+    listener: Listener, window: Samples, label: str, baseline: Baseline | None
+) -> list[float]:
+    """Return by how much the score of a label falls with each quarter second; 0 for silence."""
+    n_moments = -(-len(window) // MOMENT)
+    if not _is_audible(window):
+        return [0.0] * n_moments
+    whole = listener.predict_samples([window], baseline)[0].scores[label]
+    weights = []
+    for index in range(n_moments):
+        masked = _without(window, index * MOMENT, (index + 1) * MOMENT)
+        if np.array_equal(masked, window) or not _is_audible(masked):
+            weights.append(0.0 if _is_audible(masked) else whole)
+            continue
+        weights.append(whole - listener.predict_samples([masked], baseline)[0].scores[label])
+    return weights
+
+
+def _without(window: Samples, start: int, end: int) -> Samples:
+    """Return a copy that is silent from start to end, with short fades outside of it."""
+    gain = np.ones(len(window), np.float32)
+    gain[start:end] = 0.0
+    before = gain[max(0, start - _FADE) : start]
+    before[:] = np.linspace(1, 0, _FADE, dtype=np.float32)[_FADE - len(before) :]
+    after = gain[end : end + _FADE]
+    after[:] = np.linspace(0, 1, _FADE, dtype=np.float32)[: len(after)]
+    return window * gain
+
+
+def _is_audible(samples: Samples) -> bool:
+    return bool(np.abs(samples).max(initial=0.0) >= NOISE_FLOOR)

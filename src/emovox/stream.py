@@ -1,0 +1,249 @@
+"""Live recognition: samples in as they come, predictions out, all state in the `Stream`."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import soxr
+from numpy.typing import ArrayLike
+
+from .activity import PART_S, Activity, Stretch
+from .audio import RATE, Samples, check_block, check_rate
+from .baseline import Baseline
+from .bundle import Card
+from .prediction import Prediction
+
+INTERVAL_S = 0.5  # default of the seconds of speech between decisions
+HALF_LIFE_S = 0.5  # of speech, in which the say of an interim decision in later ones halves
+_LEVEL_S = 0.1  # that `level_db` looks back on
+_LOWEST_DB = -120.0  # level of digital silence
+_BLOCK_S = 1.0  # at most, that is taken in at a time: memory does not grow with what is fed
+
+
+class Listener(Protocol):
+    """What a stream needs of the recogniser."""
+
+    @property
+    def card(self) -> Card:
+        """The model card."""
+
+    def predict_samples(
+        self, clips: Sequence[Samples], baselines: Baseline | None = None
+    ) -> list[Prediction]:
+        """Recognise clips."""
+
+    def hear(self, clip: Samples, baseline: Baseline | None = None) -> tuple[Prediction, Baseline]:
+        """Recognise a clip and learn it."""
+
+    def new_baseline(self, name: str = "") -> Baseline:
+        """Return the baseline of a speaker of whom nothing was heard yet."""
+
+    def check_baseline(self, baseline: Baseline) -> None:
+        """Refuse a baseline that was learned with another model."""
+
+
+class Stream:
+    """One live session: what was said so far, and the speaker's baseline; `Recognizer.stream`.
+
+    A stream belongs to one thread at a time; the recogniser behind it is shared. How the audio is
+    chunked makes no difference, and the final predictions are those of `Recognizer.segments`.
+
+    Parameters
+    ----------
+    listener : Recognizer
+    rate : float
+        Of what is fed, 1,000 to 768,000 Hz.
+    interval_s : float or None
+        Seconds of speech between interim decisions, 0.1 to 10; None for final ones alone.
+    baseline : Baseline, optional
+        What was heard of this speaker before.
+    learn : bool
+        Whether the baseline learns from each final part.
+    max_part_s : float
+        The longest part, 1 to 60 s.
+
+    Raises
+    ------
+    AudioError, ConfigError
+        If the rate, or another number, is none or out of range.
+    BaselineError
+        If the baseline was learned with another model.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        rate: float = RATE,
+        *,
+        interval_s: float | None = INTERVAL_S,
+        baseline: Baseline | None = None,
+        learn: bool = True,
+        max_part_s: float = PART_S,
+    ) -> None:
+        check_rate(rate)
+        self._listener, self._rate, self._learn = listener, rate, learn
+        self._interval_s, self._max_part_s = interval_s, max_part_s
+        self._given = listener.new_baseline() if baseline is None else baseline
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, with the baseline given at the start, as a new stream would."""
+        self.baseline = self._given
+        self._n_fed = 0  # samples at the rate of what is fed
+        self._recent = np.zeros(0, np.float32)  # of the last 100 ms
+        self._latest: tuple[float, float | None] | None = None  # speech, before the last flush
+        self._restart()
+
+    def _restart(self) -> None:
+        self._origin_s = self.seconds
+        self._resample = resampler(self._rate)
+        self._activity = Activity(part_s=self._max_part_s, interval_s=self._interval_s)
+        self._before: Prediction | None = None  # the latest interim decision
+
+    @property
+    def baseline(self) -> Baseline:
+        """What was heard of the speaker so far; another may be set."""
+        return self._baseline
+
+    @baseline.setter
+    def baseline(self, baseline: Baseline) -> None:
+        self._listener.check_baseline(baseline)
+        self._baseline = baseline
+
+    @property
+    def rate(self) -> float:
+        """Rate of what is fed, in Hz."""
+        return self._rate
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio fed so far."""
+        return self._n_fed / self._rate
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is speaking."""
+        return self._activity.speaking
+
+    @property
+    def speech_start(self) -> float | None:
+        """Second at which the current or latest utterance began; None before the first."""
+        speech = self._speech()
+        return None if speech is None else speech[0]
+
+    @property
+    def speech_end(self) -> float | None:
+        """Second at which the latest utterance ended; None while somebody speaks."""
+        speech = self._speech()
+        return None if speech is None else speech[1]
+
+    @property
+    def level_db(self) -> float:
+        """Level of the last 100 ms in dB of full scale, -120 or more."""
+        power = float(np.mean(self._recent**2)) if self._recent.size else 0.0
+        return max(_LOWEST_DB, 10 * math.log10(power)) if power > 0 else _LOWEST_DB
+
+    def feed(self, samples: ArrayLike) -> list[Prediction]:
+        """Take in more audio; return the predictions that it completes, in the order spoken.
+
+        Parameters
+        ----------
+        samples : array-like, shape=(n_samples,)
+            Mono at the stream's rate: floats in [-1, 1], or int8, int16 or int32; any number.
+
+        Returns
+        -------
+        predictions : list of Prediction
+            Interim ones (`final` False), and a final one for each part of speech that is over.
+
+        Raises
+        ------
+        AudioError
+            If the samples cannot be used; the stream is then as it was before.
+        """
+        block = check_block(samples)
+        found = []
+        n_most = max(1, int(_BLOCK_S * self._rate))
+        for first in range(0, len(block), n_most):
+            piece = block[first : first + n_most]
+            self._n_fed += len(piece)
+            n_recent = max(1, int(_LEVEL_S * self._rate))
+            self._recent = np.concatenate((self._recent, piece))[-n_recent:]
+            found += self._answer(self._activity.feed(self._resample(piece, False)))
+        return found
+
+    def flush(self) -> list[Prediction]:
+        """End the utterance and return what is left; what is fed next begins a new one."""
+        rest = self._activity.feed(self._resample(np.zeros(0, np.float32), True))
+        found = self._answer([*rest, *self._activity.flush()])
+        self._latest = self._speech()
+        self._restart()
+        return found
+
+    def _speech(self) -> tuple[float, float | None] | None:
+        latest = self._activity.latest
+        if latest is None:
+            return self._latest
+        start, end = latest
+        return self._at(start), None if end is None else self._at(end)
+
+    def _at(self, sample: int) -> float:
+        return round(self._origin_s + sample / RATE, 4)
+
+    def _answer(self, stretches: Sequence[Stretch]) -> list[Prediction]:
+        return [
+            self._final(stretch) if stretch.final else self._interim(stretch)
+            for stretch in stretches
+        ]
+
+    def _final(self, stretch: Stretch) -> Prediction:
+        prediction, learned = self._listener.hear(stretch.audio, self._baseline)
+        if self._learn:
+            self._baseline = learned
+        return placed(prediction, stretch, self._origin_s)
+
+    def _interim(self, stretch: Stretch) -> Prediction:
+        prediction = self._listener.predict_samples([stretch.audio], self._baseline)[0]
+        prediction = replace(placed(prediction, stretch, self._origin_s), final=False)
+        if self._before is not None and not stretch.first:
+            assert self._interval_s is not None  # else there are no interim decisions
+            kept = 0.5 ** (self._interval_s / HALF_LIFE_S)
+            prediction = smoothed(prediction, self._before, kept, self._listener.card.threshold)
+        self._before = prediction
+        return prediction
+
+
+def placed(prediction: Prediction, stretch: Stretch, origin_s: float = 0.0) -> Prediction:
+    """Say where in the recording a prediction belongs."""
+    start, end = (round(origin_s + at / RATE, 4) for at in (stretch.start, stretch.end))
+    return replace(prediction, start=start, end=end)
+
+
+def smoothed(now: Prediction, before: Prediction, kept: float, threshold: float) -> Prediction:
+    """Mix the scores of a decision with those of the one before: (1 - kept) now + kept before."""
+    scores = {
+        label: (1 - kept) * score + kept * before.scores[label]
+        for label, score in now.scores.items()
+    }
+    label = max(scores, key=lambda one: scores[one])
+    return replace(
+        now,
+        label=label,
+        score=scores[label],
+        scores=MappingProxyType(scores),
+        certain=scores[label] >= threshold,
+    )
+
+
+def resampler(rate: float) -> Callable[[Samples, bool], Samples]:
+    """Return what resamples blocks to 16 kHz: called with a block, and with whether it is the last.
+
+    Together they give what resampling the whole at once would.
+    """
+    if rate == RATE:
+        return lambda block, last: block
+    stream = soxr.ResampleStream(float(rate), RATE, 1, dtype="float32")
+    return lambda block, last: stream.resample_chunk(block, last=last)
