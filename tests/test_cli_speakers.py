@@ -24,7 +24,7 @@ def voices(tmp_path, voice, monkeypatch) -> Path:
     for speaker, gain in (("anna", 1.0), ("bea", 0.3)):
         (tmp_path / "voices" / speaker).mkdir(parents=True)
         for number in range(3):
-            noise = rng.normal(0, 0.02 * (number + 1), len(voice))
+            noise = rng.normal(0, 0.004 * (number + 1), len(voice))
             clip = np.roll(voice, 3_000 * number) * gain + noise
             soundfile.write(tmp_path / "voices" / speaker / f"{number}.wav", clip, RATE)
     return Path("voices")
