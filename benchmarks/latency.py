@@ -1,0 +1,192 @@
+"""How fast a clip of 4 s is recognised: emovox, the same network in torch, and openSMILE.
+
+Run with ``python benchmarks/latency.py``. All in one process on one core with one thread, clip by
+clip in turn, on the same clips: pairs of TESS recordings, one after the other, cut to 4 s. Timed is
+everything from samples to scores; of openSMILE the features alone, which a classifier would still
+have to judge. The torch network has random weights: they make no difference to time. Loading and
+memory are those of fresh processes. Writes benchmarks/results/latency.json.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from emovox import Recognizer
+from emovox.audio import RATE, audio_files, load_audio
+from emovox.bundle import DEFAULT_MODEL, shipped_models
+from emovox.encoder import SpeechConfig, SpeechStatistics
+from emovox.network import HeadConfig, SpeakerHead
+from emovox.provenance import versions
+from machine import data_folder, machine, write_result
+from startup import run as run_cold
+
+SECONDS = 4.0
+N_CLIPS, N_ROUNDS, N_COLD = 40, 10, 9
+Way = Callable[[np.ndarray], object]
+
+LOADING = {  # what a fresh process does: import, then load, then a first answer
+    "emovox": (
+        "from emovox import Recognizer",
+        "recognizer = Recognizer.load({model!r})",
+        "recognizer.predict_samples([clip])",
+    ),
+    "openSMILE eGeMAPSv02": (
+        "import opensmile",
+        "smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02)",
+        "smile.process_signal(clip, 16_000)",
+    ),
+}
+FRESH = """
+import json, resource, sys, time
+import numpy as np
+clip = np.random.default_rng(0).normal(0, 0.1, 64_000).astype(np.float32)
+times = [time.perf_counter()]
+for step in json.loads(sys.argv[1]):
+    exec(step)
+    times.append(time.perf_counter())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([*np.diff(times), peak]))
+"""
+
+
+def clips_of_four_seconds() -> list[np.ndarray]:
+    """Join pairs of TESS recordings and cut them."""
+    files = audio_files(data_folder() / "tess")
+    n = round(SECONDS * RATE)
+    step = len(files) // (3 * N_CLIPS)
+    sounds = [load_audio(file) for file in files[::step]][: 3 * N_CLIPS]
+    triples = (np.concatenate(sounds[first::N_CLIPS])[:n] for first in range(N_CLIPS))
+    return [clip for clip in triples if len(clip) == n]
+
+
+def emovox(name: str) -> Way:
+    """Return our whole way from samples to a prediction."""
+    recognizer = Recognizer.load(name)
+    return lambda clip: recognizer.predict_samples([clip])
+
+
+def in_torch() -> Way:
+    """Return the network of the default model in torch, 32-bit floats."""
+    config = SpeechConfig()
+    encoder = SpeechStatistics(config).eval()
+    head = SpeakerHead(config.n_statistics, 7, HeadConfig()).eval()
+    nothing = torch.zeros(1, head.n_embedding)
+
+    def recognise(clip: np.ndarray) -> object:
+        with torch.inference_mode():
+            statistics = encoder(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))
+            return torch.softmax(head(statistics, nothing)[0], -1).numpy()
+
+    return recognise
+
+
+def egemaps() -> Way:
+    """Return openSMILE's functionals."""
+    import opensmile
+
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.eGeMAPSv02,
+        feature_level=opensmile.FeatureLevel.Functionals,
+    )
+    return lambda clip: smile.process_signal(clip, RATE)
+
+
+def timed(ways: dict[str, Way], clips: list[np.ndarray]) -> dict[str, dict[str, float]]:
+    """Time the ways in turn on each clip; return a row for each."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        for clip in clips[:3]:
+            way(clip)
+    for _ in range(N_ROUNDS):
+        for clip in clips:
+            for name, way in ways.items():
+                started = time.perf_counter()
+                way(clip)
+                seconds[name].append(time.perf_counter() - started)
+    return {
+        name: {
+            "ms_median": round(1000 * statistics.median(values), 2),
+            "ms_p99": round(1000 * float(np.quantile(values, 0.99)), 2),
+            "ms_min": round(1000 * min(values), 2),
+            "times_real_time": round(SECONDS / statistics.median(values)),
+        }
+        for name, values in seconds.items()
+    }
+
+
+def loading(steps: tuple[str, ...]) -> dict[str, float]:
+    """Run the steps in fresh processes; return the medians."""
+    command = [sys.executable, "-c", FRESH, json.dumps(steps)]
+    runs = [
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for _ in range(N_COLD)
+    ]
+    names = ("import_s", "load_s", "first_answer_s", "peak_mb")
+    medians = (statistics.median(values) for values in zip(*runs, strict=True))
+    return {name: round(value, 3) for name, value in zip(names, medians, strict=True)}
+
+
+def cold() -> dict[str, float]:
+    """Run `emovox predict one.wav` in fresh processes; return the medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "one.wav"
+        sound = np.random.default_rng(0).uniform(-0.3, 0.3, round(SECONDS * RATE))
+        soundfile.write(clip, sound, RATE)
+        command = [str(Path(sys.executable).with_name("emovox")), "predict", str(clip)]
+        runs = [run_cold(command) for _ in range(N_COLD)]
+    seconds, peaks = zip(*runs, strict=True)
+    return {
+        "seconds": round(statistics.median(seconds), 3),
+        "peak_mb": round(statistics.median(peaks)),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    others = [name for name in shipped_models() if name != DEFAULT_MODEL]
+    models = {f"emovox, {name}": name for name in (DEFAULT_MODEL, *others)}
+    ways = {name: emovox(model) for name, model in models.items()}
+    ways["the network of speech in torch"] = in_torch()
+    fresh = {
+        name: tuple(step.format(model=model) for step in LOADING["emovox"])
+        for name, model in models.items()
+    }
+    if find_spec("opensmile"):
+        ways["openSMILE eGeMAPSv02"] = egemaps()
+        fresh["openSMILE eGeMAPSv02"] = LOADING["openSMILE eGeMAPSv02"]
+    else:
+        print("openSMILE is not installed (pip install opensmile); its row is left out")
+    clips = clips_of_four_seconds()
+    rows = timed(ways, clips)
+    for name, steps in fresh.items():
+        rows[name] |= loading(steps)
+    for name, row in rows.items():
+        print(f"{name:32}" + "".join(f"  {key} {value:g}" for key, value in row.items()))
+    result = {"clips": len(clips), "seconds": SECONDS, "rounds": N_ROUNDS, "threads": 1}
+    result |= {"rows": rows, "cold_predict": cold()}
+    print("emovox predict one.wav, cold:", result["cold_predict"])
+    libraries = {name: version(name) for name in ("opensmile",) if find_spec(name)}
+    write_result("latency", {**result, "versions": versions() | libraries, "machine": machine()})
+
+
+if __name__ == "__main__":
+    main()
