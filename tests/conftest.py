@@ -1,6 +1,8 @@
 """Fixtures that several test files share."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,10 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emovox.recognizer import Recognizer
+    from sound_server import SoundServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -107,3 +112,21 @@ def talk() -> np.ndarray:
         pause = rng.normal(0, 1e-4, 14_000).astype(np.float32)
         parts += [load_audio(file), pause]
     return np.concatenate(parts)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> "Iterator[SoundServer]":
+    """Start a sound server, see benchmarks/sound_server.py, or skip the test."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    from sound_server import missing_programs, sound_server
+
+    if missing := missing_programs():
+        pytest.skip(f"no sound server to test with: {missing} not installed")
+    with sound_server() as server:
+        code = "from emovox.microphone import find_device; find_device()"
+        asked = subprocess.run(
+            [sys.executable, "-c", code], env=server.environment, capture_output=True, text=True
+        )
+        if asked.returncode:
+            pytest.skip(f"PortAudio does not reach the sound server: {asked.stderr[-200:]}")
+        yield server

@@ -15,7 +15,7 @@ ROOT = Path(emovox.__file__).parent
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "even.flac"
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], prefix="emovox."))
 LAZY = ("torch", "librosa", "matplotlib", "onnxruntime", "sklearn", "onnx", "scipy", "jinja2")
-LAZY += ("fastapi", "uvicorn", "prometheus_client")
+LAZY += ("fastapi", "uvicorn", "prometheus_client", "sounddevice")
 TORCH_MODULES = {
     "backbone",
     "encoder",
@@ -43,6 +43,7 @@ ALLOWED = {
     "starlette": {"server"},
     "uvicorn": {"server"},
     "prometheus_client": {"server"},
+    "sounddevice": set(),  # only inside a function of microphone
 }
 
 

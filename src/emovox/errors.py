@@ -41,5 +41,9 @@ class BaselineError(EmovoxError):
     """A speaker's baseline is missing, corrupt, or of another model."""
 
 
+class MicrophoneError(EmovoxError):
+    """There is no microphone, or it cannot be used."""
+
+
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""

@@ -9,6 +9,7 @@ import typer
 from .corpus import corpus_app
 from .enrol import enrol
 from .learn import evaluate, train
+from .listen import listen
 from .plot import plot_app
 from .recognise import info, predict
 from .serve import serve
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(enrol)
+app.command()(listen)
 app.command()(info)
 app.command()(serve)
 app.command()(train)
@@ -111,6 +113,7 @@ def run(arguments: list[str]) -> int:
 _TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
 _SERVICE = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client")
 _EXTRAS = dict.fromkeys(_TRAINING, "train") | dict.fromkeys(_SERVICE, "serve")
+_EXTRAS["platformdirs"] = "live"
 
 
 def _usage_error(error: Exception) -> int:

@@ -1,0 +1,332 @@
+"""`emovox listen`: recognise emotion live, from a microphone or from a file played as one."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import print_table, say, warn
+from .recognise import ModelOption
+
+if TYPE_CHECKING:
+    from ..recognizer import Prediction, Recognizer
+    from .listening import Decision, Listener, Source
+
+_WAIT_S = 0.2  # the longest time between two looks at level, clock and device
+_DIGITAL_SILENCE_S = 5.0  # nothing but zeros for so long: no microphone is as quiet as that
+
+Show = Callable[[Sequence["Decision"]], None]
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What is to be done with what is heard."""
+
+    speaker: str | None
+    learn: bool
+    record: Path | None
+    log: Path | None
+    as_json: bool
+
+
+@dataclass
+class Totals:
+    """What a session came to."""
+
+    seconds: dict[str, float] = field(default_factory=dict)  # of final decisions, by emotion
+    n_parts: int = 0  # final decisions
+    n_decisions: int = 0
+
+    def add(self, prediction: "Prediction") -> None:
+        """Count a decision; only final ones have a time of their own."""
+        self.n_decisions += 1
+        if prediction.final:
+            self.n_parts += 1
+            label = prediction.label if prediction.certain else "uncertain"
+            length = prediction.end - prediction.start
+            self.seconds[label] = self.seconds.get(label, 0.0) + length
+
+
+def listen(
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Number, name, or part of it.")
+    ] = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="List the microphones, and end.")
+    ] = False,
+    model: ModelOption = None,
+    speaker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Keep the baseline of this speaker between runs."),
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Delete what is kept of --speaker, and end.")
+    ] = False,
+    no_learn: Annotated[
+        bool, typer.Option("--no-learn", help="Leave the baseline as it is.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Write what is heard to a new file.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="OUT.jsonl", help="Write decisions to a new file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    wav: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Play a recording instead of a microphone.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0, help="Of --wav; 0: as fast as it can be recognised.")
+    ] = None,
+) -> None:
+    """Recognise emotion live, from a microphone, until Ctrl-C."""
+    _check_usage(device, speaker, forget, wav, speed)
+    wishes = _Wishes(speaker, not no_learn, record, log, as_json)
+    if forget:
+        _forget(str(speaker))
+    elif list_devices:
+        _show_devices(as_json)
+    else:
+        from ..microphone import Microphone, Playback
+        from ..recognizer import Recognizer
+
+        recognizer = Recognizer.load(model)
+        if wav:
+            played = Playback(wav, 1.0 if speed is None else speed)
+            _listen(recognizer, played, wishes)
+        else:
+            with _quiet_libraries():
+                _listen(recognizer, Microphone(device), wishes)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep Python's stderr, and silence that of PortAudio and ALSA, which write into the view."""
+    try:
+        own = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):  # it is no file, or closed: nothing reaches a terminal
+        yield
+        return
+    number, before = sys.stderr.fileno(), sys.stderr
+    with open(own, "w", encoding=before.encoding, errors=before.errors) as sys.stderr:  # noqa: PTH123
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, number)
+        os.close(silent)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(own, number)
+            sys.stderr = before
+
+
+def _check_usage(
+    device: str | None, speaker: str | None, forget: bool, wav: Path | None, speed: float | None
+) -> None:
+    if forget and not speaker:
+        raise typer.BadParameter("--forget needs --speaker NAME")
+    if speaker == "":
+        raise typer.BadParameter("expected a name, got an empty --speaker")
+    if wav and device is not None:
+        raise typer.BadParameter("sound comes from --wav or from --device, not from both")
+    if speed is not None and not wav:
+        raise typer.BadParameter("--speed goes with --wav; a microphone has its own")
+
+
+def _forget(speaker: str) -> None:
+    from .speakers import forget
+
+    n_files = forget(speaker)
+    say(f"forgot {speaker}" if n_files else f"nothing is kept of {speaker}")
+
+
+def _show_devices(as_json: bool) -> None:
+    from ..microphone import devices, find_device
+
+    found = devices()
+    if as_json:
+        say(json.dumps([device.to_dict() for device in found], ensure_ascii=False, indent=2))
+        return
+    default = find_device()  # an error where there is none
+    rows = [
+        (d.name, str(d.index), d.host, str(d.n_channels), f"{d.rate} Hz", "*" * (d == default))
+        for d in found
+    ]
+    print_table("", ("name", "number", "system", "channels", "rate", "default"), rows)
+
+
+def _listen(recognizer: "Recognizer", source: "Source", wishes: _Wishes) -> None:
+    from .listening import Listener, Session
+    from .record import Record, create
+    from .speakers import recall, speaker_file
+
+    name = wishes.speaker
+    with ExitStack() as ends:
+        ends.callback(source.close)
+        baseline = recall(name, recognizer) if name else recognizer.new_baseline()
+        speaker = speaker_file(name, recognizer.fingerprint) if name and wishes.learn else None
+        log = ends.enter_context(create(wishes.log)) if wishes.log else None
+        record = Record(wishes.record) if wishes.record else None
+        if record:
+            ends.callback(record.close)
+        session = Session(recognizer, baseline, learn=wishes.learn)
+        listener = Listener(source, session, record.write if record else None)
+        totals = Totals()
+
+        def keep(decision: "Decision") -> None:
+            totals.add(decision.prediction)
+            if log:
+                log.write(_json_line(decision).encode())
+                log.flush()
+            if speaker and decision.prediction.final:
+                decision.baseline.save(speaker)
+
+        ends.callback(listener.close)
+        with (
+            _ended_by_signals(listener.stop),
+            _shown(listener, recognizer.labels, wishes.as_json) as show,
+        ):
+            listener.start()
+            _follow(listener, keep, show)
+    written = [*([wishes.log] if wishes.log else []), *(record.paths if record else [])]
+    for path in written:
+        warn(f"wrote {path}")
+    _print_summary(totals, listener, wishes.as_json)
+
+
+def _follow(listener: "Listener", keep: Callable[["Decision"], None], show: Show) -> None:
+    """Keep and show decisions until the last one."""
+    try:
+        while (decisions := listener.take(_WAIT_S)) is not None:
+            for decision in decisions:
+                keep(decision)
+            show(decisions)
+    except BrokenPipeError:  # nobody reads any more, but what is kept shall be whole
+        listener.stop()
+        while (decisions := listener.take(_WAIT_S)) is not None:
+            for decision in decisions:
+                keep(decision)
+        raise
+
+
+@contextmanager
+def _ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the first Ctrl-C or SIGTERM; a second one interrupts as usual."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        stop()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, end) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _shown(listener: "Listener", labels: Sequence[str], as_json: bool) -> Iterator[Show]:
+    """Give what shows decisions: the view on a terminal, else a line each."""
+    if as_json or not sys.stdout.isatty():
+        yield _LineByLine(listener, _json_line if as_json else _text_line)
+        return
+    from rich.console import Console
+
+    from .view import Status, View
+
+    with View(labels, Console()) as view:
+
+        def show(decisions: Sequence["Decision"]) -> None:
+            for decision in decisions:
+                view.add(decision.prediction)
+            view.show(Status(listener.source.name, listener.now, _lost(listener), _note(listener)))
+
+        yield show
+
+
+class _LineByLine:
+    """Prints decisions as they come; what the user should know goes to stderr, once."""
+
+    def __init__(self, listener: "Listener", line: Callable[["Decision"], str]) -> None:
+        self._listener = listener
+        self._line = line
+        self._note = ""
+
+    def __call__(self, decisions: Sequence["Decision"]) -> None:
+        for decision in decisions:
+            sys.stdout.write(self._line(decision))
+        sys.stdout.flush()
+        if (note := _note(self._listener)) != self._note:
+            warn(f"emovox: {note or 'it is back'}")
+            self._note = note
+
+
+def _json_line(decision: "Decision") -> str:
+    return json.dumps(decision.prediction.to_dict(), ensure_ascii=False) + "\n"
+
+
+def _text_line(decision: "Decision") -> str:
+    """Return a line for a person; interim decisions would be too many."""
+    p = decision.prediction
+    if not p.final:
+        return ""
+    label = p.label if p.certain else f"{p.label} (uncertain)"
+    return f"{p.start:8.2f} - {p.end:8.2f} s  {label} {p.score:.0%}\n"
+
+
+def _note(listener: "Listener") -> str:
+    if listener.source.waiting:
+        return listener.source.waiting
+    if listener.now.silent_s >= _DIGITAL_SILENCE_S:
+        return (
+            f"only digital silence comes from {listener.source.name}: "
+            "is it muted, or may this program not use it?"
+        )
+    return ""
+
+
+def _lost(listener: "Listener") -> str:
+    """Say how much sound was lost; "" where none was."""
+    dropped_s, n_overflows = listener.source.dropped_s, listener.source.n_overflows
+    parts = [f"{dropped_s:.1f} s dropped"] if dropped_s else []
+    if n_overflows:
+        parts.append(f"{n_overflows} losses in the sound card")
+    return ", ".join(parts)
+
+
+def _print_summary(totals: Totals, listener: "Listener", as_json: bool) -> None:
+    speech_s = sum(totals.seconds.values())
+    if as_json:
+        summary: dict[str, Any] = {
+            "seconds": round(listener.now.seconds, 3),
+            "speech_seconds": round(speech_s, 3),
+            "emotions": {label: round(s, 3) for label, s in totals.seconds.items()},
+            "parts": totals.n_parts,
+            "decisions": totals.n_decisions,
+            "dropped_seconds": round(listener.source.dropped_s, 3),
+            "overflows": listener.source.n_overflows,
+        }
+        say(json.dumps({"summary": summary}, ensure_ascii=False))
+        return
+    rows = [
+        (label, f"{s:.1f}", f"{s / speech_s:.0%}")
+        for label, s in sorted(totals.seconds.items(), key=lambda item: -item[1])
+    ]
+    if rows:
+        print_table("", ("emotion", "seconds", "share"), rows)
+    told = f"{totals.n_parts} parts, {totals.n_decisions} decisions"
+    lost = _lost(listener) or "nothing dropped"
+    say(f"listened {listener.now.seconds:.1f} s, speech {speech_s:.1f} s in {told}, {lost}")
