@@ -474,7 +474,7 @@ def test_sound_path(server, corpora_root, place):
     """Clips played into a sound server are heard as from their files, and nothing is dropped."""
     import live
 
-    clips = live.stitch(live.choose(11.0, corpora_root), place / "played.wav")
+    clips = live.stitch(live.choose(12.0, corpora_root), place / "played.wav")
     out = live.listen(place / "played.wav", place / "heard.wav", server)
     assert (place / "heard.wav").stat().st_size > 500_000
     delay_s = live.delay(place / "played.wav", place / "heard.wav")
