@@ -70,7 +70,11 @@ def run_console(body: str, expected: int) -> None:
         assert run(arguments) == expected, command
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "```" in read(page)])
+# docs/http.md needs a server: tests/test_http_docs.py runs it.
+WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page != "docs/http.md"]
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS)
 def test_snippets_run(page, tmp_path, monkeypatch):
     """The Python and console blocks of a page run in order, as from the repository's top."""
     for folder in ("examples", "configs", "src"):

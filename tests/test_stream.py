@@ -117,6 +117,18 @@ class TestDecisions:
         assert counts[0] > 1.7 * counts[1] > 1.7 * counts[2] > 0
         assert all(p.final for p in fed(recognizer.stream(interval_s=None), speech, [1_600]))
 
+    def test_interval_can_be_set(self, recognizer, talk):
+        """The interval may change at any time; the final decisions stay the same."""
+        expected = [p for p in fed(recognizer.stream(), talk, [1_600]) if p.final]
+        stream, found = recognizer.stream(), []
+        for index, first in enumerate(range(0, len(talk), 1_600)):
+            stream.interval_s = (0.25, 10.0, None, 1.0)[index % 4]
+            found += stream.feed(talk[first : first + 1_600])
+        assert [p for p in [*found, *stream.flush()] if p.final] == expected
+        with pytest.raises(ConfigError, match="interval_s"):
+            stream.interval_s = 0.01
+        assert stream.interval_s in (0.25, 10.0, None, 1.0)
+
     def test_smoothed(self):
         """Scores are mixed by the documented rule, and label and certainty follow."""
         now = Prediction("a", 0.9, {"a": 0.9, "b": 0.1}, 1.0, 2.0, True, final=False)

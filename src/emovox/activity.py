@@ -96,11 +96,7 @@ class Activity:
 
     def __init__(self, *, part_s: float = PART_S, interval_s: float | None = None) -> None:
         self._most = _chunks("max_part_s", part_s, least_s=1.0, most_s=60.0)
-        self._interval = (
-            None
-            if interval_s is None
-            else _chunks("interval_s", interval_s, least_s=0.1, most_s=10.0)
-        )
+        self.decide_every(interval_s)
         self._voice = Voice()
         self._rest = np.zeros(0, np.float32)  # of a chunk that is not full yet
         self._kept: deque[Samples] = deque()  # the last chunks
@@ -126,6 +122,14 @@ class Activity:
             return None
         start, end = self._latest
         return start * CHUNK, None if end is None else end * CHUNK
+
+    def decide_every(self, interval_s: float | None) -> None:
+        """Set the seconds of speech between interim decisions from now on; None: make none."""
+        self._interval = (
+            None
+            if interval_s is None
+            else _chunks("interval_s", interval_s, least_s=0.1, most_s=10.0)
+        )
 
     def feed(self, samples: Samples) -> list[Stretch]:
         """Take in more audio; return the stretches that a decision is due on.

@@ -25,7 +25,7 @@ from .bundle import Bundle, Card, open_bundle
 from .errors import AudioError, BaselineError
 from .explanation import moments
 from .prediction import Prediction
-from .segments import OnProgress, iter_segments
+from .segments import OnBroken, OnProgress, iter_segments
 from .stream import INTERVAL_S, Stream
 
 __all__ = ["Baselines", "Prediction", "Recognizer", "read_audio"]
@@ -128,6 +128,7 @@ class Recognizer:
         channel: int | None = None,
         explain: bool = False,
         on_progress: OnProgress | None = None,
+        on_broken: OnBroken | None = None,
     ) -> list[Prediction]:
         """Recognise each part of speech in a recording of any length.
 
@@ -150,6 +151,8 @@ class Recognizer:
             Whether to tell which moments carried each prediction.
         on_progress : callable, optional
             Called with the seconds read and the seconds in all, as far as these are known.
+        on_broken : callable, optional
+            Called with why a recording breaks off, in place of the warning.
 
         Returns
         -------
@@ -176,6 +179,7 @@ class Recognizer:
                 channel=channel,
                 explain=explain,
                 on_progress=on_progress,
+                on_broken=on_broken,
             )
         )
 

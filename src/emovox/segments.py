@@ -19,6 +19,7 @@ from .prediction import Prediction
 from .stream import Listener, placed, resampler
 
 OnProgress = Callable[[int, int], None]
+OnBroken = Callable[[str], None]
 _WAITING = 16  # at most, that are cut and not recognised yet: memory does not grow
 
 
@@ -45,6 +46,7 @@ def iter_segments(
     channel: int | None = None,
     explain: bool = False,
     on_progress: OnProgress | None = None,
+    on_broken: OnBroken | None = None,
 ) -> Iterator[Prediction]:
     """Yield what `Recognizer.segments` returns, each part as soon as it is recognised."""
     heard = listener.new_baseline() if baseline is None else baseline
@@ -62,7 +64,9 @@ def iter_segments(
             continue
         if on_progress is not None:
             on_progress(item.done_s, max(item.done_s, item.all_s))
-        if item.broken:
+        if item.broken and on_broken is not None:
+            on_broken(item.broken)
+        elif item.broken:
             warn(f"{item.broken}; what comes before is answered", BrokenRecordingWarning, 2)
 
 

@@ -114,6 +114,19 @@ class Stream:
         self._baseline = baseline
 
     @property
+    def interval_s(self) -> float | None:
+        """Seconds of speech between interim decisions; None: none.
+
+        Another may be set (ConfigError if not 0.1 to 10); final decisions do not depend on it.
+        """
+        return self._interval_s
+
+    @interval_s.setter
+    def interval_s(self, interval_s: float | None) -> None:
+        self._activity.decide_every(interval_s)
+        self._interval_s = interval_s
+
+    @property
     def rate(self) -> float:
         """Rate of what is fed, in Hz."""
         return self._rate

@@ -8,9 +8,9 @@ import typer
 from .console import warn
 from .recognise import ModelOption
 
-Text = str | None
 Number = float | None
 Count = int | None
+Text = str | None
 
 
 def serve(
@@ -20,16 +20,43 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer only who knows a token in FILE.")
     ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Pages of this host may use the service, too.")
+    ] = None,
+    ssl_certfile: Annotated[Text, typer.Option(help="Certificate, for https and wss.")] = None,
+    ssl_keyfile: Annotated[Text, typer.Option(help="Its key.")] = None,
+    workers: Annotated[Count, typer.Option(help="Threads; 0: one for each core.")] = None,
+    max_upload_mb: Annotated[Number, typer.Option(help="Of one request.")] = None,
+    max_clip_s: Annotated[Number, typer.Option(help="Of a recording answered as one.")] = None,
+    max_seconds: Annotated[Number, typer.Option(help="Of one answered part by part.")] = None,
+    max_uploads: Annotated[Count, typer.Option(help="At the same time.")] = None,
+    upload_timeout_s: Annotated[Number, typer.Option(help="For a request to arrive.")] = None,
+    max_requests_per_s: Annotated[Number, typer.Option(help="From one address.")] = None,
+    max_sessions: Annotated[Count, typer.Option(help="Live ones at the same time.")] = None,
+    max_message_kb: Annotated[Number, typer.Option(help="Of a live session.")] = None,
+    max_messages_per_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
+    max_session_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
+    idle_s: Annotated[Number, typer.Option(help="A live session without messages.")] = None,
+    send_timeout_s: Annotated[Number, typer.Option(help="For a client to read.")] = None,
+    shutdown_s: Annotated[Number, typer.Option(help="For live sessions to end.")] = None,
 ) -> None:
-    """Answer other programs over HTTP and WebSocket, and show a page in the browser."""
+    """Answer other programs over HTTP and WebSocket, and show a page in the browser.
+
+    Each option can be set by a variable, too, such as EMOVOX_PORT.
+    """
+    given = dict(locals())
     from ..server.process import serve as run
     from ..server.settings import ServerSettings
 
-    settings = ServerSettings.from_environment(
-        host=host, port=port, model=model, token_file=token_file
-    )
-    scheme = "https" if settings.ssl_certfile else "http"
+    origins = given.pop("origin")
+    settings = ServerSettings.from_environment(origins=tuple(origins) if origins else None, **given)
     if not settings.local and not (settings.tokens and settings.ssl_certfile):
-        warn("emovox: others can reach this service; give it a token and TLS")
-    warn(f"emovox: {scheme}://{settings.host}:{settings.port}/ (Ctrl-C stops)")
+        lacks = [
+            *([] if settings.tokens else ["a token (--token-file)"]),
+            *([] if settings.ssl_certfile else ["TLS (--ssl-certfile, --ssl-keyfile)"]),
+        ]
+        warn(
+            f"emovox: others can reach this service at {settings.host}; it lacks "
+            f"{' and '.join(lacks)}"
+        )
     run(settings)

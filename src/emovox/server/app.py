@@ -9,14 +9,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ..version import __version__
 from .guard import Guard
 from .metrics import CONTENT_TYPE_LATEST
+from .reference import reference
 from .refusals import RefusedError, add_refusals
 from .service import Service, open_service
+from .sessions import Sessions, add_live
 from .settings import ServerSettings
 from .uploads import add_uploads
 
@@ -38,10 +40,12 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
         If a setting cannot be, or the model cannot be opened.
     """
     service = open_service(settings or ServerSettings.from_environment())
+    sessions = Sessions(service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        await sessions.close()
         service.workers.close()
 
     app = FastAPI(
@@ -53,10 +57,13 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.sessions = sessions
     add_refusals(app)
-    _add_signs_of_life(app, service)
+    _add_signs_of_life(app, service, sessions)
     _add_model(app, service)
     add_uploads(app, service)
+    add_live(app, sessions)
+    _add_reference(app)
     _add_page(app)
     if service.settings.origins:
         app.add_middleware(
@@ -69,15 +76,17 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     return app
 
 
-def _add_signs_of_life(app: FastAPI, service: Service) -> None:
+def _add_signs_of_life(app: FastAPI, service: Service, sessions: Sessions) -> None:
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> dict[str, str]:
         """Tell that the process answers."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["operation"])
+    @app.get("/readyz", tags=["operation"], responses={503: {"description": "Busy"}})
     async def readyz() -> dict[str, str]:
         """Tell whether a new live session would be taken."""
+        if sessions.full:
+            raise sessions.refusal()
         return {"status": "ok"}
 
     @app.get("/metrics", tags=["operation"], response_class=Response)
@@ -94,6 +103,12 @@ def _add_model(app: FastAPI, service: Service) -> None:
     async def model() -> JSONResponse:
         """Return the model's card."""
         return JSONResponse(answer)
+
+
+def _add_reference(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference(app.openapi()))
 
 
 def _add_page(app: FastAPI) -> None:

@@ -3,7 +3,6 @@
 import hmac
 import logging
 import time
-from collections import OrderedDict
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,12 +10,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .logs import log
 from .metrics import Metrics
+from .rates import Addresses
 from .refusals import RefusedError
 from .settings import ServerSettings
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no token
-_MAX_CLIENTS = 10_000  # addresses whose rate is remembered
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -38,7 +37,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._metrics = metrics
-        self._rate = Rate(settings.max_requests_per_s)
+        self._rates = Addresses(settings.max_requests_per_s)
         self._hosts = _LOCAL_NAMES | {urlsplit(origin).hostname for origin in settings.origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +73,7 @@ class Guard:
         self._check_host(headers)
         if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
             self._check_origin(scope, headers)
-        if not self._rate.take((scope.get("client") or ("",))[0]):
+        if self._rates.take((scope.get("client") or ("",))[0]):
             raise RefusedError(
                 429,
                 "too_many_requests",
@@ -145,26 +144,6 @@ class Guard:
             status=status,
             ms=round(1000 * seconds, 1),
         )
-
-
-class Rate:
-    """How many requests each address may still make: so many a second, twice as many at once."""
-
-    def __init__(self, per_s: float) -> None:
-        self._per_s = per_s
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # and when that was
-
-    def take(self, address: str) -> bool:
-        """Count a request; False: it is one too many."""
-        now = time.monotonic()
-        most = max(1.0, 2 * self._per_s)
-        left, then = self._left.pop(address, (most, now))
-        left = min(most, left + (now - then) * self._per_s)
-        allowed = left >= 1
-        self._left[address] = (left - allowed, now)
-        if len(self._left) > _MAX_CLIENTS:
-            self._left.popitem(last=False)
-        return allowed
 
 
 def is_open(path: str) -> bool:

@@ -31,8 +31,9 @@ def set_up_logs() -> None:
     """Send the logs of the service and of its web server to stderr; for a process of its own."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("emovox.server", "uvicorn"):
+    # uvicorn's own lines of requests hold addresses and query strings
+    for name, level in (("emovox.server", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(logging.INFO)
+        logger.setLevel(level)
         logger.propagate = False

@@ -31,8 +31,10 @@ class ServerSettings:
         "https://my.example"; "*": all.
     workers : int
         Threads that recognise; 0: as many as the machine has cores.
-    max_upload_mb, max_seconds : float
-        Size of one request, and seconds of one recording.
+    max_upload_mb : float
+        Size of one request.
+    max_clip_s, max_seconds : float
+        Seconds of a recording that is answered as a whole, and of one answered part by part.
     max_uploads : int
         Requests with recordings at the same time.
     upload_timeout_s : float
@@ -65,7 +67,8 @@ class ServerSettings:
     origins: tuple[str, ...] = ()
     workers: int = 0
     max_upload_mb: float = 50.0
-    max_seconds: float = 3_600.0
+    max_clip_s: float = 300.0
+    max_seconds: float = 14_400.0
     max_uploads: int = 32
     upload_timeout_s: float = 120.0
     max_requests_per_s: float = 100.0
@@ -73,7 +76,7 @@ class ServerSettings:
     max_message_kb: float = 64.0
     max_messages_per_s: float = 200.0
     max_session_s: float = 14_400.0
-    idle_s: float = 30.0
+    idle_s: float = 60.0
     send_timeout_s: float = 10.0
     shutdown_s: float = 10.0
     ssl_certfile: str | None = None

@@ -2,22 +2,33 @@
 
 import asyncio
 import sys
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..baseline import Baseline
-from ..recognizer import Prediction
+from .recordings import Channels, answer_baseline, answer_segments, answer_whole
 from .refusals import RefusedError
 from .service import Service
 
-T = TypeVar("T")
 _MAX_FILES = 100  # in one request for a baseline
+_MAX_NAME = 200  # letters, of a speaker
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "Not a readable multipart body"},
+    401: {"description": "No known token"},
+    403: {"description": "A foreign host or origin"},
+    408: {"description": "The request came too slowly"},
+    413: {"description": "Too many bytes, or too long a recording"},
+    415: {"description": "No multipart body, or no audio that can be read"},
+    422: {"description": "No speech, a broken recording, or a parameter that cannot be"},
+    429: {"description": "Too many requests from one address"},
+    503: {"description": "Busy; try again"},
+}
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -39,13 +50,41 @@ def add_uploads(app: FastAPI, service: Service) -> None:
     """Add the routes that take recordings."""
     slots = _Slots(service.settings.max_uploads)
 
-    @app.post("/v1/predict", openapi_extra=_PREDICT_BODY, tags=["recordings"])
-    async def predict(request: Request) -> dict[str, Any]:
-        """Recognise the emotion of one recording."""
+    @app.post("/v1/predict", openapi_extra=_PREDICT_BODY, responses=_REFUSALS, tags=["recordings"])
+    async def predict(
+        request: Request,
+        segments: bool = False,
+        explain: bool = False,
+        channels: Channels = "mix",
+    ) -> JSONResponse:
+        """Recognise the emotion of a recording: as a whole, or of each part of speech."""
+        if channels == "separate" and not segments:
+            raise RefusedError(422, "parameter", "channels=separate goes with segments=true alone")
         with slots:
             async with _form(request, service, max_files=1) as form:
-                baseline = _baseline(form)
-                return await _whole(service, _file(form), baseline)
+                content, baseline = await _content(form.get("file"), "file"), _baseline(form)
+            if not segments:
+                answer = await answer_whole(service, content, baseline, explain)
+            else:
+                gone = request.is_disconnected
+                answer = await answer_segments(service, content, baseline, explain, channels, gone)
+        return JSONResponse(answer)
+
+    @app.post(
+        "/v1/baselines", openapi_extra=_BASELINE_BODY, responses=_REFUSALS, tags=["recordings"]
+    )
+    async def baselines(request: Request) -> Response:
+        """Learn how a speaker usually sounds; the baseline is returned, and not kept."""
+        with slots:
+            async with _form(request, service, max_files=_MAX_FILES) as form:
+                contents = [await _content(one, "files") for one in form.getlist("files")]
+                name = form.get("name", "")
+            if not contents:
+                raise RefusedError(422, "files", "expected recordings in the form field `files`")
+            if not isinstance(name, str) or len(name) > _MAX_NAME:
+                raise RefusedError(422, "name", f"expected a name of at most {_MAX_NAME} letters")
+            text = await answer_baseline(service, contents, name)
+        return Response(text, media_type="application/json")
 
 
 class _Slots:
@@ -122,11 +161,10 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _file(form: FormData) -> BinaryIO:
-    found = form.get("file")
+async def _content(found: UploadFile | str | None, name: str) -> bytes:
     if not isinstance(found, UploadFile):
-        raise RefusedError(422, "file", "expected a recording in the form field `file`")
-    return found.file
+        raise RefusedError(422, name, f"expected a recording in the form field `{name}`")
+    return await found.read()
 
 
 def _baseline(form: FormData) -> Baseline | None:
@@ -136,33 +174,3 @@ def _baseline(form: FormData) -> Baseline | None:
     if not isinstance(text, str):
         raise RefusedError(422, "baseline", "expected the baseline as JSON text, got a file")
     return Baseline.from_json(text)
-
-
-async def _whole(service: Service, file: BinaryIO, baseline: Baseline | None) -> dict[str, Any]:
-    """Answer a recording as a whole."""
-
-    def recognise() -> Prediction:
-        return service.recognizer.predict(
-            file, baseline=baseline, max_seconds=service.settings.max_seconds
-        )
-
-    prediction, compute_ms = await _timed(service, recognise)
-    service.metrics.audio_seconds.labels("upload").inc(prediction.end)
-    service.metrics.decisions.labels("upload", prediction.label).inc()
-    return {
-        "prediction": prediction.to_dict(),
-        "model": service.recognizer.fingerprint,
-        "seconds": prediction.end,
-        "compute_ms": compute_ms,
-    }
-
-
-async def _timed(service: Service, call: Callable[[], T]) -> tuple[T, float]:
-    """Run a call in the workers' threads; also say how many milliseconds it took there."""
-
-    def run() -> tuple[T, float]:
-        started = time.perf_counter()
-        result = call()
-        return result, round(1000 * (time.perf_counter() - started), 2)
-
-    return await service.workers.run("upload", run)

@@ -1,0 +1,207 @@
+"""Answers to whole recordings: as one, part by part, and as a speaker's baseline."""
+
+import io
+import time
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from ..audio import load_audio, open_sound
+from ..baseline import Baseline
+from ..errors import AudioError
+from ..prediction import Prediction
+from .refusals import RefusedError
+from .service import Service
+
+T = TypeVar("T")
+Channels = Literal["mix", "separate"]
+Gone = Callable[[], Awaitable[bool]]  # whether nobody waits for the answer any more
+MAX_CHANNELS = 8
+_MAX_RATE = 192_000  # Hz
+_MAX_WHOLE_PER_S = 2 * 96_000  # samples decoded for a second: stereo at 96 kHz
+_MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
+
+
+async def answer_whole(
+    service: Service, content: bytes, baseline: Baseline | None, explain: bool
+) -> dict[str, Any]:
+    """Answer a recording as a whole; the same as `Recognizer.predict`."""
+    most = service.settings.max_clip_s
+    if explain:
+        most = min(most, _MAX_EXPLAINED_S)
+
+    def recognise() -> Prediction:
+        _check_sound(content, most, "; ask for segments", whole=True)
+        return service.recognizer.predict(
+            content, baseline=baseline, explain=explain, max_seconds=most
+        )
+
+    prediction, compute_ms = await _timed(service, recognise)
+    _count(service, prediction.end, [prediction])
+    return {
+        "prediction": prediction.to_dict(),
+        "model": service.recognizer.fingerprint,
+        "seconds": prediction.end,
+        "compute_ms": round(compute_ms, 2),
+    }
+
+
+async def answer_segments(
+    service: Service,
+    content: bytes,
+    baseline: Baseline | None,
+    explain: bool,
+    channels: Channels,
+    gone: Gone,
+) -> dict[str, Any]:
+    """Answer a recording part by part; the same as `Recognizer.segments`."""
+    most = service.settings.max_seconds
+    sound, compute_ms = await _timed(service, lambda: _check_sound(content, most, "", whole=False))
+    reading = _Reading(most, sound.seconds)
+    wanted = range(sound.n_channels) if channels == "separate" else [None]
+    found: list[tuple[Prediction, int | None]] = []
+    for channel in wanted:
+        parts = _parts(service, content, reading, baseline, explain, channel)
+        # A job a part: between two of them it is the turn of others.
+        while (step := await _timed(service, partial(next, parts, None)))[0]:
+            found.append((step[0], channel))
+            compute_ms += step[1]
+            if await gone():
+                await _timed(service, parts.close)
+                break
+    predictions = [one for one, _ in found]
+    _count(service, reading.seconds, predictions)
+    answer = {
+        "segments": [
+            one.to_dict() | ({} if channel is None else {"channel": channel})
+            for one, channel in found
+        ],
+        "model": service.recognizer.fingerprint,
+        "seconds": reading.seconds,
+        "compute_ms": round(compute_ms, 2),
+        "summary": _summary(predictions),
+    }
+    return {**answer, "warning": reading.broken} if reading.broken else answer
+
+
+async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:
+    """Learn a speaker's baseline from recordings; return its JSON."""
+    baseline = service.recognizer.new_baseline(name)
+    for content in contents:
+
+        def learn(content: bytes = content, before: Baseline = baseline) -> Baseline:
+            _check_sound(content, service.settings.max_clip_s, "", whole=True)
+            clip = load_audio(content, max_seconds=service.settings.max_clip_s)
+            return service.recognizer.learn(before, [clip])
+
+        baseline, _ = await _timed(service, learn)
+    service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
+    return baseline.to_json()
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """What a recording's header says; seconds may be unknown."""
+
+    n_channels: int
+    seconds: float | None
+
+
+def _parts(
+    service: Service,
+    content: bytes,
+    reading: "_Reading",
+    baseline: Baseline | None,
+    explain: bool,
+    channel: int | None,
+) -> Generator[Prediction, None, None]:
+    yield from service.recognizer.iter_segments(
+        content,
+        baseline=baseline,
+        explain=explain,
+        channel=channel,
+        on_progress=reading.on_progress,
+        on_broken=reading.on_broken,
+    )
+
+
+class _Reading:
+    """How far the reading of a recording is; it stops at the limit."""
+
+    def __init__(self, most: float, told_s: float | None) -> None:
+        self._most = most
+        self._told_s = told_s
+        self._done_s = 0
+        self.broken = ""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the recording, to the sample where it is whole and tells it."""
+        if self._told_s is None or self.broken:
+            return float(self._done_s)
+        return round(self._told_s, 4)
+
+    def on_progress(self, done_s: int, all_s: int) -> None:
+        self._done_s = done_s
+        if done_s > self._most:
+            raise _too_long(self._most, "")
+
+    def on_broken(self, text: str) -> None:
+        self.broken = text
+
+
+def _check_sound(content: bytes, most: float, hint: str, *, whole: bool) -> _Sound:
+    """Refuse what is no audio or too much of it, by its header, and return what that says.
+
+    A header may promise too little: what reads the recording holds the limit, too.
+    """
+    if not content:
+        raise RefusedError(422, "audio", "expected a recording, got 0 bytes")
+    try:
+        with open_sound(io.BytesIO(content), "the recording") as file:
+            rate, n_channels, frames = file.samplerate, file.channels, file.frames
+    except AudioError as error:
+        raise RefusedError(415, "unsupported_audio", str(error)) from None
+    if n_channels > MAX_CHANNELS or rate > _MAX_RATE:
+        raise RefusedError(
+            422,
+            "audio",
+            f"expected at most {MAX_CHANNELS} channels and {_MAX_RATE} Hz, got {n_channels} "
+            f"and {rate} Hz",
+        )
+    too_much = whole and frames * n_channels > most * _MAX_WHOLE_PER_S
+    unknown = frames >= 1 << 40  # libsndfile's way to say so; the reading refuses or limits it
+    if not unknown and (frames > most * rate or too_much):
+        raise _too_long(most, hint)
+    return _Sound(int(n_channels), None if unknown else frames / rate)
+
+
+def _too_long(most: float, hint: str) -> RefusedError:
+    return RefusedError(413, "too_long", f"expected a recording of at most {most:g} s{hint}")
+
+
+def _count(service: Service, seconds: float, predictions: list[Prediction]) -> None:
+    service.metrics.audio_seconds.labels("upload").inc(seconds)
+    for one in predictions:
+        service.metrics.decisions.labels("upload", one.label).inc()
+
+
+def _summary(predictions: list[Prediction]) -> dict[str, Any]:
+    """Return each label's share of the time somebody spoke."""
+    speech_s = sum(one.end - one.start for one in predictions)
+    shares: dict[str, float] = {}
+    for one in predictions:
+        shares[one.label] = shares.get(one.label, 0.0) + (one.end - one.start) / speech_s
+    return {"shares": shares, "speech_seconds": round(speech_s, 4)}
+
+
+async def _timed(service: Service, call: Callable[[], T]) -> tuple[T, float]:
+    """Run a call in the workers' threads; also return the milliseconds it took there."""
+
+    def run() -> tuple[T, float]:
+        started = time.perf_counter()
+        result = call()
+        return result, 1000 * (time.perf_counter() - started)
+
+    return await service.workers.run("upload", run)

@@ -1,0 +1,133 @@
+"""docs/http.md and the example of a chatbot, run against a real server."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import wave
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import REPOSITORY
+from emovox import Recognizer
+from running_server import EXAMPLES, RATE, Running, running, speech
+from test_docs import BLOCK, read, rows, run_python, section
+
+PAGE = "docs/http.md"
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Run a server."""
+    with running(max_messages_per_s=5_000) as one:
+        yield one
+
+
+def blocks(server: Running, language: str) -> list[tuple[int, str]]:
+    """Return the page's blocks of a language, and their lines, with the server's address."""
+    text = read(PAGE)
+    return [
+        (
+            text[: block.start("body")].count("\n"),
+            block["body"].replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"),
+        )
+        for block in BLOCK.finditer(text)
+        if block["language"] == language
+    ]
+
+
+def test_python(server, monkeypatch, capsys):
+    """The Python blocks run in order, and print predictions."""
+    monkeypatch.chdir(REPOSITORY)
+    names: dict[str, object] = {"__name__": "page"}
+    for line, body in blocks(server, "python"):
+        run_python(PAGE, line, body, names)
+    printed = capsys.readouterr().out.splitlines()
+    labels = Recognizer.load().labels
+    assert printed[0].split()[0] in labels
+    assert printed[-2].startswith("True ")  # the last one is final
+    assert "/v1/stream" in printed[-1]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl(server, tmp_path):
+    """Each curl command is answered without an error."""
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    commands = [body for _, body in blocks(server, "sh")]
+    assert len(commands) == 3
+    for body in commands:
+        done = subprocess.run(
+            ["bash", "-euc", body], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert "error" not in json.loads(done.stdout)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_javascript(server):
+    """The browser's block gets the results that Python gets."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    ((_, body),) = blocks(server, "js")
+    samples = speech() / 32767
+    with playwright.sync_playwright() as one:
+        browser = one.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{server.url}/healthz")
+        call = (
+            f"async (samples) => {{ {body}\nreturn listen(Float32Array.from(samples), {RATE}); }}"
+        )
+        results = page.evaluate(call, samples.tolist())
+        browser.close()
+    (final,) = [one for one in results if one["final"]]
+    (expected,) = Recognizer.load().segments(speech(), RATE)
+    assert final["label"] == expected.label
+    assert final["scores"] == pytest.approx(dict(expected.scores), abs=0.01)  # its rounding
+
+
+def test_chatbot(server, tmp_path):
+    """The example tells how each utterance sounded, and where they lead."""
+    call = np.concatenate([speech(), speech(name="man-fast")])
+    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="PCM_16")
+    url = f"ws://127.0.0.1:{server.port}/v1/stream"
+    command = [sys.executable, str(REPOSITORY / "examples" / "chatbot.py"), "call.wav", url]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"^\[voice: .*\]$", done.stdout, re.MULTILINE)
+    assert len(lines) == 2
+    assert lines[0].endswith("first utterance]")
+    assert re.search(r"as before|getting (worse|better)", lines[1])
+
+
+def test_chatbot_takes_16_bit_mono(tmp_path):
+    """A recording of another kind is refused in one line."""
+    with wave.open(str(tmp_path / "stereo.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+    command = [sys.executable, str(REPOSITORY / "examples" / "chatbot.py"), "stereo.wav"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "stereo.wav: expected 16-bit mono samples"
+
+
+def test_messages_and_statuses_are_those_of_the_code(server):
+    """The tables name the messages, paths and statuses that there are."""
+    from emovox.server.messages import KINDS
+
+    first = [row[0] for row in rows(section(PAGE, "Live"))]
+    assert {name.strip("`") for name in first} >= set(KINDS)
+    statuses = {row[0] for row in rows(section(PAGE, "The rest"))}
+    document = httpx_json(f"{server.url}/openapi.json")
+    told = document["paths"]["/v1/predict"]["post"]["responses"].keys() - {"200"}
+    assert told <= statuses
+
+
+def httpx_json(url: str) -> dict:
+    """Get JSON."""
+    import httpx
+
+    return httpx.get(url).json()

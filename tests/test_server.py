@@ -1,0 +1,609 @@
+"""The service over HTTP: answers, refusals, limits, tokens, origins, headers, logs."""
+
+import io
+import json
+import logging
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import REPOSITORY
+from emovox import Recognizer
+from emovox.errors import ConfigError
+from emovox.server.jobs import Workers
+from emovox.server.logs import JsonLines
+from emovox.server.rates import Addresses, Bucket
+from emovox.server.settings import ServerSettings
+from running_server import EXAMPLES, RATE, Running, raw, running, speech
+
+TOKEN = "a-token-of-some-length"
+EVEN = (EXAMPLES / "even.flac").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Run a server with the default settings."""
+    with running() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Recognizer:
+    """Open the shipped model, as the server does."""
+    return Recognizer.load()
+
+
+def predict(server: Running, content: bytes = EVEN, baseline: str | None = None, **query):
+    """Send a recording."""
+    data = {} if baseline is None else {"baseline": baseline}
+    return httpx.post(
+        f"{server.url}/v1/predict",
+        files={"file": ("any", content)},
+        data=data,
+        params=query,
+        timeout=60,
+    )
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and code of a refusal, which has nothing but these and a line of text."""
+    body = answer.json()
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"code", "message"}
+    assert body["error"]["message"]
+    assert "\n" not in body["error"]["message"]
+    return answer.status_code, body["error"]["code"]
+
+
+def wav(samples: np.ndarray, rate: int = RATE, **options) -> bytes:
+    """Encode samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, **{"format": "WAV", "subtype": "PCM_16", **options})
+    return file.getvalue()
+
+
+class TestAnswers:
+    """What the service answers is what Python answers."""
+
+    @pytest.mark.parametrize("name", ["even", "fast-and-high", "man-fast"])
+    def test_whole(self, server, shipped, name):
+        """A recording gets the prediction it gets in Python, bit by bit."""
+        content = (EXAMPLES / f"{name}.flac").read_bytes()
+        answer = predict(server, content).json()
+        assert answer["prediction"] == shipped.predict(content).to_dict()
+        assert answer["model"] == shipped.fingerprint
+        assert answer["seconds"] == answer["prediction"]["end"]
+        assert answer["compute_ms"] > 0
+
+    def test_segments(self, server, shipped):
+        """A recording with pauses gets the segments it gets in Python, and a summary."""
+        content = wav(np.concatenate([speech(), speech(name="man-fast"), speech()]))
+        answer = predict(server, content, segments=True).json()
+        expected = [one.to_dict() for one in shipped.segments(content)]
+        assert len(expected) == 3
+        assert answer["segments"] == expected
+        assert sum(answer["summary"]["shares"].values()) == pytest.approx(1)
+        speech_s = sum(one["end"] - one["start"] for one in expected)
+        assert answer["summary"]["speech_seconds"] == pytest.approx(speech_s, abs=1e-3)
+        assert answer["seconds"] == soundfile.info(io.BytesIO(content)).duration
+        assert "warning" not in answer
+
+    def test_channels(self, server, shipped):
+        """Each channel can be answered by itself: two sides of a call."""
+        left, right = speech(), speech(name="man-fast")
+        n = max(len(left), len(right))
+        both = np.stack([np.pad(one, (0, n - len(one))) for one in (left, right)], axis=1)
+        content = wav(both)
+        answer = predict(server, content, segments=True, channels="separate").json()
+        expected = [
+            {**one.to_dict(), "channel": channel}
+            for channel in (0, 1)
+            for one in shipped.segments(content, channel=channel)
+        ]
+        assert {one["channel"] for one in expected} == {0, 1}
+        assert answer["segments"] == expected
+
+    def test_explain(self, server, shipped):
+        """On demand it is told which moments carried the prediction."""
+        moments = predict(server, explain=True).json()["prediction"]["moments"]
+        assert moments == shipped.predict(EVEN, explain=True).to_dict()["moments"]
+
+    def test_baseline(self, server, shipped):
+        """A baseline comes from recordings, is the one of Python, and counts when it is sent."""
+        files = [("files", ("any", EVEN)), ("files", ("any", EVEN))]
+        answer = httpx.post(f"{server.url}/v1/baselines", files=files, data={"name": "anna"})
+        from emovox import load_audio
+
+        clip = load_audio(EVEN)
+        expected = shipped.enrol("anna", [clip, clip])
+        assert answer.json() == json.loads(expected.to_json())
+        with_baseline = predict(server, baseline=answer.text).json()["prediction"]
+        assert with_baseline == shipped.predict(EVEN, baseline=expected).to_dict()
+        assert with_baseline != predict(server).json()["prediction"]
+
+    def test_cut_off(self, server):
+        """Of a recording that is cut off, what is there is answered, with a warning."""
+        content = wav(np.concatenate([speech(), speech()]))
+        answer = predict(server, content[: len(content) * 2 // 3], segments=True).json()
+        assert answer["segments"]
+        assert "cut off" in answer["warning"]
+
+    def test_at_the_same_time(self, server, shipped):
+        """Answers do not depend on who else asks."""
+        expected = shipped.predict(EVEN).to_dict()
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: predict(server).json(), range(24)))
+        assert all(answer["prediction"] == expected for answer in answers)
+
+    def test_model(self, server, shipped):
+        """The card is that of the model."""
+        answer = httpx.get(f"{server.url}/v1/model").json()
+        assert answer.pop("fingerprint") == shipped.fingerprint
+        assert answer == json.loads(shipped.card.to_json())
+
+    def test_signs_of_life(self, server):
+        """It says that it lives and takes sessions."""
+        assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
+        assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
+
+    def test_reference(self, server):
+        """The reference is plain HTML, and has every path of the OpenAPI document."""
+        page = httpx.get(f"{server.url}/docs").text
+        assert "<script" not in page
+        paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+        assert "/v1/predict" in paths
+        assert all(path in page for path in paths)
+
+    def test_metrics(self, server):
+        """Figures count requests, decisions and audio, and no label tells who or what."""
+        before = figures(server)
+        predict(server)
+        after = figures(server)
+        name = 'emovox_requests_total{route="/v1/predict",status="200"}'
+        assert after[name] == before.get(name, 0) + 1
+        name = 'emovox_audio_seconds_total{way="upload"}'
+        assert after[name] > before.get(name, 0)
+        assert any(key.startswith('emovox_decisions_total{label="') for key in after)
+        assert after['emovox_queue_depth{lane="live"}'] == 0
+        assert after["emovox_live_sessions"] == 0
+
+
+def figures(server: Running) -> dict[str, float]:
+    """Return the service's metrics."""
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
+    }
+
+
+class TestRefusals:
+    """What cannot be answered is refused with one status, code and line."""
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            (b"", (422, "audio")),
+            (b"no audio at all", (415, "unsupported_audio")),
+            (b"RIFF\xff\xff\xff\xffWAVEfmt ", (415, "unsupported_audio")),
+            (wav(np.zeros(RATE, np.int16)), (422, "no_speech")),
+            (wav(np.full(100, np.nan), subtype="FLOAT"), (422, "audio")),
+            (wav(np.zeros((16, 9), np.int16)), (422, "audio")),
+        ],
+    )
+    @pytest.mark.parametrize("segments", [False, True])
+    def test_recording(self, server, content, expected, segments):
+        """A recording that cannot be used says what is the matter with it."""
+        answer = predict(server, content, segments=segments)
+        if segments and expected[1] == "no_speech":  # of a recording of any length that is no error
+            assert answer.json()["segments"] == []
+        else:
+            assert error(answer) == expected
+
+    def test_no_multipart(self, server):
+        """A body of another type is 415, one that is broken 400, one without a file 422."""
+        url = f"{server.url}/v1/predict"
+        assert error(httpx.post(url, content=EVEN)) == (415, "content_type")
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert error(httpx.post(url, content=b"junk", headers=kind)) == (400, "multipart")
+        kind = {"Content-Type": "multipart/form-data"}
+        assert error(httpx.post(url, content=b"junk", headers=kind)) == (400, "multipart")
+        assert error(httpx.post(url, files={"other": EVEN})) == (422, "file")
+        assert error(httpx.post(url, files={"file": (None, "text")})) == (422, "file")
+        many = [("file", ("any", EVEN)), ("file", ("any", EVEN))]
+        assert error(httpx.post(url, files=many)) == (400, "multipart")
+
+    @pytest.mark.parametrize(
+        "baseline", ["{", "[]", '{"schema": 1}', "null", '{"schema": 1, "model": "other"}']
+    )
+    def test_baseline(self, server, baseline):
+        """A baseline that is none, or of another model, is refused."""
+        assert error(predict(server, baseline=baseline)) == (422, "baseline")
+
+    def test_parameters(self, server):
+        """Unknown values of parameters are refused."""
+        assert error(predict(server, segments="perhaps")) == (422, "parameter")
+        assert error(predict(server, channels="left")) == (422, "parameter")
+        assert error(predict(server, channels="separate")) == (422, "parameter")
+
+    def test_baselines(self, server):
+        """A baseline needs recordings and a name that is one."""
+        url = f"{server.url}/v1/baselines"
+        assert error(httpx.post(url, files={"file": EVEN})) == (422, "files")
+        name = {"name": "a" * 201}
+        assert error(httpx.post(url, files={"files": ("any", EVEN)}, data=name)) == (422, "name")
+
+    def test_paths(self, server):
+        """Unknown paths and methods are refused in the same form."""
+        assert error(httpx.get(f"{server.url}/nothing")) == (404, "not_found")
+        assert error(httpx.get(f"{server.url}/page/../settings.py")) == (404, "not_found")
+        assert error(httpx.get(f"{server.url}/v1/predict")) == (405, "method_not_allowed")
+
+    def test_page_folder_is_all_there_is(self, server):
+        """No path leads out of the page's folder."""
+        for path in ("/page/../server/app.py", "/page/%2e%2e/errors.py", "/page//etc/passwd"):
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            assert raw(server.port, request.encode()).startswith(b"HTTP/1.1 404")
+
+
+class TestLimits:
+    """Each limit is kept, and says so."""
+
+    def test_bytes(self):
+        """A request that is too large is refused, whether it tells its size or not."""
+        with running(max_upload_mb=0.1) as server:
+            assert error(predict(server, b"0" * 200_000)) == (413, "too_large")
+            kind = {"Content-Type": "multipart/form-data; boundary=x"}
+            parts = (b"--x\r\n" + b"0" * 50_000 for _ in range(8))
+            url = f"{server.url}/v1/predict"
+            assert error(httpx.post(url, content=parts, headers=kind))[0] in (400, 413)
+            head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            body = (part for part in (head, *[b"0" * 50_000] * 8))
+            assert error(httpx.post(url, content=body, headers=kind)) == (413, "too_large")
+            assert predict(server).status_code == 200
+
+    def test_seconds(self):
+        """A recording that is too long is refused by its header, as a whole and in parts."""
+        content = wav(np.zeros(3 * RATE, np.int16))
+        with running(max_clip_s=2, max_seconds=2.5) as server:
+            assert error(predict(server, content)) == (413, "too_long")
+            assert error(predict(server, content, segments=True)) == (413, "too_long")
+            files = {"files": ("any", content)}
+            answer = httpx.post(f"{server.url}/v1/baselines", files=files)
+            assert error(answer) == (413, "too_long")
+
+    def test_decompression_bomb(self):
+        """A small file that would become hours is stopped, even if its header is silent on it."""
+        silence = np.zeros(600 * RATE, np.int16)
+        flac = bytearray(wav(silence, format="FLAC"))
+        assert len(flac) < 300_000
+        with running(max_seconds=60) as server:
+            assert error(predict(server, bytes(flac))) == (413, "too_long")
+            assert error(predict(server, bytes(flac), segments=True)) == (413, "too_long")
+            flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
+            flac[22:26] = bytes(4)
+            answer = predict(server, bytes(flac), segments=True)
+            assert error(answer) == (413, "too_long")
+            assert predict(server, bytes(flac)).status_code == 422
+
+    def test_wide_bomb(self):
+        """Many channels at a high rate count, too: they are what fills the memory."""
+        content = wav(np.zeros((192_000, 8), np.int16), 192_000)
+        with running(max_clip_s=1.5) as server:
+            assert error(predict(server, content)) == (413, "too_long")
+
+    def test_slow_upload(self):
+        """A request that dribbles in is cut off."""
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        with running(upload_timeout_s=0.3) as server:
+            answer = raw(server.port, head)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b'"too_slow"' in answer
+
+    def test_slow_headers(self, server, monkeypatch):
+        """A connection that never gets done with its headers is closed."""
+        monkeypatch.setattr("emovox.server.process._HEADERS_S", 0.3)
+        assert raw(server.port, b"GET / HTTP/1.1\r\nHost: loc") == b""
+        assert raw(server.port, b"") == b""
+
+    def test_number_of_uploads(self):
+        """More recordings at once than the limit are told to come again."""
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        with (
+            running(max_uploads=1) as server,
+            socket.create_connection(("127.0.0.1", server.port)) as one,
+        ):
+            one.sendall(head)
+            answer = wait_for(lambda: predict(server), lambda answer: answer.status_code == 503)
+            assert error(answer) == (503, "busy")
+            assert answer.headers["retry-after"] == "1"
+            one.close()
+            wait_for(lambda: predict(server), lambda answer: answer.status_code == 200)
+
+    def test_rate(self):
+        """Too many requests from one address are refused until some time has passed."""
+        with running(max_requests_per_s=4) as server:
+            answers = [httpx.get(f"{server.url}/healthz") for _ in range(12)]
+            refused = [answer for answer in answers if answer.status_code != 200]
+            assert 2 <= len(refused) <= 4
+            assert error(refused[0]) == (429, "too_many_requests")
+            assert refused[0].headers["retry-after"] == "1"
+            wait_for(lambda: httpx.get(f"{server.url}/healthz"), lambda a: a.status_code == 200)
+
+
+def wait_for(call, holds):
+    """Call until something holds, and return what it holds for."""
+    for _ in range(100):
+        found = call()
+        if holds(found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"it never held; the last: {found}")
+
+
+class TestSafety:
+    """Who is let in, and what browsers are told."""
+
+    def test_tokens(self):
+        """With tokens, only who knows one is answered; the page and signs of life are open."""
+        with running(tokens=(TOKEN, "another-one-of-them")) as server:
+            url = f"{server.url}/v1/model"
+            answer = httpx.get(url)
+            assert error(answer) == (401, "token")
+            assert answer.headers["www-authenticate"] == "Bearer"
+            for given in ("Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "é"):
+                headers = {"Authorization": given.encode("latin-1")}
+                assert error(httpx.get(url, headers=headers)) == (401, "token")
+            for token in (TOKEN, "another-one-of-them"):
+                headers = {"Authorization": f"Bearer {token}"}
+                assert httpx.get(url, headers=headers).status_code == 200
+            assert error(httpx.get(f"{server.url}/metrics")) == (401, "token")
+            assert error(predict(server)) == (401, "token")
+            for path in ("/healthz", "/readyz", "/docs"):
+                assert httpx.get(f"{server.url}{path}").status_code == 200
+
+    def test_origin(self, server):
+        """A page of another host cannot make a browser send recordings here."""
+        for origin, expected in (("https://evil.example", 403), (server.url, 415), ("null", 403)):
+            answer = httpx.post(f"{server.url}/v1/predict", headers={"Origin": origin})
+            assert answer.status_code == expected
+
+    def test_host(self, server):
+        """A service of this machine does not answer under a name that somebody made up for it."""
+        for host, expected in (("evil.example", 403), ("localhost", 200), ("[::1]:80", 200)):
+            answer = httpx.get(f"{server.url}/healthz", headers={"Host": host})
+            assert answer.status_code == expected
+        assert error(httpx.get(f"{server.url}/v1/model", headers={"Host": "["})) == (403, "host")
+
+    def test_allowed_origin(self):
+        """An origin that is allowed is told so in the way browsers want it."""
+        origin = "https://my.example"
+        with running(origins=(origin,)) as server:
+            url = f"{server.url}/v1/predict"
+            answer = httpx.options(
+                url, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
+            )
+            assert answer.headers["access-control-allow-origin"] == origin
+            answer = httpx.post(url, files={"file": EVEN}, headers={"Origin": origin})
+            assert answer.status_code == 200
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert httpx.post(url, headers={"Origin": "https://evil.example"}).status_code == 403
+
+    def test_headers(self, server):
+        """Every answer forbids what browsers would else allow."""
+        for path in ("/", "/healthz", "/nothing", "/docs"):
+            headers = httpx.get(f"{server.url}{path}").headers
+            assert headers["content-security-policy"].startswith("default-src 'none'; script-src")
+            assert "unsafe" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert "server" not in headers
+
+    def test_nothing_is_written(self, server, monkeypatch, tmp_path):
+        """Even a large recording never becomes a temporary file."""
+
+        def forbidden(*args, **options):
+            raise AssertionError("a temporary file")
+
+        monkeypatch.setattr("tempfile.TemporaryFile", forbidden)
+        monkeypatch.setattr("tempfile._io.open", forbidden)
+        content = wav(np.tile(speech(), 40))
+        assert len(content) > 2_000_000
+        assert predict(server, content).status_code == 200
+
+    def test_logs(self, server, caplog):
+        """A request is logged with method, route, status and time, and nothing that tells more."""
+        with caplog.at_level(logging.INFO, logger="emovox.server"):
+            name = "secret-name.flac"
+            files = {"file": (name, EVEN)}
+            httpx.post(f"{server.url}/v1/predict?channels=mix", files=files)
+            wait_for(lambda: caplog.records, bool)
+        lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+        (line,) = [line for line in lines if line["event"] == "request"]
+        assert line.keys() == {"time", "level", "event", "method", "route", "status", "ms"}
+        assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/predict", 200)
+        assert name not in str(lines)
+
+
+class TestParts:
+    """The parts that the service is made of."""
+
+    def test_settings_of_the_environment(self, tmp_path):
+        """Variables set what flags do not; tokens come from a variable and from a file."""
+        file = tmp_path / "tokens"
+        file.write_text("the-first-of-the-file\nthe-second-of-the-file\n")
+        environment = {
+            "EMOVOX_PORT": "81",
+            "EMOVOX_HOST": "::1",
+            "EMOVOX_IDLE_S": "2.5",
+            "EMOVOX_ORIGINS": "https://a.example https://b.example",
+            "EMOVOX_TOKEN": TOKEN,
+            "EMOVOX_TOKEN_FILE": str(file),
+        }
+        settings = ServerSettings.from_environment(environment, port=82)
+        assert (settings.port, settings.host, settings.idle_s) == (82, "::1", 2.5)
+        assert settings.origins == ("https://a.example", "https://b.example")
+        assert settings.tokens == (TOKEN, "the-first-of-the-file", "the-second-of-the-file")
+        assert TOKEN not in repr(settings)
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            {"EMOVOX_PORT": "many"},
+            {"EMOVOX_PORT": "70000"},
+            {"EMOVOX_IDLE_S": "0"},
+            {"EMOVOX_IDLE_S": "nan"},
+            {"EMOVOX_MAX_SESSIONS": "1.5"},
+            {"EMOVOX_TOKEN": "short"},
+            {"EMOVOX_TOKEN_FILE": "missing"},
+            {"EMOVOX_TOKEN_FILE": "/dev/null"},
+            {"EMOVOX_ORIGINS": "my.example"},
+            {"EMOVOX_SSL_CERTFILE": "cert.pem"},
+        ],
+    )
+    def test_wrong_settings(self, environment):
+        """A setting that cannot be is refused; an empty file of tokens does not open the door."""
+        with pytest.raises(ConfigError):
+            ServerSettings.from_environment(environment)
+
+    def test_every_number_is_a_flag(self):
+        """Each setting can be given on the command line."""
+        text = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+        for name in ServerSettings.__dataclass_fields__:
+            flag = {"tokens": "--token-file", "origins": "--origin"}.get(name, "")
+            assert f"`{flag or '--' + name.replace('_', '-')}" in text
+
+    def test_bucket(self, monkeypatch):
+        """A bucket gives what it holds at once, then what comes in."""
+        now = 100.0
+        monkeypatch.setattr("time.monotonic", lambda: now)
+        bucket = Bucket(2.0, 3.0)
+        assert [bucket.take() for _ in range(4)] == [0, 0, 0, 0.5]
+        now += 0.5
+        assert [bucket.take(), bucket.take()] == [0, 0.5]
+        now += 1_000
+        assert [bucket.take() for _ in range(4)] == [0, 0, 0, 0.5]
+
+    def test_addresses(self, monkeypatch):
+        """Addresses do not share a bucket, and not more of them are kept than the limit."""
+        monkeypatch.setattr("emovox.server.rates._MAX_ADDRESSES", 2)
+        rates = Addresses(0.001)
+        assert [rates.take(one) > 0 for one in "aab"] == [False, True, False]
+        rates.take("c")  # so that a is forgotten
+        assert rates.take("a") == 0
+
+    def test_live_sessions_first(self):
+        """Live jobs pass uploads that wait, but not for ever."""
+        order: list[str] = []
+        gate = threading.Event()
+        workers = Workers(1)
+
+        async def run() -> None:
+            import asyncio
+
+            first = asyncio.create_task(workers.run("live", gate.wait))
+            await asyncio.sleep(0.05)
+            uploads = [workers.run("upload", lambda: order.append("u")) for _ in range(2)]
+            lives = [workers.run("live", lambda: order.append("l")) for _ in range(12)]
+            rest = asyncio.gather(first, *uploads, *lives)
+            await asyncio.sleep(0.05)
+            assert workers.waiting("live") == 12
+            gate.set()
+            await rest
+
+        import asyncio
+
+        asyncio.run(run())
+        workers.close()
+        assert "".join(order).index("u") in range(5, 9)
+        assert "".join(order).count("l") == 12
+
+    def test_a_job_that_fails(self):
+        """What a job raises is raised where it is awaited, and the thread goes on."""
+        import asyncio
+
+        workers = Workers(1)
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(workers.run("live", lambda: 1 / 0))
+        assert asyncio.run(workers.run("upload", lambda: 7)) == 7
+        workers.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            asyncio.run(workers.run("live", lambda: 7))
+
+
+class TestCommand:
+    """`emovox serve` as a process."""
+
+    def test_it_starts_and_stops(self):
+        """It says where it listens, answers, and ends when it is told to."""
+        code = "import sys; from emovox.cli import run; sys.exit(run(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "serve", "--port", "0"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            line = json.loads(process.stderr.readline())
+            url = re.fullmatch(r"http://127\.0\.0\.1:\d+", line["url"])[0]
+            wait_for(lambda: reached(url), bool)
+            process.terminate()
+            rest = process.stderr.read()
+            process.wait(timeout=20)
+        assert '"stop"' in rest
+        assert "Traceback" not in rest
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            (["--port", "70000"], "expected 0 to 65535"),
+            (["--model", "nothing.onnx"], "no such model file"),
+            (["--token-file", "nothing"], "cannot read the tokens"),
+            (["--host", "256.1.1.1"], "256.1.1.1"),
+        ],
+    )
+    def test_what_cannot_start(self, options, expected, capfd):
+        """What is wrong is said in one line."""
+        from emovox.cli import run
+
+        assert run(["serve", *options]) == 1
+        errors = [line for line in capfd.readouterr().err.splitlines() if line[0] != "{"]
+        assert all(line.startswith("emovox: ") for line in errors)
+        assert expected in errors[-1]
+
+    def test_a_port_that_is_taken(self, server, capfd):
+        """A port that is taken is said in one line."""
+        from emovox.cli import run
+
+        assert run(["serve", "--port", str(server.port)]) == 1
+        assert f"emovox: 127.0.0.1:{server.port}: " in capfd.readouterr().err
+
+    def test_open_to_others(self, capfd):
+        """Whoever opens the service to others without token and TLS is warned."""
+        from emovox.cli import run
+
+        assert run(["serve", "--host", "0.0.0.0", "--model", "nothing.onnx"]) == 1
+        warning = capfd.readouterr().err.splitlines()[0]
+        assert "others can reach this service" in warning
+        assert "--token-file" in warning
+        assert "--ssl-certfile" in warning
+
+
+def reached(url: str) -> bool:
+    """Tell whether a server answers."""
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.ConnectError:
+        return False
