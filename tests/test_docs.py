@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -332,6 +333,73 @@ def test_tables_show_speed(tables, tmp_path):
     assert "200 clips of TESS, 2.06 s on average, 1 thread, the fastest of 5 rounds." in filled
     assert "| `import numpy` | 0.06 | 30 |" in filled
     assert "| features, cold | 12.3 |" in filled
+
+
+def made(tables, folder: Path, benchmark: str, result: dict, *names: str) -> str:
+    """Write a benchmark's result, and fill a page with the named tables."""
+    content = {"machine": MACHINE, "versions": {"numpy": "2"}, **result}
+    (folder / f"{benchmark}.json").write_text(json.dumps(content))
+    page = "".join(f"<!-- table:{name} -->\n<!-- end -->\n" for name in names)
+    return tables.filled(page, folder)
+
+
+def test_tables_of_accuracy(tables, tmp_path):
+    """Rows hold the mean over the seeds and their range, groups, seconds and calibration."""
+    figure = {"mean": 0.8, "low": 0.79, "high": 0.81}
+    single = {"mean": 0.5, "low": 0.5, "high": 0.5}
+    certain = {
+        "error": 0.041, "error_apart": 0.052, "accuracy": 0.6, "accuracy_at_80": 0.68,
+        "gained": 0.08,
+    }  # fmt: skip
+    group = {"n_test": 1200, "uar": 0.6, "running_uar": 0.7, "speakers": 12}
+    heard = {"answers": 1500, "uar": 0.6, "running_uar": 0.65}
+    result = {
+        "rows": {
+            "tess": {"seeds": 3, "n_test": 2798, "uar": figure, "running_uar": single},
+            "one-sided": {"seeds": 3, "n_test": 1300, "uar": single, "running_uar": figure},
+        },
+        "unheard": {
+            "certainty": {"uar": certain, "running_uar": certain},
+            "groups": {"sex": {"female": group}},
+            "seconds": [
+                {"from": 0, "to": 0, **heard},
+                {"from": 0, "to": 5, **heard},
+                {"from": 160, "to": None, **heard},
+            ],
+        },
+    }
+    names = ("accuracy", "groups", "seconds", "certainty")
+    table = list(rows(made(tables, tmp_path, "accuracy", result, *names)))
+    assert ["2,798", "3", "80.0 % (79.0 to 81.0)", "50.0 %"] in [row[1:] for row in table]
+    assert ["sex: female", "12", "1,200", "60.0 %", "70.0 %"] in table
+    for words in ("none", "up to 5", "160 and more"):
+        assert [words, "1,500", "60.0 %", "65.0 %"] in table
+    for baseline in ("none", "running"):
+        expected = [baseline, "0.041", "0.052", "60.0 %", "68.0 %", "8.0"]
+        assert ["six groups of speakers in turn", *expected] in table
+
+
+def test_tables_of_peers_speed_and_robustness(tables, tmp_path):
+    """The other tables show what was measured, and leave out what was not."""
+    peers = {"rows": {"mfcc": {"tess": {"uar": 0.4, "centred_uar": 0.55}}}}
+    filled = made(tables, tmp_path, "peers", peers, "peers")
+    assert "| 40.0 % / 55.0 % |" in filled
+    assert "eGeMAPS" not in filled
+    row = {"processor_ms_median": 11.26, "times_real_time": 1355}
+    latency = {
+        "clips": 40, "seconds": 4.0, "rounds": 10, "threads": 1,
+        "rows": {"ours": row | {"import_s": 0.05, "load_s": 0.081, "peak_mb": 107}, "torch": row},
+        "cold_predict": {"seconds": 0.412, "peak_mb": 130},
+    }  # fmt: skip
+    filled = made(tables, tmp_path, "latency", latency, "latency")
+    assert "| ours | 11.3 | 1,355 | 0.05 | 0.08 | 107 |" in filled
+    assert "| torch | 11.3 | 1,355 |  |  |  |" in filled
+    assert "0.41 s, 130 MB" in filled
+    kept = {"labels_kept": 0.97, "largest_change": 0.012}
+    robust = {"clips": 100, "rows": {"2 dB louder": {"tess": kept, "emodb": kept}}}
+    filled = made(tables, tmp_path, "robustness", robust, "robustness")
+    assert "| 2 dB louder | 97.0 % | 97.0 % | 0.012 |" in filled
+    assert "Not measured yet" in made(tables, tmp_path, "accuracy", {"rows": {}}, "groups")
 
 
 def test_a_table_without_results_says_so(tables, tmp_path):
