@@ -92,7 +92,7 @@ def check_audio(
     if mono.size == 0:
         raise AudioError("expected audio, got zero samples")
     if mono.size > max_seconds * rate:
-        raise _too_long(mono.size / rate, max_seconds)
+        raise too_long(mono.size / rate, max_seconds)
     _check_range(mono)
     if rate == RATE:
         return mono
@@ -260,14 +260,9 @@ def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples
 def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
     # A header may claim any number of samples: trust only what is decoded, up to the limit.
     limit = int(min(max_seconds * file.samplerate, _UNKNOWN_LENGTH))
-    told = file.format != "MP3"  # whose headers only estimate
-    if told and file.frames >= _UNKNOWN_LENGTH:
-        raise AudioError(
-            f"{name}: its header does not tell its length, as in FLAC written to a pipe; "
-            "convert it to WAV, or encode it into a file"
-        )
+    told = told_frames(file, name) is not None
     if told and file.frames > limit:
-        raise _too_long(file.frames / file.samplerate, max_seconds, name)
+        raise too_long(file.frames / file.samplerate, max_seconds, name)
     try:
         samples: Samples = file.read(frames=limit + 1, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -300,10 +295,22 @@ def missing_part(file: soundfile.SoundFile, name: str) -> str:
     return ""
 
 
-def told_frames(file: soundfile.SoundFile) -> int | None:
-    """Return the samples that a header announces; None where it does not, or only estimates."""
-    known = file.format != "MP3" and file.frames < _UNKNOWN_LENGTH
-    return int(file.frames) if known else None
+def told_frames(file: soundfile.SoundFile, name: str) -> int | None:
+    """Return the samples that a header announces; None for MP3, whose headers only estimate.
+
+    Raises
+    ------
+    AudioError
+        If it should tell and does not: libsndfile does not read such a file to its end.
+    """
+    if file.format == "MP3":
+        return None
+    if file.frames >= _UNKNOWN_LENGTH:
+        raise AudioError(
+            f"{name}: its header does not tell its length, as in FLAC written to a pipe; "
+            "convert it to WAV, or encode it into a file"
+        )
+    return int(file.frames)
 
 
 def _unreadable(name: str, reason: str) -> AudioError:
@@ -333,7 +340,8 @@ def _is_real(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def _too_long(seconds: float, max_seconds: float, name: str = "") -> AudioError:
+def too_long(seconds: float, max_seconds: float, name: str = "") -> AudioError:
+    """Return the error that a recording is longer than the limit."""
     return AudioError(
         f"{name + ': ' if name else ''}expected at most {max_seconds:g} s of audio, got "
         f"{seconds:.1f} s; raise the limit (max_seconds, --max-seconds) or cut the recording"

@@ -103,7 +103,7 @@ def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
     name = source_name(source)
     with open_sound(source, name) as file:
         _check_channel(channel, file.channels, name)
-        rate, told = int(file.samplerate), told_frames(file)
+        rate, told = int(file.samplerate), told_frames(file, name)
         check_rate(rate)
         seconds = None if told is None else told / rate
         n_read, broken, is_over = 0, "", False
@@ -114,7 +114,7 @@ def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
             if n_read == 0:
                 raise AudioError(broken or f"{name}: expected audio, got zero samples")
             if is_over and not broken:
-                broken = _cut_off(file, name, n_read)
+                broken = _cut_off(file, name, told, n_read)
             wanted = decoded if channel is None else decoded[:, channel]
             at_s = (n_read - len(decoded)) / rate
             yield Block(_checked(wanted, at_s, f"{name}: "), rate, seconds, broken)
@@ -128,9 +128,8 @@ def _next(file: soundfile.SoundFile, name: str) -> tuple[Samples, str]:
         return nothing, f"{name}: the file is cut off or damaged: {reason_of(error)}"
 
 
-def _cut_off(file: soundfile.SoundFile, name: str, n_read: int) -> str:
+def _cut_off(file: soundfile.SoundFile, name: str, told: int | None, n_read: int) -> str:
     """Say that fewer samples came than were announced; "" where all came."""
-    told = told_frames(file)
     if told is None or n_read >= told:
         return missing_part(file, name)
     return (

@@ -1,5 +1,7 @@
 """What carried a prediction: how the winning score moves when a quarter second is silenced."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .audio import NOISE_FLOOR, RATE, Samples
@@ -42,6 +44,13 @@ def moments(
             found.append(Moment(start_s, end_s, weight / n_windows))
         origin += len(window)
     return tuple(found)
+
+
+def explained(
+    listener: Listener, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
+) -> Prediction:
+    """Return the prediction with the moments that carried it; see `moments`."""
+    return replace(prediction, moments=moments(listener, clip, prediction, baseline))
 
 
 def _weights(

@@ -1,8 +1,8 @@
 """The one inference path: audio in, Prediction out. Every door of emovox leads here."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +23,7 @@ from .audio import (
 from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
 from .errors import AudioError, BaselineError
-from .explanation import moments
+from .explanation import explained
 from .prediction import Prediction
 from .segments import OnBroken, OnProgress, iter_segments
 from .stream import INTERVAL_S, Stream
@@ -114,7 +114,7 @@ class Recognizer:
         check_speech(clip)
         prediction = self.predict_samples([clip], baseline)[0]
         if explain:
-            return replace(prediction, moments=moments(self, clip, prediction, baseline))
+            return explained(self, clip, prediction, baseline)
         return prediction
 
     def segments(
@@ -127,6 +127,7 @@ class Recognizer:
         max_part_s: float = PART_S,
         channel: int | None = None,
         explain: bool = False,
+        max_seconds: float = math.inf,
         on_progress: OnProgress | None = None,
         on_broken: OnBroken | None = None,
     ) -> list[Prediction]:
@@ -149,6 +150,8 @@ class Recognizer:
             Only this channel, counted from 0; None for the mean of all.
         explain : bool
             Whether to tell which moments carried each prediction.
+        max_seconds : float
+            A longer recording is refused.
         on_progress : callable, optional
             Called with the seconds read and the seconds in all, as far as these are known.
         on_broken : callable, optional
@@ -178,6 +181,7 @@ class Recognizer:
                 max_part_s=max_part_s,
                 channel=channel,
                 explain=explain,
+                max_seconds=max_seconds,
                 on_progress=on_progress,
                 on_broken=on_broken,
             )

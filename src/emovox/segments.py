@@ -1,7 +1,8 @@
 """Long recordings: cut into parts of speech ahead in a thread, recognised one by one."""
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from queue import Full, Queue
 from threading import Event, Thread
@@ -11,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .activity import PART_S, Activity, Stretch
-from .audio import AudioSource
+from .audio import AudioSource, too_long
 from .baseline import Baseline
 from .blocks import Block, BrokenRecordingWarning, read_blocks
-from .explanation import moments
+from .explanation import explained
 from .prediction import Prediction
 from .stream import Listener, placed, resampler
 
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[float, float], None]
 OnBroken = Callable[[str], None]
 _WAITING = 16  # at most, that are cut and not recognised yet: memory does not grow
 
@@ -27,8 +28,8 @@ _WAITING = 16  # at most, that are cut and not recognised yet: memory does not g
 class _Read:
     """How far the reading is, and why it ends too early."""
 
-    done_s: int
-    all_s: int
+    done_s: float
+    all_s: float
     broken: str
 
 
@@ -45,29 +46,41 @@ def iter_segments(
     max_part_s: float = PART_S,
     channel: int | None = None,
     explain: bool = False,
+    max_seconds: float = math.inf,
     on_progress: OnProgress | None = None,
     on_broken: OnBroken | None = None,
 ) -> Iterator[Prediction]:
     """Yield what `Recognizer.segments` returns, each part as soon as it is recognised."""
     heard = listener.new_baseline() if baseline is None else baseline
     listener.check_baseline(heard)
-    parts = _cut(read_blocks(audio, rate, channel=channel), Activity(part_s=max_part_s))
+    blocks = _limited(read_blocks(audio, rate, channel=channel), max_seconds)
+    parts = _cut(blocks, Activity(part_s=max_part_s))
     for item in _ahead(parts):
         if isinstance(item, Stretch):
             prediction, learned = listener.hear(item.audio, heard)
             prediction = placed(prediction, item)
             if explain:
-                carried = moments(listener, item.audio, prediction, heard)
-                prediction = replace(prediction, moments=carried)
+                prediction = explained(listener, item.audio, prediction, heard)
             heard = learned if learn else heard
             yield prediction
             continue
         if on_progress is not None:
-            on_progress(item.done_s, max(item.done_s, item.all_s))
+            on_progress(item.done_s, item.all_s)
         if item.broken and on_broken is not None:
             on_broken(item.broken)
         elif item.broken:
             warn(f"{item.broken}; what comes before is answered", BrokenRecordingWarning, 2)
+
+
+def _limited(blocks: Iterator[Block], max_seconds: float) -> Iterator[Block]:
+    """Refuse what is longer than the limit: at once where the header tells, else when it is."""
+    seconds = 0.0
+    for block in blocks:
+        seconds += len(block.samples) / block.rate
+        length = max(seconds, block.seconds or 0.0)
+        if not length <= max_seconds:
+            raise too_long(length, max_seconds)
+        yield block
 
 
 def _cut(blocks: Iterator[Block], activity: Activity) -> Iterator[Stretch | _Read]:
@@ -77,7 +90,7 @@ def _cut(blocks: Iterator[Block], activity: Activity) -> Iterator[Stretch | _Rea
     for block in chain([first], blocks):
         yield from activity.feed(resample(block.samples, False))
         seconds += len(block.samples) / block.rate
-        yield _Read(int(seconds), int(block.seconds or 0), block.broken)
+        yield _Read(seconds, max(seconds, block.seconds or 0.0), block.broken)
     yield from activity.feed(resample(np.zeros(0, np.float32), True))
     yield from activity.flush()
 

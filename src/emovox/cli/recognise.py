@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 
 from .console import print_table, progress_bar, say, warn
 from .recordings import Recording, chunks, expand, read, report_failures
+from .segments import Listening, Outputs, predict_segments
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -21,6 +24,13 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="A model file, or the name of one that comes with emovox."),
 ]
+
+
+class Channels(StrEnum):
+    """What is done with the channels of a recording."""
+
+    MIX = "mix"
+    SEPARATE = "separate"
 
 
 @dataclass(frozen=True)
@@ -60,25 +70,82 @@ def predict(
     csv_out: Annotated[
         Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
     ] = None,
-    max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Refuse longer recordings; default 3600, none with --segments.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell which moments carried each answer.")
+    ] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Answer each part of speech, however long it takes.")
+    ] = False,
+    channels: Annotated[
+        Channels, typer.Option(help="With --segments: mix, or each channel a speaker.")
+    ] = Channels.MIX,
+    vtt: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="With --segments: write WebVTT subtitles.")
+    ] = None,
+    audacity: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="With --segments: write a label track for Audacity."),
+    ] = None,
 ) -> None:
     """Recognise the emotion in recordings."""
+    from ..audio import MAX_SECONDS
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
     if baseline and speaker_by is not None:
         raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
+    _check_segments(segments, speaker_by, channels, (vtt, audacity))
     recognizer = Recognizer.load(model)
     found, errors = expand(files, speaker_by)
-    if baseline:
-        known = _Known({"": Baseline.load(baseline)}, "file")
+    own = Baseline.load(baseline) if baseline else None
+    if segments:
+        listening = Listening(own, channels is Channels.SEPARATE, explain, max_seconds or math.inf)
+        outputs = Outputs(as_json, csv_out, vtt, audacity)
+        recordings = [one.file for one in found]
+        if len(recordings) > 1 and (vtt or audacity):
+            raise typer.BadParameter("--vtt and --audacity are of one recording")
+        code = predict_segments(recognizer, recordings, listening, outputs)
+        report_failures(errors, len(files), "recognised")
+        raise typer.Exit(code)
+    limit = max_seconds or MAX_SECONDS
+    if own:
+        known = _Known({"": own}, "file")
     else:
-        known = _Known(_learn(recognizer, found, max_seconds), "speaker")
+        known = _Known(_learn(recognizer, found, limit), "speaker")
     answers: list[_Answer] = []
     with progress_bar("recognising") as on_progress:
         for chunk in chunks(found):
-            answers += _answer(recognizer, chunk, known, max_seconds)
+            answers += _answer(recognizer, chunk, known, limit, explain)
             on_progress(len(answers), len(found))
+    _show(recognizer, answers, as_json, csv_out)
+    n_all = len(answers) + len(errors)
+    errors += [answer.error for answer in answers if answer.error]
+    report_failures(errors, n_all, "recognised")
+
+
+def _check_segments(
+    segments: bool, speaker_by: str | None, channels: Channels, tracks: Sequence[Path | None]
+) -> None:
+    """Refuse options that do not go together."""
+    if not segments and (any(tracks) or channels is Channels.SEPARATE):
+        raise typer.BadParameter("--vtt, --audacity and --channels go with --segments")
+    if segments and speaker_by is not None:
+        raise typer.BadParameter(
+            "--segments learns each speaker's baseline along the recording: leave out --speaker-by"
+        )
+
+
+def _show(
+    recognizer: "Recognizer", answers: Sequence[_Answer], as_json: bool, csv_out: Path | None
+) -> None:
     good = [answer for answer in answers if answer.prediction]
     if csv_out:
         _write_csv(csv_out, recognizer.labels, good)
@@ -86,9 +153,6 @@ def predict(
         say(json.dumps([_row(answer) for answer in good], ensure_ascii=False, indent=2))
     elif good and not csv_out:
         _print_answers(good)
-    n_all = len(answers) + len(errors)
-    errors += [answer.error for answer in answers if answer.error]
-    report_failures(errors, n_all, "recognised")
 
 
 def _learn(
@@ -113,12 +177,22 @@ def _learn(
 
 
 def _answer(
-    recognizer: "Recognizer", recordings: Sequence[Recording], known: _Known, max_seconds: float
+    recognizer: "Recognizer",
+    recordings: Sequence[Recording],
+    known: _Known,
+    max_seconds: float,
+    explain: bool,
 ) -> list[_Answer]:
+    from ..explanation import explained
+
     clips, errors = read(recordings, max_seconds)
-    baselines = [known.baselines.get(recording.speaker) for recording in clips]
-    found = recognizer.predict_samples(list(clips.values()), baselines)
-    predictions = dict(zip(clips, found, strict=True))
+    predictions = {}
+    for recording, clip in clips.items():
+        baseline = known.baselines.get(recording.speaker)
+        prediction = recognizer.predict_samples([clip], baseline)[0]
+        if explain:
+            prediction = explained(recognizer, clip, prediction, baseline)
+        predictions[recording] = prediction
     return [
         _Answer(
             one.file,
@@ -140,6 +214,7 @@ def _row(answer: _Answer) -> dict[str, Any]:
 
 
 def _print_answers(answers: Sequence[_Answer]) -> None:
+    explained = any(answer.prediction and answer.prediction.moments for answer in answers)
     rows = [
         (
             str(answer.file),
@@ -147,11 +222,19 @@ def _print_answers(answers: Sequence[_Answer]) -> None:
             f"{p.score:.0%}",
             ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
             f"{p.end:.2f}",
+            *([_carried(p)] if explained else []),
         )
         for answer in answers
         if (p := answer.prediction)
     ]
-    print_table("", ("file", "emotion", "score", "next", "seconds"), rows)
+    header = ("file", "emotion", "score", "next", "seconds")
+    print_table("", (*header, "carried by") if explained else header, rows)
+
+
+def _carried(prediction: "Prediction") -> str:
+    """Say which quarter second carried an answer most."""
+    moment = max(prediction.moments or (), key=lambda moment: moment.weight)
+    return f"{moment.start:.2f} to {moment.end:.2f} s ({moment.weight:+.0%})"
 
 
 def _write_csv(path: Path, labels: Sequence[str], answers: Sequence[_Answer]) -> None:

@@ -1,0 +1,67 @@
+"""What a recording's parts come to: the share of time per emotion, and where it turns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from .prediction import Prediction
+
+
+@dataclass(frozen=True)
+class TurningPoint:
+    """At second `at` the emotion `before` gave way to `after`."""
+
+    at: float
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording's parts come to.
+
+    `shares` holds the share of the speech time of each label, best guesses counted; they sum to 1,
+    and are empty without speech. `uncertain` is the share in which the model abstains.
+    """
+
+    speech_seconds: float
+    shares: Mapping[str, float]
+    uncertain: float
+    turning_points: tuple[TurningPoint, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON carries it."""
+        return {
+            "speech_seconds": self.speech_seconds,
+            "shares": dict(self.shares),
+            "uncertain": self.uncertain,
+            "turning_points": [asdict(point) for point in self.turning_points],
+        }
+
+
+def summarise(predictions: Sequence[Prediction]) -> Summary:
+    """Sum up the final predictions of one speaker, in the order spoken.
+
+    A turning point is the start of a part of which the model is certain and whose label differs
+    from that of the certain part before it. Interim predictions do not count.
+    """
+    parts = [prediction for prediction in predictions if prediction.final]
+    seconds = sum(part.end - part.start for part in parts)
+    times = dict.fromkeys(parts[0].scores, 0.0) if parts else {}
+    for part in parts:
+        times[part.label] += part.end - part.start
+    certain = [part for part in parts if part.certain]
+    sure_seconds = sum(part.end - part.start for part in certain)
+    turns = (
+        TurningPoint(after.start, before.label, after.label)
+        for before, after in pairwise(certain)
+        if before.label != after.label
+    )
+    return Summary(
+        round(seconds, 4),
+        MappingProxyType({label: time / seconds for label, time in times.items()}),
+        1 - sure_seconds / seconds if parts else 0.0,
+        tuple(turns),
+    )

@@ -1,0 +1,220 @@
+"""`emovox predict --segments`: parts, tracks, channels, and results kept whatever happens."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emovox.audio import RATE
+from emovox.cli import run
+from emovox.cli.tracks import clock, vtt
+from emovox.prediction import Prediction
+
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from emovox.cli import main
+from emovox.recognizer import Recognizer
+
+iter_segments = Recognizer.iter_segments
+
+def telling(self, *arguments, **options):
+    for part in iter_segments(self, *arguments, **options):
+        yield part
+        print("a part", file=sys.stderr, flush=True)
+
+Recognizer.iter_segments = telling
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def call(capsys, model_file):
+    """Give a function that runs predict --segments: exit code, stdout, stderr."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        words = ["predict", *map(str, arguments), "--segments", "--model", str(model_file)]
+        code = run(words)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run_command
+
+
+@pytest.fixture
+def file(talk):
+    """Write the talk."""
+    soundfile.write("talk.wav", talk, RATE, "FLOAT")
+    return "talk.wav"
+
+
+@pytest.fixture
+def stereo(talk):
+    """Write a call of two channels, of which the second speaks later."""
+    other = np.pad(talk, (24_000, 0))[: len(talk)]
+    soundfile.write("call.wav", np.stack([talk, other], axis=1), RATE, "FLOAT")
+    return "call.wav"
+
+
+class TestResults:
+    """What is printed and written."""
+
+    def test_json(self, call, file, recognizer, talk):
+        """JSON holds the parts as Python gives them, and the summary."""
+        code, out, err = call(file, "--json")
+        assert (code, err) == (0, "")
+        (found,) = json.loads(out)
+        assert found["segments"] == [part.to_dict() for part in recognizer.segments(talk, RATE)]
+        assert (found["file"], found["complete"]) == ("talk.wav", True)
+        assert found["seconds"] == pytest.approx(len(talk) / RATE, abs=1e-3)
+        assert sum(found["summary"]["shares"].values()) == pytest.approx(1)
+
+    def test_table(self, call, file):
+        """A table of the parts, then the share of time per emotion and the turning points."""
+        code, out, _ = call(file)
+        assert code == 0
+        assert out.count("│ 00:00:") == 2 * 5
+        assert "s of speech: " in out
+        assert "turning points: " in out
+
+    def test_tracks(self, call, file):
+        """Subtitles, a label track and a table have a line for each part."""
+        options = ("--vtt", "a.vtt", "--audacity", "a.txt", "--csv", "a.csv")
+        code, out, err = call(file, *options)
+        assert (code, out) == (0, "")
+        assert err == "wrote a.csv\nwrote a.vtt\nwrote a.txt\n"
+        cues = Path("a.vtt").read_text("utf-8").split("\n\n")
+        assert cues[0] == "WEBVTT"
+        assert len(cues) == 6
+        assert cues[1].startswith("00:00:00.")
+        assert " --> 00:00:01." in cues[1]
+        labels = [line.split("\t") for line in Path("a.txt").read_text("utf-8").splitlines()]
+        assert len(labels) == 5
+        assert all(float(start) < float(end) for start, end, _ in labels)
+        rows = list(csv.DictReader(Path("a.csv").read_text("utf-8").splitlines()))
+        assert [float(row["start"]) for row in rows] == [float(one[0]) for one in labels]
+        assert [row["file"] for row in rows] == ["talk.wav"] * 5
+
+    def test_channels(self, call, stereo, recognizer):
+        """Each channel is a speaker with a baseline of its own; parts stand in order of time."""
+        code, out, _ = call(stereo, "--channels", "separate", "--json")
+        assert code == 0
+        (found,) = json.loads(out)
+        starts = [part["start"] for part in found["segments"]]
+        assert starts == sorted(starts)
+        for channel in (0, 1):
+            alone = recognizer.segments(stereo, channel=channel)
+            parts = [part for part in found["segments"] if part["channel"] == channel]
+            assert [part["scores"] for part in parts] == [dict(one.scores) for one in alone]
+        assert [one["channel"] for one in found["summaries"]] == [0, 1]
+
+    def test_channels_in_tracks(self, call, stereo):
+        """Subtitles and labels tell the channel."""
+        call(stereo, "--channels", "separate", "--vtt", "a.vtt", "--audacity", "a.txt")
+        assert "<v channel 1>" in Path("a.vtt").read_text("utf-8")
+        assert "channel 1: " in Path("a.txt").read_text("utf-8")
+
+    def test_explain(self, call, file):
+        """With --explain each part has its moments."""
+        _, out, _ = call(file, "--json", "--explain")
+        assert all(part["moments"] for part in json.loads(out)[0]["segments"])
+
+    def test_baseline(self, call, file, recognizer, talk):
+        """With --baseline the recording begins with what was heard before."""
+        baseline = recognizer.enrol("anna", [talk[:20_000]])
+        baseline.save("anna.json")
+        _, out, _ = call(file, "--json", "--baseline", "anna.json")
+        expected = recognizer.segments(talk, RATE, baseline=baseline)
+        assert [p["score"] for p in json.loads(out)[0]["segments"]] == [p.score for p in expected]
+
+    def test_no_speech(self, call):
+        """Where nobody speaks, it says so, and that is no error."""
+        soundfile.write("noise.wav", np.random.default_rng(0).normal(0, 0.05, RATE), RATE)
+        code, out, _ = call("noise.wav")
+        assert code == 0
+        assert "no speech found" in out
+
+
+class TestTroubles:
+    """What was found is kept."""
+
+    def test_cut_off(self, call, file):
+        """A file cut off in the middle: its parts, the break on stderr, exit code 1."""
+        data = Path(file).read_bytes()
+        Path("cut.wav").write_bytes(data[: len(data) * 6 // 10])
+        code, out, err = call("cut.wav", "--json")
+        (found,) = json.loads(out)
+        assert code == 1
+        assert "cut.wav: the file is cut off" in err
+        assert "what comes before is answered" in err
+        assert not found["complete"]
+        assert len(found["segments"]) >= 2
+
+    def test_bad_among_good(self, call, file):
+        """A file that cannot be read does not keep the others from being answered."""
+        Path("bad.wav").write_text("no audio")
+        code, out, err = call("bad.wav", file, "missing.wav", "--json")
+        assert code == 1
+        assert [len(one["segments"]) for one in json.loads(out)] == [0, 5, 0]
+        assert "bad.wav: not a readable audio file" in err
+        assert "missing.wav: no such file" in err
+
+    def test_usage(self, call, file, model_file, capsys):
+        """Options that do not go together are refused."""
+        assert call(file, "--speaker-by", "folder")[0] == 2
+        assert call(file, file, "--vtt", "a.vtt")[0] == 2
+        assert call(file, "--channels", "both")[0] == 2
+        for option in (("--vtt", "a"), ("--audacity", "a"), ("--channels", "separate")):
+            assert run(["predict", file, *option, "--model", str(model_file)]) == 2
+        assert "go with --segments" in capsys.readouterr().err
+
+    def test_limit(self, call, file):
+        """--max-seconds holds, too; without it there is no limit."""
+        code, _, err = call(file, "--max-seconds", "3")
+        assert code == 1
+        assert "expected at most 3 s of audio" in err
+
+    def test_interrupted(self, model_file, talk):
+        """Ctrl-C in a long recording: what was recognised until then is written, and it says so."""
+        soundfile.write("long.wav", np.tile(talk, 400), RATE, "PCM_16")
+        words = ["predict", "long.wav", "--segments", "--csv", "a.csv", "--model", str(model_file)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTIBLE, *words], stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr.readline() == "a part\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "wrote a.csv" in err
+        assert "emovox: interrupted; long.wav was heard up to 0" in err
+        assert len(Path("a.csv").read_text("utf-8").splitlines()) > 1
+
+
+class TestTracks:
+    """How times and texts are written."""
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(0, "00:00:00.000"), (59.9996, "00:01:00.000"), (86_399.5, "23:59:59.500")],
+    )
+    def test_clock(self, seconds, text):
+        """Hours, minutes, seconds and thousandths."""
+        assert clock(seconds) == text
+
+    def test_escaped(self):
+        """A label of a user's own model cannot break the subtitles."""
+        part = Prediction("<b>&", 0.5, {"<b>&": 0.5}, 0.0, 1.0, False)
+        assert vtt([(0, part)], 1).endswith("&lt;b&gt;&amp; 50% (uncertain)\n")

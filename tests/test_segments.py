@@ -1,0 +1,224 @@
+"""Long recordings: read in blocks, cut into parts, recognised one by one, whatever happens."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+
+from emovox.audio import RATE
+from emovox.blocks import BrokenRecordingWarning, n_channels, read_blocks
+from emovox.errors import AudioError, BaselineError, ConfigError
+from emovox.recognizer import Recognizer
+
+
+@pytest.fixture
+def call(talk, tmp_path):
+    """Write a stereo call in which two speak in turn."""
+    other = np.roll(talk[::-1][: len(talk)], 8_000) * 0.0
+    other[40_000:] = talk[:-40_000]
+    path = tmp_path / "call.wav"
+    soundfile.write(path, np.stack([talk, other], axis=1), RATE, "FLOAT")
+    return path
+
+
+def written(samples: np.ndarray, kind: str, subtype: str | None = None, rate: int = RATE) -> bytes:
+    """Return an audio file's bytes."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+class TestParts:
+    """What is found in a recording."""
+
+    def test_each_part_is_heard_alone(self, recognizer, talk):
+        """A part is recognised with the baseline of those before it, and of nothing else."""
+        baseline = recognizer.new_baseline()
+        found = recognizer.segments(talk, RATE)
+        assert len(found) == 5
+        for part in found:
+            clip = talk[round(part.start * RATE) : round(part.end * RATE)]
+            alone, baseline = recognizer.hear(clip, baseline)
+            assert part.scores == alone.scores
+            assert part.final
+
+    def test_no_speech(self, recognizer):
+        """Where nobody speaks there are no parts."""
+        noise = np.random.default_rng(0).normal(0, 0.05, 3 * RATE)
+        assert recognizer.segments(noise, RATE) == []
+        assert recognizer.segments(np.zeros(RATE), RATE) == []
+
+    @pytest.mark.parametrize(
+        ("kind", "subtype"),
+        [("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")],
+    )
+    def test_formats(self, recognizer, talk, kind, subtype, tmp_path):
+        """Path, bytes, file object and samples give the same, whatever the format."""
+        data = written(talk, kind, subtype)
+        path = tmp_path / "talk.audio"
+        path.write_bytes(data)
+        samples, rate = soundfile.read(path, dtype="float32")
+        expected = recognizer.segments(samples, rate)
+        assert len(expected) == 5
+        for source in (path, str(path), data, io.BytesIO(data)):
+            assert recognizer.segments(source) == expected
+
+    def test_channels(self, recognizer, talk, call):
+        """One channel alone is as a recording of its own; both together are their mean."""
+        both, rate = soundfile.read(call, dtype="float32")
+        for channel in (0, 1):
+            alone = recognizer.segments(np.ascontiguousarray(both[:, channel]), rate)
+            assert recognizer.segments(call, channel=channel) == alone
+            assert recognizer.segments(both, rate, channel=channel) == alone
+        assert recognizer.segments(call) == recognizer.segments(both.mean(1), rate)
+        assert n_channels(call) == 2
+
+    def test_baseline(self, recognizer, talk):
+        """It begins with the baseline that is given, and learns only if it may."""
+        given = recognizer.enrol("anna", [talk[:20_000]])
+        learning = recognizer.segments(talk, RATE, baseline=given)
+        still = recognizer.segments(talk, RATE, baseline=given, learn=False)
+        assert learning[0] == still[0]
+        assert learning[1] != still[1]
+
+    def test_explain(self, recognizer, talk):
+        """With `explain` each part tells which of its moments carried it; nothing else changes."""
+        plain = recognizer.segments(talk, RATE)
+        for part, with_moments in zip(
+            plain, recognizer.segments(talk, RATE, explain=True), strict=True
+        ):
+            assert with_moments.scores == part.scores
+            assert with_moments.moments[0].start == part.start
+            assert with_moments.moments[-1].end == part.end
+
+
+class TestReading:
+    """Recordings are read in blocks."""
+
+    def test_blocks(self, talk):
+        """A second at a time, and all of it."""
+        data = written(talk, "WAV", "FLOAT", rate=8_000)
+        blocks = list(read_blocks(data))
+        assert max(len(block.samples) for block in blocks) == 8_000
+        np.testing.assert_array_equal(np.concatenate([b.samples for b in blocks]), talk)
+        assert {(block.rate, block.seconds, block.broken) for block in blocks} == {
+            (8_000, len(talk) / 8_000, "")
+        }
+
+    def test_progress(self, recognizer, talk):
+        """The seconds read are told as it goes on."""
+        told = []
+        recognizer.segments(talk, RATE, on_progress=lambda done, whole: told.append((done, whole)))
+        done = [one for one, _ in told]
+        assert done == sorted(done)
+        assert told[-1] == (len(talk) / RATE, len(talk) / RATE)
+
+    def test_as_soon_as_known(self, recognizer, talk):
+        """Parts come one by one; who stops listening leaves nothing running."""
+        before = threading.active_count()
+        parts = recognizer.iter_segments(np.tile(talk, 20), RATE)
+        assert next(parts) == recognizer.segments(talk, RATE)[0]
+        parts.close()
+        assert threading.active_count() == before
+
+    def test_unknown_length(self, recognizer, talk):
+        """A FLAC whose header does not tell its length is refused, as by `load_audio`."""
+        data = bytearray(written(talk, "FLAC", "PCM_16"))
+        data[21] &= 0xF0
+        data[22:26] = bytes(4)  # the sample count in STREAMINFO
+        with pytest.raises(AudioError, match="its header does not tell its length"):
+            recognizer.segments(bytes(data))
+
+    def test_mp3(self, recognizer, talk):
+        """An MP3, whose header only estimates its length, is read to its end."""
+        assert len(recognizer.segments(written(talk, "MP3"))) == 5
+
+
+class TestBroken:
+    """What was read before a break is answered, and the break is told."""
+
+    @pytest.mark.parametrize(
+        ("kind", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16")]
+    )
+    def test_cut_off(self, recognizer, talk, kind, subtype):
+        """A file cut off in the middle is answered up to there, with a warning."""
+        data = written(talk, kind, subtype)
+        with pytest.warns(BrokenRecordingWarning, match=r"cut off.*what comes before is answered"):
+            found = recognizer.segments(data[: len(data) * 6 // 10])
+        whole = recognizer.segments(data)
+        assert 2 <= len(found) < len(whole)
+        assert found[:2] == whole[:2]
+
+    def test_damaged(self, recognizer, talk):
+        """Bytes that are no audio in the middle of a file end it, or are skipped; no traceback."""
+        data = bytearray(written(talk, "FLAC", "PCM_16"))
+        middle = len(data) // 2
+        data[middle : middle + 3_000] = np.random.default_rng(0).bytes(3_000)
+        found = []
+        with pytest.warns(BrokenRecordingWarning):
+            found += recognizer.iter_segments(bytes(data))
+        assert found[:1] == recognizer.segments(talk, RATE)[:1] or len(found) >= 1
+
+    def test_not_finite(self, recognizer, talk):
+        """A file that turns to NaN is refused with the place; the parts before were given."""
+        broken = talk.copy()
+        broken[150_000] = np.nan
+        found = []
+        with pytest.raises(AudioError, match=r"in the second from 9 s on: expected finite samples"):
+            for part in recognizer.iter_segments(written(broken, "WAV", "FLOAT")):
+                found.append(part)  # noqa: PERF402 (what came before the error is the point)
+        assert found == recognizer.segments(talk, RATE)[: len(found)]
+        assert len(found) >= 2
+
+
+class TestBadInput:
+    """What cannot be used is refused in one line."""
+
+    @pytest.mark.parametrize(
+        ("audio", "rate", "words"),
+        [
+            (np.zeros(0), RATE, "expected an array of samples"),
+            (0.5, RATE, "expected an array of samples"),
+            (np.zeros(10), None, "expected a sample rate in Hz with an array"),
+            (np.zeros(10), 0, "expected a sample rate of"),
+            (np.zeros(10), 1_000_000, "expected a sample rate of"),
+            ([0.0, float("nan")], RATE, "expected finite samples"),
+            (["a"], RATE, "expected samples as floats"),
+            ("missing.wav", None, "no such file"),
+            ("missing.wav", RATE, "tells its own rate"),
+            (b"", None, "empty"),
+            (b"no audio", None, "not a readable audio file"),
+        ],
+    )
+    def test_audio(self, recognizer, audio, rate, words):
+        """Audio that is none, or rates that cannot be."""
+        with pytest.raises(AudioError, match=words):
+            recognizer.segments(audio, rate)
+
+    def test_no_samples(self, recognizer):
+        """A file without a single sample."""
+        with pytest.raises(AudioError, match="expected audio, got zero samples"):
+            recognizer.segments(written(np.zeros(0), "WAV", "PCM_16"))
+
+    @pytest.mark.parametrize("channel", [-1, 2])
+    def test_channel(self, recognizer, call, channel):
+        """A channel that is not there."""
+        with pytest.raises(AudioError, match="expected a channel of 0 to 1"):
+            recognizer.segments(call, channel=channel)
+
+    def test_limit(self, recognizer, talk):
+        """A limit holds by the header's word, and by what is read where it tells nothing."""
+        for audio in (written(talk, "WAV"), written(talk, "MP3")):
+            with pytest.raises(AudioError, match=r"expected at most 2 s of audio"):
+                recognizer.segments(audio, max_seconds=2)
+
+    def test_settings(self, recognizer, talk):
+        """A longest part, or a baseline, that cannot be."""
+        with pytest.raises(ConfigError, match="expected max_part_s of 1 to 60 seconds"):
+            recognizer.segments(talk, RATE, max_part_s=0)
+        with pytest.raises(BaselineError, match="was learned with the model"):
+            recognizer.segments(
+                talk, RATE, baseline=Recognizer.load("acoustic-tess").new_baseline()
+            )
