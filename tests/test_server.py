@@ -282,7 +282,7 @@ class TestLimits:
             assert error(answer) == (413, "too_long")
 
     def test_decompression_bomb(self):
-        """A small file that would become hours is stopped, even if its header is silent on it."""
+        """A small file that would become hours is refused, also if its header is silent on it."""
         silence = np.zeros(600 * RATE, np.int16)
         flac = bytearray(wav(silence, format="FLAC"))
         assert len(flac) < 300_000
@@ -291,8 +291,7 @@ class TestLimits:
             assert error(predict(server, bytes(flac), segments=True)) == (413, "too_long")
             flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
             flac[22:26] = bytes(4)
-            answer = predict(server, bytes(flac), segments=True)
-            assert error(answer) == (413, "too_long")
+            assert predict(server, bytes(flac), segments=True).status_code == 422
             assert predict(server, bytes(flac)).status_code == 422
 
     def test_wide_bomb(self):
