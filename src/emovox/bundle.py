@@ -221,7 +221,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, n_threads: int = 
 
 def read_bundle(content: bytes, *, n_threads: int = 1) -> Bundle:
     """Open the content of a model file; for its errors see `open_bundle`."""
-    session = _open_session(content, n_threads)
+    session = open_session(content, n_threads=n_threads)
     card = _read_card(session)
     _check_graph(session, card)
     return Bundle(session, card, hashlib.sha256(content).hexdigest()[:16])
@@ -253,7 +253,8 @@ def find_model(path: str | os.PathLike[str] | None) -> Path:
     return found
 
 
-def _open_session(content: bytes, n_threads: int) -> "onnxruntime.InferenceSession":
+def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.InferenceSession":
+    """Open an ONNX graph for inference on the CPU; for its errors see `open_bundle`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -45,5 +45,9 @@ class MicrophoneError(EmovoxError):
     """There is no microphone, or it cannot be used."""
 
 
+class ArchiveError(EmovoxError):
+    """A run over an archive cannot start, go on or be resumed."""
+
+
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""

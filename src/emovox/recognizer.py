@@ -278,9 +278,8 @@ class Recognizer:
         """Return the answer to a clip, and each window's embedding with its seconds."""
         windows = self._windows(clip)
         logits, embeddings = self.infer(windows, baseline)
-        probabilities = _softmax(logits / self.card.temperature).mean(0)
         seconds = [len(window) / RATE for window in windows]
-        prediction = self._prediction(probabilities, len(clip) / RATE)
+        prediction = self.decide(logits, len(clip) / RATE)
         return prediction, list(zip(embeddings, seconds, strict=True))
 
     def new_baseline(self, name: str = "") -> Baseline:
@@ -384,7 +383,17 @@ class Recognizer:
         windows = [without_silence(window) for window in np.array_split(sound, n_windows)]
         return [window for window in windows if window.size]
 
-    def _prediction(self, probabilities: NDArray[np.float64], seconds: float) -> Prediction:
+    def decide(self, logits: NDArray[np.float32], seconds: float) -> Prediction:
+        """Return the answer to a clip of some seconds from the logits of its windows.
+
+        Parameters
+        ----------
+        logits : ndarray of float32, shape=(n_windows, n_labels)
+            From `infer`, at least one window; their probabilities are averaged.
+        seconds : float
+            Of the clip, the end of the prediction.
+        """
+        probabilities = _softmax(logits / self.card.temperature).mean(0)
         scores = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = self.labels[int(probabilities.argmax())]
         certain = scores[label] >= self.card.threshold

@@ -12,6 +12,7 @@ from .learn import evaluate, train
 from .listen import listen
 from .plot import plot_app
 from .recognise import info, predict
+from .score import score
 from .serve import serve
 
 __all__ = ["app", "main"]
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(score)
 app.command()(enrol)
 app.command()(listen)
 app.command()(info)
@@ -112,8 +114,13 @@ def run(arguments: list[str]) -> int:
 
 _TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
 _SERVICE = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client")
-_EXTRAS = dict.fromkeys(_TRAINING, "train") | dict.fromkeys(_SERVICE, "serve")
-_EXTRAS["platformdirs"] = "live"
+_ARCHIVE = ("dask", "distributed", "pyarrow", "fsspec")
+_EXTRAS = {
+    **dict.fromkeys(_TRAINING, "train"),
+    **dict.fromkeys(_SERVICE, "serve"),
+    **dict.fromkeys(_ARCHIVE, "archive"),
+    "platformdirs": "live",
+}
 
 
 def _usage_error(error: Exception) -> int:

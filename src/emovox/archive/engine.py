@@ -1,0 +1,221 @@
+"""Dask distributed: a cluster here or elsewhere, its workers checked, a few parts on it at once."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, wait
+
+from ..errors import ArchiveError, EmovoxError
+from .work import Job, introduce
+
+_PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
+_POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked after
+_MAX_TRIES = 20  # of a part whose worker dies before it comes to a recording
+_CONFIG = {
+    "distributed.comm.timeouts.connect": "20s",
+    "distributed.worker.multiprocessing-method": "spawn",
+    "logging.distributed": "critical",
+}
+
+Tallies = dict[str, Any]
+
+
+class Interrupted(Exception):  # noqa: N818 (it is no error)
+    """Ctrl-C, or the signal to end: the parts in hand are finished."""
+
+
+@contextmanager
+def cluster(scheduler: str | None, n_workers: int) -> Iterator[Client]:
+    """Connect to a running cluster, or start worker processes here, on 127.0.0.1 alone.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no scheduler at the address.
+    """
+    with dask.config.set(_CONFIG):
+        if scheduler is None:
+            with (
+                LocalCluster(
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=0,  # a recording too large for the machine costs a worker, no more
+                    preload=["emovox.archive.work"],
+                    silence_logs="CRITICAL",
+                ) as workers,
+                Client(workers) as client,
+            ):
+                yield client
+            return
+        try:
+            client = Client(scheduler, timeout="20s")
+        except (OSError, ValueError) as error:
+            raise ArchiveError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
+        with client:
+            yield client
+
+
+def check_workers(client: Client, job: Job, wait_s: float = 60.0) -> int:
+    """Refuse workers that would give other answers; return how many threads there are.
+
+    Raises
+    ------
+    ArchiveError
+        If there is none, or one has another emovox or model, or does not see the output folder.
+    """
+    deadline = time.monotonic() + wait_s
+    while not (n_threads := int(sum(client.nthreads().values()))):
+        if time.monotonic() > deadline:
+            raise ArchiveError("the scheduler has no workers; start some with: dask worker ADDRESS")
+        time.sleep(_POLL_S)
+    expected = {
+        "emovox": job.version,
+        "model": job.fingerprint,
+        "sees the output folder": "yes",
+    }
+    answers = client.run(introduce, job, on_error="return")
+    for address, answer in answers.items():
+        if not isinstance(answer, Mapping):
+            raise ArchiveError(f"the worker {address} cannot run emovox: {answer}")
+        for name, value in expected.items():
+            if answer[name] != value:
+                raise ArchiveError(
+                    f"the worker {address} is refused: {name}: expected {value}, got {answer[name]}"
+                )
+    return n_threads
+
+
+@contextmanager
+def heeded_signals() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether Ctrl-C came; a second one interrupts as usual."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[number])
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {int(one): signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for one in before:
+            signal.signal(one, ask)
+        yield lambda: asked
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something for a worker to do; `trail` is where it writes what it is at."""
+
+    function: Callable[..., Tallies]
+    arguments: tuple[Any, ...]
+    trail: Path | None = None
+    n_tries: int = 0
+    left: bytes = b""  # what stood in the trail when a worker last died of it
+
+
+def run_tasks(
+    client: Client,
+    tasks: Iterable[Task],
+    on_done: Callable[[Tallies], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Have tasks done in any order, a few at a time; `tasks` is asked as there is room.
+
+    Raises
+    ------
+    Interrupted
+        If `stopped` said so; what was in hand is done.
+    ArchiveError
+        If the scheduler was lost, or a task fails in a way that no recording explains.
+    """
+    running: dict[Future[Any], Task] = {}
+    waiting, n_free = iter(tasks), 0
+    while True:
+        if stopped():
+            waiting = iter(())
+        new = list(islice(waiting, max(0, n_free)))
+        running |= {_submit(client, task): task for task in new}
+        if not running and not new and n_free > 0:
+            break
+        _wait(client, running)
+        for future in [future for future in running if future.done()]:
+            task = running.pop(future)
+            if not _collected(future, on_done):
+                again = _once_more(task)
+                running[_submit(client, again)] = again
+        n_free = _n_places(client) - len(running)
+    if stopped():
+        raise Interrupted
+
+
+def _submit(client: Client, task: Task) -> Future[Any]:
+    return client.submit(task.function, *task.arguments, pure=False)
+
+
+def _wait(client: Client, running: Iterable[Future[Any]]) -> None:
+    with suppress(TimeoutError, asyncio.TimeoutError, CancelledError):
+        if futures := list(running):
+            wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
+    if client.status != "running":
+        raise _lost()
+
+
+def _n_places(client: Client) -> int:
+    """Return how many tasks may be with the workers."""
+    try:
+        return _PER_THREAD * max(1, int(sum(client.nthreads().values())))
+    except OSError:
+        raise _lost() from None
+
+
+def _lost() -> ArchiveError:
+    return ArchiveError("lost the Dask scheduler; what is done is kept: go on with --resume")
+
+
+def _collected(future: Future[Any], on_done: Callable[[Tallies], None]) -> bool:
+    """Take a task's result; False if its worker died, so that it is to be done again."""
+    if future.status == "finished":
+        on_done(future.result())
+        return True
+    if future.status != "error":
+        raise _lost()
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return False
+    if isinstance(error, EmovoxError):
+        raise error
+    raise ArchiveError(f"a worker failed: {type(error).__name__}: {error}; go on with --resume")
+
+
+def _once_more(task: Task) -> Task:
+    """Return a task whose worker died; a recording that kills is found by its trail, in time."""
+    left = b""
+    with suppress(OSError):
+        left = task.trail.read_bytes() if task.trail else b""
+    n_tries = 1 if left != task.left else task.n_tries + 1
+    if n_tries > _MAX_TRIES:
+        raise ArchiveError(
+            "workers die before they come to a recording; their logs tell why (memory?); then go "
+            "on with --resume"
+        )
+    return replace(task, n_tries=n_tries, left=left)

@@ -1,0 +1,167 @@
+"""The output folder of a run: what it was asked, what each part holds, and which parts are done.
+
+    scores/     a Parquet file a part: the answers. That a part is done means that it stands here.
+    ledger/     settings.json, what was asked; plan/, the recordings of each part, in a file each;
+                end.json, once all are listed; at/, the recording that a worker is busy with;
+                voices/ and baselines/, what was heard of the speakers, until the run is done.
+
+Every file is written aside and renamed, so that a kill at any moment leaves whole files only.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import ArchiveError
+from ..files import write_text, written_whole
+
+_METADATA = b"emovox"  # the key of a part's tallies in its Parquet file
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The paths of a run's output; workers on other machines must see the same folder."""
+
+    out: Path
+
+    def plan(self, part: int) -> Path:
+        """Return the file that says which recordings a part holds."""
+        return self.out / "ledger" / "plan" / f"{part:08d}.parquet"
+
+    def scores(self, part: int) -> Path:
+        """Return the file of a part's answers."""
+        return self.out / "scores" / f"part-{part:08d}.parquet"
+
+    def voices(self, part: int) -> Path:
+        """Return the file of what was heard in a part's recordings."""
+        return self.out / "ledger" / "voices" / f"{part:08d}.parquet"
+
+    def baselines(self, group: int) -> Path:
+        """Return the file of the baselines of a group of speakers."""
+        return self.out / "ledger" / "baselines" / f"{group:03d}.parquet"
+
+    def at(self, part: int) -> Path:
+        """Return the file that says which recording of a part a worker is busy with."""
+        return self.out / "ledger" / "at" / f"{part:08d}.json"
+
+    @property
+    def head(self) -> Path:
+        """The file of the model's head, for the second pass."""
+        return self.out / "ledger" / "head.onnx"
+
+    @property
+    def heard(self) -> Path:
+        """The file that says that all recordings are heard and all speakers learned."""
+        return self.out / "ledger" / "heard"
+
+    @property
+    def settings(self) -> Path:
+        """The file of what was asked."""
+        return self.out / "ledger" / "settings.json"
+
+    @property
+    def end(self) -> Path:
+        """The file that says that all recordings are listed."""
+        return self.out / "ledger" / "end.json"
+
+    def n_planned(self) -> int:
+        """Return how many parts are planned; they are numbered without a gap."""
+        with suppress(OSError):
+            names = (entry.name for entry in os.scandir(self.plan(0).parent))
+            return sum(name.endswith(".parquet") and not name.startswith(".") for name in names)
+        return 0
+
+    def start(self, settings: Mapping[str, Any], *, resume: bool) -> None:
+        """Begin a run, or go on with it.
+
+        Raises
+        ------
+        ArchiveError
+            If the folder holds something else, or a run that was asked something else.
+        """
+        found = self._found()
+        if found and not resume:
+            raise ArchiveError(
+                f"{self.out}: expected an empty or a new folder; --resume goes on with a run, "
+                "another --out begins one"
+            )
+        if found and not self.settings.exists():
+            raise ArchiveError(f"{self.out}: holds no run of emovox score to go on with")
+        if found:
+            self._compare(settings)
+        else:
+            write_text(self.settings, json.dumps(settings, indent=2) + "\n")
+
+    def _found(self) -> bool:
+        """Tell whether the folder holds anything but what a kill at the very start leaves."""
+        try:
+            inside = {path.name for path in self.out.iterdir()}
+        except FileNotFoundError:
+            return False
+        except NotADirectoryError:
+            raise ArchiveError(f"{self.out}: expected a folder, got a file") from None
+        if inside != {"ledger"}:
+            return bool(inside)
+        names = [path.name for path in (self.out / "ledger").iterdir()]
+        return any(name != "lock" and not name.startswith(".part-") for name in names)
+
+    def _compare(self, settings: Mapping[str, Any]) -> None:
+        try:
+            before = json.loads(self.settings.read_text(encoding="utf-8"))
+            names = [name for name in settings if before[name] != settings[name]]
+        except (ValueError, KeyError, TypeError):
+            raise ArchiveError(f"{self.settings}: not as emovox score wrote it") from None
+        if names:
+            told = "; ".join(f"{name} was {before[name]}, is {settings[name]}" for name in names)
+            raise ArchiveError(
+                f"{self.out}: this run was asked something else ({told}); resume it as it was "
+                "begun, or begin another with another --out"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder; what a kill leaves locks nobody out.
+
+        Where the system has no such locks (Windows), nothing is kept out.
+        """
+        path = self.out / "ledger" / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ArchiveError(f"{self.out}: another run is writing to this folder") from None
+            except (ImportError, OSError):  # some network disks have no locks, either
+                pass
+            yield
+
+
+def commit(
+    path: Path, table: pa.Table, tallies: Mapping[str, Any], row_group: int | None = None
+) -> None:
+    """Write a table, whole or not at all, with its tallies in the file's metadata.
+
+    `row_group` is how many rows are read at least; None: all.
+    """
+    metadata = {**(table.schema.metadata or {}), _METADATA: json.dumps(tallies).encode()}
+    with written_whole(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, row_group_size=row_group)
+
+
+def tallies_of(path: Path) -> dict[str, Any] | None:
+    """Return the tallies of a part that is done; None if it is not, or its file is damaged."""
+    try:
+        metadata = pq.read_schema(path).metadata
+        tallies: dict[str, Any] = json.loads(metadata[_METADATA])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return None
+    return tallies

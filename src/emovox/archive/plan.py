@@ -1,0 +1,79 @@
+"""The plan of a run: recordings cut into parts of about the same work, as they are listed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..files import write_text
+from .ledger import Ledger, commit
+from .source import BYTES, LISTED, PATH, Source
+
+_UNKNOWN_BYTES = 1 << 20  # what a recording of unknown size counts as
+
+
+@dataclass(frozen=True)
+class PartSize:
+    """A part is full with so many recordings, or so many bytes."""
+
+    n_recordings: int = 128
+    n_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A part, and how many recordings it holds."""
+
+    part: int
+    n_recordings: int
+
+
+def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[Planned]:
+    """Yield the parts of a run in order: those planned before, then new ones as they are planned.
+
+    A part is written down before it is yielded, and never changes: a run that is resumed does what
+    was planned, and goes on with the listing behind it, even if files have come or gone since.
+    """
+    n_parts = ledger.n_planned()
+    n_known, last = 0, b""
+    for part in range(n_parts):
+        n_rows = pq.read_metadata(ledger.plan(part)).num_rows
+        n_known += n_rows
+        yield Planned(part, n_rows)
+    if ledger.end.exists():
+        return
+    if n_parts:
+        last = pq.read_table(ledger.plan(n_parts - 1), columns=[PATH])[PATH][-1].as_py()
+    for part, table in enumerate(_cut(source.listed(n_known, last), size), start=n_parts):
+        commit(ledger.plan(part), table, {})
+        n_known += len(table)
+        yield Planned(part, len(table))
+        n_parts = part + 1
+    write_text(ledger.end, json.dumps({"parts": n_parts, "recordings": n_known}) + "\n")
+
+
+def _cut(listed: Iterator[pa.Table], size: PartSize) -> Iterator[pa.Table]:
+    """Cut what is listed into parts, none of them empty."""
+    waiting: list[pa.Table] = []
+    n_recordings = n_bytes = 0
+    for table in listed:
+        first = 0
+        for index, found in enumerate(table[BYTES].to_pylist()):
+            n_recordings += 1
+            n_bytes += _UNKNOWN_BYTES if found is None else found
+            if n_recordings == size.n_recordings or n_bytes >= size.n_bytes:
+                waiting.append(table.slice(first, index + 1 - first))
+                yield pa.concat_tables(waiting)
+                waiting, first, n_recordings, n_bytes = [], index + 1, 0, 0
+        if first < len(table):
+            waiting.append(table.slice(first))
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def read_plan(ledger: Ledger, part: int) -> tuple[pa.Table, pa.Table]:
+    """Return what a part lists, and what it carries through."""
+    table = pq.read_table(ledger.plan(part))
+    return table.select(LISTED.names), table.drop_columns(LISTED.names)

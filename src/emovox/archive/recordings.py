@@ -1,0 +1,72 @@
+"""One recording on a worker: opened wherever it lies, and judged; what is wrong becomes a text."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import AudioError, EmovoxError
+from .source import is_url
+
+Judged = TypeVar("Judged")
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def local_file(path: bytes) -> Iterator[Path]:
+    """Give a recording as a local file; a URL is copied to a temporary one for the while.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be fetched.
+    """
+    if not path:
+        raise AudioError("no such file: its name is empty")
+    if not is_url(path):
+        yield Path(os.fsdecode(path))
+        return
+    with tempfile.TemporaryDirectory(prefix="emovox-") as folder:
+        copy = Path(folder) / "recording"
+        _fetch(path.decode(), copy)
+        yield copy
+
+
+def _fetch(url: str, copy: Path) -> None:
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as remote, copy.open("wb") as local:
+            while block := remote.read(_BLOCK):
+                local.write(block)
+    except FileNotFoundError:
+        raise AudioError("no such file") from None
+    except Exception as error:  # noqa: BLE001 (every kind of storage has errors of its own)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise AudioError(f"cannot fetch it: {reason[:200]}") from None
+
+
+def tried(path: bytes, judge: Callable[[Path], Judged]) -> tuple[Judged | None, str]:
+    """Have a recording judged; return what came of it and "", or None and why, in one line.
+
+    The file's name is left out: it stands in the row, and the path may be a worker's own.
+    """
+    reason = ""
+    try:
+        with local_file(path) as file:
+            try:
+                return judge(file), ""
+            except EmovoxError as error:
+                reason = str(error).removeprefix(f"{file}: ")
+    except EmovoxError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "does not fit into the worker's memory"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    except Exception as error:  # noqa: BLE001 (whatever it is, it costs this recording alone)
+        reason = f"unexpected {type(error).__name__}: {error}".partition("\n")[0]
+    return None, reason

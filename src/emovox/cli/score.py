@@ -1,0 +1,156 @@
+"""`emovox score`: a whole archive of recordings, on one machine or a cluster."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import say, warn
+from .recognise import ModelOption
+
+if TYPE_CHECKING:
+    from ..archive import Summary
+
+_LOG_EVERY_S = 30.0  # where stderr is no terminal
+
+
+def score(
+    source: Annotated[
+        Path, typer.Argument(help="A folder, or a table (.csv, .parquet) with a column 'file'.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the result.")],
+    model: ModelOption = None,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Answer for each part of speech.")
+    ] = False,
+    speaker_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Judge with a baseline of each speaker named there."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use a running Dask cluster.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; default: its cores.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit code 1 if a recording fails.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV table as well.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    max_duration: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Refuse longer recordings; default 3600, with --segments none."),
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, help="Give up on a recording after so many seconds of work.")
+    ] = 600.0,
+    part_size: Annotated[int, typer.Option(min=1, help="Recordings in a part at most.")] = 128,
+) -> None:
+    """Recognise a whole archive, on all cores or on a cluster; can be killed and resumed."""
+    from ..archive import Interrupted, PartSize, Request, score_archive
+
+    request = Request(
+        source,
+        out,
+        model=model,
+        segments=segments,
+        speaker_column=speaker_column,
+        scheduler=scheduler,
+        n_workers=workers or os.cpu_count() or 1,
+        resume=resume,
+        max_seconds=max_duration or (math.inf if segments else 3600.0),
+        limit_s=time_limit,
+        csv=as_csv,
+        size=PartSize(n_recordings=part_size),
+    )
+    try:
+        with _progress() as on_progress:
+            summary = score_archive(request, on_progress)
+    except Interrupted:
+        warn("emovox: interrupted; what is done is kept: go on with --resume")
+        raise typer.Exit(130) from None
+    warn(f"wrote {out / 'scores'}")
+    if as_json:
+        say(summary.to_json())
+    else:
+        _print(summary)
+    if strict and summary.failures:
+        raise typer.Exit(1)
+
+
+class _Pace:
+    """How fast a stage goes, and when it will be done."""
+
+    def __init__(self) -> None:
+        self._what, self._first, self._started = "", 0, 0.0
+
+    def words(self, what: str, done: int, total: int | None) -> str:
+        """Say what is done, with the rate and the time left of this session."""
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._first, self._started = what, done, now
+        count = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+        n_new, seconds = done - self._first, now - self._started
+        if not n_new or not seconds:
+            return f"{what} {count}"
+        text = f"{what} {count}, {n_new / seconds:.1f} a second"
+        if total is None:
+            return text
+        left = timedelta(seconds=round((total - done) * seconds / n_new))
+        return f"{text}, {left} left"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show how far a run is: a bar on a terminal, a line now and then in a log."""
+    pace = _Pace()
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (BarColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            bar = bars.add_task("")
+            yield lambda what, done, total: bars.update(
+                bar, description=pace.words(what, done, total), completed=done, total=total
+            )
+        return
+    told = time.monotonic()
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        nonlocal told
+        words = pace.words(what, done, total)
+        if time.monotonic() - told >= _LOG_EVERY_S:
+            told = time.monotonic()
+            warn(words)
+
+    yield tell
+
+
+def _print(summary: "Summary") -> None:
+    failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.failures.items())
+    shares = ", ".join(f"{label} {share:.1%}" for label, share in summary.labels.items())
+    rows = [
+        ("recordings", f"{summary.recordings:,}"),
+        ("rows", f"{summary.rows:,}"),
+        ("hours of audio", f"{summary.hours:,.2f}"),
+        ("failures", failures or "none"),
+        ("labels", shares or "none"),
+        ("not certain", f"{summary.uncertain:.1%}"),
+        ("baseline", summary.baseline),
+        ("model", summary.model),
+        ("judged now", f"{summary.new_recordings:,} in {summary.seconds:,.1f} s"),
+        ("recordings/s", f"{summary.recordings_per_second:,.1f}"),
+        ("real time", f"{summary.times_real_time:,.0f} times as fast"),
+    ]
+    for name, text in rows:
+        say(f"{name:15} {text}")

@@ -1,0 +1,434 @@
+"""An archive without a cluster: listing, plan, ledger, answers, heads, a worker's tasks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emovox import Recognizer
+from emovox.archive import PartSize
+from emovox.archive.answers import NOTHING, add, kind_of, schema
+from emovox.archive.attempt import Attempt
+from emovox.archive.heads import Head, cut_model, embedding_is_fixed
+from emovox.archive.ledger import Ledger, tallies_of
+from emovox.archive.plan import plan
+from emovox.archive.recordings import tried
+from emovox.archive.source import BYTES, FILE, PATH, open_source
+from emovox.archive.voices import hear_part, judge_part, learn_groups
+from emovox.archive.work import Job, introduce, score_part
+from emovox.audio import load_audio
+from emovox.errors import ArchiveError
+from emovox.version import __version__
+from made_archive import make_archive
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    """Give the table of a small archive."""
+    return make_archive(tmp_path_factory.mktemp("archive"))
+
+
+def names(source, n_known: int = 0, last: bytes = b"") -> list[str]:
+    """List the recordings of a source by name."""
+    return [name for table in source.listed(n_known, last) for name in table[FILE].to_pylist()]
+
+
+class TestSource:
+    """What there is to score."""
+
+    @pytest.fixture
+    def folder(self, tmp_path) -> Path:
+        """Give a folder with recordings and other things."""
+        for name in ("b.wav", "a/z.FLAC", "a/.hidden.wav", ".git/x.wav", "notes.txt", "a.wav"):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"123")
+        (tmp_path / "c.wav").mkdir()
+        (tmp_path / "c.wav" / "in.wav").write_bytes(b"")
+        (tmp_path / "d.wav").symlink_to("nowhere")
+        return tmp_path
+
+    EXPECTED = ("a/z.FLAC", "a.wav", "b.wav", "c.wav", "c.wav/in.wav", "d.wav")
+
+    def test_a_folder_is_walked_in_order(self, folder):
+        """Audio files by suffix, sorted by the parts of their paths; what is none is listed too."""
+        (table,) = open_source(folder).listed(0, b"")
+        assert tuple(table[FILE].to_pylist()) == self.EXPECTED
+        assert table[BYTES].to_pylist()[:3] == [3, 3, 3]
+        assert table[BYTES].to_pylist()[-1] is None
+        assert table[PATH].to_pylist()[0] == os.fsencode(folder / "a" / "z.FLAC")
+
+    @pytest.mark.parametrize("n_known", range(1, 7))
+    def test_a_folder_is_listed_on(self, folder, n_known):
+        """A listing goes on behind the last path, even if that is gone or others came before it."""
+        (table,) = open_source(folder).listed(0, b"")
+        last = table[PATH].to_pylist()[n_known - 1]
+        (folder / "a.wav").unlink()
+        (folder / "a" / "a.wav").write_bytes(b"")
+        rest = [name for name in self.EXPECTED[n_known:] if name != "a.wav"]
+        assert names(open_source(folder), n_known, last) == rest
+
+    def test_names_need_not_be_text(self, tmp_path):
+        """A file whose name is no UTF-8 is shown escaped, and can be opened."""
+        (tmp_path / os.fsdecode(b"\xff.wav")).write_bytes(b"12")
+        (table,) = open_source(tmp_path).listed(0, b"")
+        assert table[FILE].to_pylist() == ["\\xff.wav"]
+        assert table[BYTES].to_pylist() == [2]
+
+    def test_a_csv_table_carries_its_columns(self, archive):
+        """Paths are relative to the table; columns are carried as text; rows can be skipped."""
+        source = open_source(archive)
+        (table,) = source.listed(0, b"")
+        assert table.column_names == [FILE, PATH, BYTES, "call id", "speaker", "label"]
+        assert (
+            Path(os.fsdecode(table[PATH].to_pylist()[0])) == archive.parent / "calls/early/00.wav"
+        )
+        assert table["call id"].to_pylist()[:2] == ["0", "1"]
+        assert names(source, 7) == ["calls/late/07.wav", "calls/late/08.wav"]
+
+    def test_a_parquet_table_keeps_types(self, tmp_path):
+        """Columns of any type are carried through; URLs have no size and stay as they are."""
+        rows = {
+            "File": ["s3://bucket/a.wav", None],
+            "when": pa.array([1, None], pa.timestamp("ms")),
+        }
+        pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+        (table,) = open_source(tmp_path / "t.parquet").listed(0, b"")
+        assert table[PATH].to_pylist() == [b"s3://bucket/a.wav", b""]
+        assert table[BYTES].to_pylist() == [None, None]
+        assert table.schema.field("when").type == pa.timestamp("ms")
+
+    @pytest.mark.parametrize(
+        ("name", "text", "words"),
+        [
+            ("t.csv", "a,b\n1,2\n", 'expected one column "file", found the columns a, b'),
+            ("t.csv", "file,a,a\nx,1,2\n", "two columns have the same name"),
+            ("t.csv", "file,a\nx\n", "expected 2 cells in line 2, got 1"),
+            ("t.csv", 'file\n"x\n', "no well-formed CSV"),
+            ("t.parquet", "nonsense", "cannot read the table"),
+            ("t.txt", "x", "expected a folder, or a table"),
+        ],
+    )
+    def test_what_is_no_source(self, tmp_path, name, text, words):
+        """A source that cannot be listed is an error of one line."""
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ArchiveError, match=words) as caught:
+            names(open_source(tmp_path / name))
+        assert "\n" not in str(caught.value)
+
+    def test_missing(self, tmp_path):
+        """A source that is not there is an error."""
+        with pytest.raises(ArchiveError, match="no such folder or table"):
+            open_source(tmp_path / "none")
+
+
+class TestPlan:
+    """Parts, and what is written down of them."""
+
+    def test_parts_are_cut_by_number_and_size(self, tmp_path):
+        """A part is full with so many recordings, or so many bytes; none is empty."""
+        for number in range(7):
+            (tmp_path / f"{number}.wav").write_bytes(b"0" * (100 if number == 2 else 1))
+        parts = plan(open_source(tmp_path), Ledger(tmp_path / "out"), PartSize(3, 50))
+        assert [(one.part, one.n_recordings) for one in parts] == [(0, 3), (1, 3), (2, 1)]
+
+    def test_a_plan_goes_on(self, tmp_path):
+        """What was planned stays; a plan that was cut off goes on behind it, each file once."""
+        for number in range(6):
+            (tmp_path / f"{number}.wav").write_bytes(b"0")
+        ledger = Ledger(tmp_path / "out")
+        first = plan(open_source(tmp_path), ledger, PartSize(2))
+        assert [next(first).part, next(first).part] == [0, 1]
+        (tmp_path / "1.wav").unlink()
+        (tmp_path / "0a.wav").write_bytes(b"0")
+        assert [one.part for one in plan(open_source(tmp_path), ledger, PartSize(5))] == [0, 1, 2]
+        tables = pa.concat_tables(pq.read_table(ledger.plan(part)) for part in range(3))
+        assert tables[FILE].to_pylist() == [f"{number}.wav" for number in range(6)]
+        assert json.loads(ledger.end.read_text()) == {"parts": 3, "recordings": 6}
+
+
+class TestLedger:
+    """The output folder."""
+
+    def test_only_a_new_folder_is_written_to(self, tmp_path):
+        """What holds something is refused, and told apart from a run to go on with."""
+        (tmp_path / "mine.txt").write_text("mine")
+        with pytest.raises(ArchiveError, match="expected an empty or a new folder"):
+            Ledger(tmp_path).start({}, resume=False)
+        with pytest.raises(ArchiveError, match="holds no run"):
+            Ledger(tmp_path).start({}, resume=True)
+
+    def test_resumed_as_it_was_begun(self, tmp_path):
+        """Other settings are named and refused; the same go on, even before anything was done."""
+        ledger = Ledger(tmp_path / "out")
+        with ledger.locked():
+            ledger.start({"model": "a", "segments": False}, resume=True)
+        ledger.start({"model": "a", "segments": False}, resume=True)
+        with pytest.raises(ArchiveError, match=r"model was a, is b"):
+            ledger.start({"model": "b", "segments": False}, resume=True)
+
+    def test_one_run_at_a_time(self, tmp_path):
+        """A folder in use is locked."""
+        with (
+            Ledger(tmp_path).locked(),
+            pytest.raises(ArchiveError, match="another run"),
+            Ledger(tmp_path).locked(),
+        ):
+            pass
+
+
+class TestAnswers:
+    """Rows and sums."""
+
+    def test_taken_names(self):
+        """A carried column whose name is ours comes out as source_NAME."""
+        carried = pa.schema(
+            [("label", pa.string()), ("source_label", pa.int64()), ("x", pa.bool_())]
+        )
+        found = schema(("angry", "sad"), carried).names
+        assert found[-3:] == ["source_source_label", "source_label", "x"]
+        assert len(set(found)) == len(found)
+
+    def test_sums(self):
+        """Tallies are added name by name."""
+        one = {"recordings": 2, "rows": 3, "failures": {"empty": 1}, "labels": {"sad": 2}}
+        two = add(add(NOTHING, one), {"recordings": 1, "labels": {"sad": 1, "angry": 1}})
+        assert (two["recordings"], two["rows"], two["failures"]) == (3, 3, {"empty": 1})
+        assert two["labels"] == {"sad": 3, "angry": 1}
+
+    def test_kinds_of_failures(self, tmp_path, archive):
+        """What the recogniser says of a bad file tells its kind."""
+        good = (archive.parent / "calls/early/00.wav").read_bytes()
+        files = {"empty": b"", "not audio": b"hello" * 99, "cut off": good[: len(good) // 2]}
+        for kind, content in files.items():
+            (tmp_path / kind).write_bytes(content)
+        (tmp_path / "folder").mkdir()
+        os.mkfifo(tmp_path / "pipe")
+        model = Recognizer.load()
+        kinds = {}
+        for name in (*files, "folder", "pipe", "none"):
+            found, error = tried(os.fsencode(tmp_path / name), model.predict)
+            assert found is None
+            assert str(tmp_path) not in error
+            kinds[name] = kind_of(error)
+        wanted = {"folder": "not a file", "pipe": "not a file", "none": "missing"}
+        assert kinds == {kind: kind for kind in files} | wanted
+
+        def impatient(file: Path) -> object:
+            return model.predict(file, max_seconds=0.1)
+
+        _, error = tried(os.fsencode(archive.parent / "calls/early/00.wav"), impatient)
+        assert kind_of(error) == "too long"
+        assert kind_of("something new") == "other"
+
+    def test_urls(self, archive):
+        """A recording behind any URL that fsspec knows is judged like a file."""
+        file = archive.parent / "calls" / "early" / "00.wav"
+        model = Recognizer.load()
+        found, error = tried(f"file://{file}".encode(), model.predict)
+        assert (found, error) == (model.predict(file), "")
+        assert kind_of(tried(b"file:///no/such.wav", model.predict)[1]) == "missing"
+        assert kind_of(tried(b"nonsense://x.wav", model.predict)[1]) == "not fetched"
+
+
+class TestHead:
+    """A model cut behind its embedding."""
+
+    def test_the_head_is_the_model(self):
+        """Stored embeddings and any baseline give what the whole graph gives with the audio."""
+        model = Recognizer.load()
+        content = cut_model(None)
+        assert content is not None
+        assert len(content) < 5e6
+        head = Head(content)
+        clips = [load_audio(path) for path in sorted(Path("examples").glob("*.flac"))]
+        baseline = model.enrol("someone", clips[:2])
+        vector = baseline.vector(model.card.baseline, model.card.baseline_seconds)
+        for clip in clips:
+            _, (stored,) = model.infer([clip])
+            whole = model.infer([clip], baseline)
+            for one, other in zip(whole, head.infer(stored, vector), strict=True):
+                np.testing.assert_allclose(one[0], other, rtol=0, atol=1e-5)
+
+    def test_a_model_that_cannot_be_cut(self, model_file):
+        """The acoustic network needs the frames again; its embedding knows no baseline."""
+        assert cut_model(model_file) is None
+        assert embedding_is_fixed(model_file)
+        assert not embedding_is_fixed(None)
+
+
+class TestAttempt:
+    """Recordings that take a worker down."""
+
+    def test_three_deaths(self, tmp_path):
+        """A recording at which workers of this driver died three times is not touched again."""
+        path = tmp_path / "at.json"
+        for deaths in range(4):
+            attempt = Attempt(path, "session", 60.0)
+            assert ("died 3 times" in attempt.verdict(5)) == (deaths == 3)
+            assert not attempt.verdict(4)
+            attempt._write(5)  # and no more is heard of it
+
+    def test_deaths_with_the_driver(self, tmp_path):
+        """What died when the whole run was killed is no recording's fault."""
+        for session in "abcdefg":
+            attempt = Attempt(tmp_path / "at.json", session, 60.0)
+            assert not attempt.verdict(5)
+            attempt._write(5)
+
+    def test_a_hanging_recording_ends_the_worker(self, tmp_path):
+        """Past the time limit the process ends itself, and the next attempt knows why."""
+        code = (
+            "import sys, time\nfrom pathlib import Path\n"
+            "from emovox.archive.attempt import Attempt\n"
+            "with Attempt(Path(sys.argv[1]), 's', 0.2).at(3): time.sleep(60)"
+        )
+        path = tmp_path / "at.json"
+        done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=50, check=False)
+        assert done.returncode == 75
+        assert "time limit of 0.2 s" in Attempt(path, "s", 0.2).verdict(3)
+        assert not Attempt(path, "s", 5.0).verdict(3)  # which gives it more time
+
+    def test_a_damaged_trail(self, tmp_path):
+        """A trail that was cut off by a kill is no news."""
+        (tmp_path / "at.json").write_text('["s", 3, {"')
+        assert not Attempt(tmp_path / "at.json", "s", 1.0).verdict(3)
+
+
+class TestTasks:
+    """What a worker does, in this process."""
+
+    @pytest.fixture
+    def start(self, tmp_path, archive):
+        """Give a function that plans a run in parts of four, and returns its job."""
+
+        def plan_run(model: Path | None = None, **settings) -> Job:
+            ledger = Ledger(tmp_path / f"out{len(list(tmp_path.iterdir()))}")
+            ledger.start({}, resume=False)
+            assert len(list(plan(open_source(archive), ledger, PartSize(4)))) == 3
+            ledger.at(0).parent.mkdir()
+            fixed = {"out": str(ledger.out), "version": __version__, "session": "s"}
+            found = Recognizer.load(model).fingerprint
+            asked = {"segments": False, "speaker_column": None, "max_seconds": 60.0} | settings
+            named = None if model is None else str(model)
+            return Job(model=named, fingerprint=found, limit_s=60.0, **fixed, **asked)
+
+        return plan_run
+
+    def rows(self, job: Job) -> list[dict]:
+        """Return all rows of a run."""
+        files = [job.ledger.scores(part) for part in range(3)]
+        return pa.concat_tables(map(pq.read_table, files)).to_pylist()
+
+    def test_each_by_itself(self, start, archive):
+        """Without speakers each recording is predicted as `Recognizer.predict` does."""
+        job = start()
+        tallies = [score_part(job, part) for part in (2, 0, 1)]
+        assert [one["recordings"] for one in tallies] == [1, 4, 4]
+        assert tallies_of(job.ledger.scores(2)) == tallies[0]
+        model = Recognizer.load()
+        for number, row in enumerate(self.rows(job)):
+            expected = model.predict(archive.parent / row["file"])
+            assert (row["label"], row["scores"]) == (expected.label, dict(expected.scores))
+            assert (row["end"], row["duration"]) == (expected.end, expected.end)
+            assert (row["call id"], row["source_label"]) == (str(number), "a label of theirs")
+            assert (row["baseline"], row["error"], row["model"]) == ("none", None, job.fingerprint)
+        assert not list(job.ledger.at(0).parent.iterdir())
+
+    @pytest.mark.parametrize("segments", [False, True])
+    @pytest.mark.parametrize("kind", ["speech", "acoustic"])
+    def test_speakers(self, start, archive, model_file, kind, segments):
+        """Each is judged with what `Recognizer.learn` makes of all that the speaker said."""
+        path = model_file if kind == "acoustic" else None
+        job = start(path, speaker_column="speaker", segments=segments)
+        if head := cut_model(path):
+            job.ledger.head.write_bytes(head)
+        for part in (1, 2, 0):
+            hear_part(job, part)
+        for group in (range(40), range(40, 64)):
+            learn_groups(job, tuple(group), 3)
+        for part in (1, 0, 2):
+            judge_part(job, part)
+        rows = self.rows(job)
+        expected = list(by_hand(Recognizer.load(path), archive, rows, segments))
+        assert len(expected) == len(rows)
+        for row, (prediction, baseline) in zip(rows, expected, strict=True):
+            assert (row["baseline"], row["label"]) == (baseline, prediction.label)
+            assert (row["start"], row["end"]) == (prediction.start, prediction.end)
+            assert row["scores"] == pytest.approx(dict(prediction.scores), abs=1e-6)
+
+    def test_segments(self, start, archive):
+        """With segments there is a row for each part of speech, as `Recognizer.segments` has it."""
+        job = start(segments=True)
+        score_part(job, 0)
+        rows = pq.read_table(job.ledger.scores(0)).to_pylist()
+        files = dict.fromkeys(archive.parent / row["file"] for row in rows)
+        expected = [one for file in files for one in Recognizer.load().segments(file)]
+        assert [(one["label"], one["start"], one["end"]) for one in rows] == [
+            (one.label, one.start, one.end) for one in expected
+        ]
+        assert {row["baseline"] for row in rows} == {"recording"}
+
+    def test_segments_of_a_broken_recording(self, tmp_path, start, archive):
+        """What comes before the break is answered; one row more says what is wrong."""
+        job = start(segments=True)
+        whole = (archive.parent / "calls/early/00.wav").read_bytes()
+        (tmp_path / "cut.wav").write_bytes(whole[: len(whole) * 4 // 5])
+        (tmp_path / "cut.csv").write_text("file,speaker\ncut.wav,x\n")
+        other = Ledger(Path(job.out) / "other")
+        list(plan(open_source(tmp_path / "cut.csv"), other, PartSize()))
+        other.at(0).parent.mkdir()
+        score_part(Job(**{**vars(job), "out": str(other.out)}), 0)
+        *good, bad = pq.read_table(other.scores(0)).to_pylist()
+        assert good
+        assert all(row["label"] and not row["error"] for row in good)
+        assert bad["label"] is None
+        assert "cut off" in bad["error"]
+
+    def test_another_model_is_refused(self, start):
+        """A worker with another model or emovox does no work, and says what it has."""
+        job = start()
+        told = introduce(job)
+        assert told == {
+            "emovox": __version__, "model": job.fingerprint, "sees the output folder": "yes"
+        }  # fmt: skip
+        with pytest.raises(ArchiveError, match="expected emovox"):
+            score_part(Job(**{**vars(job), "fingerprint": "0" * 16}), 0)
+
+
+def by_hand(model: Recognizer, archive: Path, rows: list[dict], segments: bool):
+    """Yield the prediction and the kind of baseline of each row, made with the recogniser alone."""
+    known, files = {}, {row["file"]: row["speaker"] for row in rows}
+    for file, speaker in files.items():
+        if speaker:
+            clips = parts_of(model, archive.parent / file) if segments else None
+            clips = clips or [load_audio(archive.parent / file)]
+            known[speaker] = model.learn(known.get(speaker, model.new_baseline()), clips)
+    for file, speaker in files.items():
+        baseline, path = known.get(speaker), archive.parent / file
+        if not segments:
+            yield model.predict(path, baseline=baseline), "speaker" if baseline else "none"
+        elif baseline:
+            found = model.segments(path, baseline=baseline, learn=False)
+            yield from ((one, "speaker") for one in found)
+        else:
+            yield from ((one, "recording") for one in model.segments(path))
+
+
+def parts_of(model: Recognizer, path: Path) -> list[np.ndarray]:
+    """Return the parts of speech in a recording as samples."""
+    parts: list[np.ndarray] = []
+
+    class Ear(Recognizer):
+        def hear(self, clip, baseline=None):
+            parts.append(clip)
+            return super().hear(clip, baseline)
+
+    Ear(model._bundle).segments(path, learn=False)
+    return parts
