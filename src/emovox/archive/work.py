@@ -183,7 +183,7 @@ def segments_of(
 def _seconds(file: Path, read_s: int) -> float:
     """Return how long a recording is, in whole seconds where its header only estimates."""
     with open_sound(file, str(file)) as sound:
-        told = told_frames(sound)
+        told = told_frames(sound, str(file))
         return float(read_s) if told is None else round(told / sound.samplerate, 4)
 
 
