@@ -65,7 +65,9 @@ export class Recording {
 
   async show(file, answer) {
     Object.assign(this, { answer, name: file.name, until: undefined });
-    const { segments, summary } = answer;
+    const { segments, summary, warning = "" } = answer;
+    notice("file-problem", warning); // a recording that is cut off or damaged
+    segments.sort((a, b) => a.start - b.start); // not channel after channel
     const best = Object.entries(summary.shares).sort((a, b) => b[1] - a[1])[0];
     const speech = segments.length
       ? `${seconds(summary.speech_seconds)} of them speech, mostly ${best[0]} (${percent(best[1])})`

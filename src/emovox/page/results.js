@@ -42,7 +42,7 @@ export class Bars {
 export function resultRow(prediction, onPlay) {
   const { start, end, score, channel } = prediction;
   const [row, what, swatch] = [element("tr"), element("td"), element("span", "swatch")];
-  const when = `${seconds(start)} to ${seconds(end)}`;
+  const when = `${start.toFixed(1)} to ${seconds(end)}`;
   swatch.style.background = colour(prediction);
   what.append(swatch, emotion(prediction));
   row.append(element("td", "", when), what, element("td", "", percent(score)));

@@ -32,7 +32,7 @@ export class Session {
 
   feed(samples) {
     if (this.state !== "live" && !this.gap) return; // nothing began yet
-    this.seconds += samples.length / this.rate;
+    this.seconds = Math.round(1e5 * (this.seconds + samples.length / this.rate)) / 1e5;
     if (this.state !== "live") return;
     this.socket.send(samples.buffer);
     if (performance.now() - this.heard > SILENT_MS) this.lose(1006);
@@ -65,7 +65,7 @@ export class Session {
   }
 
   result({ prediction, latency_ms, baseline_seconds }) {
-    const [start, end] = [prediction.start + this.began, prediction.end + this.began];
+    const [start, end] = [prediction.start, prediction.end].map((at) => at + this.began);
     this.on.result({ ...prediction, start, end }, { latency_ms, baseline_seconds });
     if (prediction.final) this.tell({ type: "baseline.get" });
   }
@@ -78,8 +78,8 @@ export class Session {
   }
 
   learn(baseline) {
-    this.baseline = baseline;
-    this.on.baseline(baseline);
+    this.baseline = baseline?.seconds ? baseline : null;
+    this.on.baseline(this.baseline);
   }
 
   forget() {
