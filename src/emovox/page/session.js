@@ -71,7 +71,7 @@ export class Session {
   }
 
   error({ code, message, fatal }) {
-    [this.reason, this.busy] = [message, code === "busy"];
+    this.reason = message;
     if (code === "baseline") this.learn(null); // of no use here: go on without
     if (code === "baseline" && !fatal) this.start();
     else if (!fatal) this.on.state(this.state, message);
@@ -98,10 +98,8 @@ export class Session {
     this.retry = setTimeout(() => this.connect(), Math.min(5000, 500 * 2 ** this.tries++));
     // A refused handshake looks like a server that is gone; another request tells them apart.
     const answers = () => fetch("readyz", { cache: "no-store" }).catch(() => null);
-    if (!(code === 1013 || this.busy || (refused && (await answers())))) return;
-    this.busy = false;
-    if (this.state === "waiting")
-      this.set("waiting", "The server is busy: all its places are taken. Trying again…");
+    if (!refused || !(await answers()) || this.state !== "waiting") return;
+    this.set("waiting", "The server is busy: all its places are taken. Trying again…");
   }
 
   pause() {
