@@ -112,7 +112,7 @@ class Visitor:
         return self.page.inner_text(selector)
 
     def wait(self, condition: str, timeout_s: float = 20) -> None:
-        """Wait until JavaScript is true; Playwright's own way needs `eval`, which the page forbids."""
+        """Wait until JavaScript is true; Playwright's own way is refused as `eval`."""
         end = time.monotonic() + timeout_s
         while not self.page.evaluate(condition):
             assert time.monotonic() < end, f"not within {timeout_s} s: {condition}"
@@ -163,9 +163,7 @@ def chromium() -> Iterator[Callable[..., Any]]:
     with sync_playwright() as playwright:
         started = []
 
-        def start(
-            microphone: Path | None = None, *, once: bool = False, ask: bool = False
-        ) -> Any:
+        def start(microphone: Path | None = None, *, once: bool = False, ask: bool = False) -> Any:
             flags = ["--no-sandbox", "--host-resolver-rules=MAP emovox.test 127.0.0.1"]
             flags += [] if ask else ["--use-fake-ui-for-media-stream"]
             if microphone:
@@ -187,7 +185,7 @@ def service() -> Iterator[Service]:
         yield one
 
 
-def stitched(path: Path, clips: list[np.ndarray], pause_s: float = 1.2) -> Path:
+def stitched(path: Path, clips: list[np.ndarray], pause_s: float = 0.8) -> Path:
     """Write clips of 16 kHz one after the other, with pauses, as the microphone plays them."""
     parts = [np.zeros(int(pause_s * 16_000), np.float32)]
     for clip in clips:
@@ -199,8 +197,9 @@ def stitched(path: Path, clips: list[np.ndarray], pause_s: float = 1.2) -> Path:
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a recording of somebody who says three sentences."""
-    files = sorted((REPOSITORY / "examples").glob("*.flac"))[:3]
-    return stitched(tmp_path_factory.mktemp("spoken") / "spoken.wav", [*map(load_audio, files)])
+    names = ("even", "fast-and-high", "man-fast")
+    clips = [load_audio(REPOSITORY / "examples" / f"{name}.flac") for name in names]
+    return stitched(tmp_path_factory.mktemp("spoken") / "spoken.wav", clips)
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +267,7 @@ class TestLive:
             emotion = EMOTIONS[(3 * k) % len(EMOTIONS)]
             folder = corpora_root / "tess" / f"{('YAF', 'OAF')[k % 2]}_{emotion}"
             clips.append(load_audio(sorted(folder.iterdir())[17 * k]))
-        pause_s = 0.9
+        pause_s = 0.8
         recording = stitched(tmp_path / "clips.wav", clips, pause_s)
         ends = np.cumsum([pause_s + len(clip) / 16_000 for clip in clips])
         spans = [(end - len(clip) / 16_000, end) for clip, end in zip(clips, ends, strict=True)]
@@ -592,8 +591,9 @@ class TestFiles:
         """No other host is named, nothing is inline, and text never becomes markup."""
         for file in PAGE.iterdir():
             text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
-            assert not re.search(r"https?://(?!localhost)|\bon\w+=\"|style=\"|<style|<script>", text)
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval", text)
+            assert not re.search(r"https?://(?!localhost)", text)
+            assert not re.search(r"\bon\w+=\"|style=\"|<style|<script>", text)
+            assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval", text)
 
     def test_labels_are_the_model_s(self):
         """No emotion is named but for its colour, which is that of the figures."""

@@ -26,14 +26,19 @@ export class Session {
     this.on.state(state, problem);
   }
 
+  get open() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
   tell(message) {
-    if (this.greeted) this.socket.send(JSON.stringify(message));
+    if (this.open) this.socket.send(JSON.stringify(message));
   }
 
   feed(samples) {
     if (this.state !== "live" && !this.gap) return; // nothing began yet
+    if (!this.open) this.gap ??= { start: this.seconds };
     this.seconds = Math.round(1e5 * (this.seconds + samples.length / this.rate)) / 1e5;
-    if (this.state !== "live") return;
+    if (this.state !== "live" || !this.open) return;
     this.socket.send(samples.buffer);
     if (performance.now() - this.heard > SILENT_MS) this.lose(1006);
   }
@@ -92,7 +97,7 @@ export class Session {
     this.drop();
     if (this.state === "paused") return;
     if (this.state === "closing") return this.set("closed");
-    if (this.state === "live") this.gap = { start: this.seconds };
+    if (this.state === "live") this.gap ??= { start: this.seconds };
     if (FOR_GOOD.includes(code)) return this.set("closed", `The server ended it: ${this.reason}`);
     this.set("waiting", "The connection to the server is lost. Trying again…");
     this.retry = setTimeout(() => this.connect(), Math.min(5000, 500 * 2 ** this.tries++));
@@ -113,7 +118,7 @@ export class Session {
     this.heard = performance.now();
     if (rate !== this.rate) this.drop(); // another microphone: a session keeps its rate
     this.rate = rate;
-    if (this.socket) return this.set("live");
+    if (this.open) return this.set("live");
     this.gap ??= { start: this.seconds };
     this.connect();
   }
@@ -121,7 +126,7 @@ export class Session {
   close() {
     clearTimeout(this.retry);
     this.state = "closing";
-    if (!this.greeted) return this.lose();
+    if (!this.open) return this.lose();
     this.tell({ type: "session.close" }); // answered by what is left of the results, then closed
     setTimeout(() => this.state === "closing" && this.lose(), 4000);
   }
