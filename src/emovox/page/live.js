@@ -10,7 +10,6 @@ const SHOWN_S = 60;
 const ROWS = 200; // in the table; the downloads hold all
 const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
 const STATES = {
-  idle: ["Start", "The microphone is off."],
   connecting: ["Pause", "Connecting…"],
   live: ["Pause", "Listening."],
   waiting: ["Pause", "Waiting for the server."],
@@ -31,6 +30,7 @@ export class Live {
     $("keep").addEventListener("click", () => this.keep());
     $("forget").addEventListener("click", () => this.forget());
     offerDownloads($("live-results"), () => this.download());
+    addEventListener("beforeunload", (event) => this.session && event.preventDefault());
     this.learn(keptVoice(model.fingerprint));
   }
 

@@ -56,8 +56,7 @@ export class Session {
   greet({ model }) {
     this.greeted = true;
     if (this.baseline && this.baseline.model !== model) this.learn(null);
-    const { rate, baseline } = this;
-    this.tell({ type: "session.update", rate, baseline, learn: true });
+    this.tell({ type: "session.update", rate: this.rate, baseline: this.baseline, learn: true });
   }
 
   start() {
