@@ -5,10 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import progress_bar, say
+from .console import Progress, progress_bar, say
+from .recognise import ModelOption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..audio import Samples
+    from ..baseline import Baseline
+    from ..prediction import Prediction
+    from ..recognizer import Recognizer
 
 plot_app = typer.Typer(help="Draw a recording or a corpus, to understand it.", no_args_is_help=True)
 
@@ -31,6 +37,58 @@ def plot_recording(
 
     figure = recording(load_audio(file), file.name)
     _write(figure, out, default=file.stem)
+
+
+@plot_app.command("timeline")
+def plot_timeline(
+    file: Annotated[Path, typer.Argument(help="An audio file.", show_default=False)],
+    out: Out = None,
+    model: ModelOption = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option(help="Draw which moments carried each label; this takes longest.")
+    ] = True,
+) -> None:
+    """Draw a recording as it was heard: emotions, labels, loudness, pitch, what carried them."""
+    from ..audio import load_audio
+    from ..baseline import Baseline
+    from ..figures import timeline
+    from ..recognizer import Recognizer
+
+    recognizer = Recognizer.load(model)
+    known = Baseline.load(baseline) if baseline else None
+    audio = load_audio(file)
+    with progress_bar("listening") as progress:
+        predictions = _heard(recognizer, audio, known, explain, progress)
+    _write(timeline(audio, predictions, file.name), out, default=file.stem)
+
+
+def _heard(
+    recognizer: "Recognizer",
+    audio: "Samples",
+    baseline: "Baseline | None",
+    explain: bool,
+    progress: Progress,
+) -> "list[Prediction]":
+    """Feed a recording to a stream, and explain what it says in the end."""
+    from ..audio import RATE
+    from ..explanation import explained
+
+    stream = recognizer.stream(RATE, baseline=baseline)
+    heard: list[Prediction] = []
+    half = RATE // 2  # samples: in half a second at most one part can end
+    blocks = [audio[first : first + half] for first in range(0, len(audio), half)]
+    for done, block in enumerate((*blocks, None), start=1):
+        before = stream.baseline  # that the final part, if there is one, was heard with
+        for one in stream.feed(block) if block is not None else stream.flush():
+            if explain and one.final:
+                clip = audio[round(one.start * RATE) : round(one.end * RATE)]
+                one = explained(recognizer, clip, one, before)
+            heard.append(one)
+        progress(done, len(blocks) + 1)
+    return heard
 
 
 @plot_app.command("corpus")

@@ -3,6 +3,7 @@
 from ._corpus import corpus
 from ._recording import recording
 from ._scores import coverage, reliability
+from ._timeline import timeline
 from .measurements import Measurements, measure
 from .results import confusion, training_curves
 from .style import EMOTION_COLOURS, rendered, save, write_file
@@ -18,6 +19,7 @@ __all__ = [
     "reliability",
     "rendered",
     "save",
+    "timeline",
     "training_curves",
     "write_file",
 ]

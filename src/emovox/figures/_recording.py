@@ -34,7 +34,7 @@ def recording(audio: Samples, title: str) -> "Figure":
     with drawing() as new_figure:
         figure = new_figure(figsize=(10, 11.5))
         all_axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.5, 1.3, 1.2, 1.1))
-        _draw_waveform(all_axes[0], audio)
+        draw_waveform(all_axes[0], audio)
         for axes, panel in zip(all_axes[1:], _PANELS, strict=True):
             _draw_panel(axes, features, panel)
         all_axes[-1].set(xlabel="time (s)", xlim=(0, len(audio) / RATE))
@@ -127,7 +127,7 @@ def _draw_panel(axes: "Axes", features: Frames, panel: _Panel) -> None:
     axes.figure.colorbar(image, ax=axes, label=panel.unit, pad=0.01, fraction=0.05, aspect=12)
 
 
-def _draw_waveform(axes: "Axes", audio: Samples) -> None:
+def draw_waveform(axes: "Axes", audio: Samples) -> None:
     """Draw lowest and highest sample of each of at most 2,000 stretches."""
     stretch = max(1, len(audio) // 2_000)
     parts = audio[: len(audio) // stretch * stretch].reshape(-1, stretch)

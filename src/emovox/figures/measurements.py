@@ -145,6 +145,44 @@ def frames(audio: Samples) -> Frames:
     )
 
 
+def tracks(audio: Samples) -> tuple[Floats, Floats, Floats]:
+    """Follow a recording's loudness and pitch: frames of 64 ms, at most 4,000 of them.
+
+    Returns
+    -------
+    seconds, loudness_db, pitch_hz : ndarray of float64, shape=(n_frames,)
+        Middle of each frame; RMS in dB of full scale; pitch by YIN (de Cheveigné & Kawahara 2002),
+        NaN where it is at one of the limits, 65 and 500 Hz.
+    """
+    hop = max(HOP, -(-len(audio) // MAX_FRAMES))
+    padded = np.pad(audio, (0, max(0, N_FFT - len(audio))))
+    framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
+    powers = np.array([float(frame @ frame) / N_FFT for frame in framed])
+    low, high = PITCH_HZ
+    pitch = np.concatenate([_pitch(part.reshape(-1)) for part in np.array_split(framed, 40)])
+    inside = (pitch > 1.05 * low) & (pitch < 0.95 * high)
+    seconds = (np.arange(len(framed)) * hop + N_FFT / 2) / RATE
+    loudness = 10 * np.log10(np.maximum(powers, 1e-12))
+    return seconds, loudness, np.where(inside, pitch, np.nan)
+
+
+def _pitch(frames_in_a_row: Samples) -> Floats:
+    """Pitch of frames that stand one behind the other, in Hz."""
+    low, high = PITCH_HZ
+    if not frames_in_a_row.size:
+        return np.zeros(0)
+    found = _librosa().yin(
+        frames_in_a_row,
+        fmin=low,
+        fmax=high,
+        sr=RATE,
+        frame_length=N_FFT,
+        hop_length=N_FFT,
+        center=False,
+    )
+    return np.asarray(found, dtype=np.float64)
+
+
 def _evenly_chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
     """Take up to 700 utterances: one of each speaker and emotion, then a second, and so on."""
     order = np.random.default_rng(0).permutation(len(utterances))

@@ -1,0 +1,185 @@
+"""Picture of what was heard along a recording: emotions, loudness, pitch, what carried them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import RATE, Samples
+from ..prediction import Prediction
+from ._recording import draw_waveform
+from .measurements import ACTIVE_DB, PITCH_HZ, tracks
+from .style import ACCENT, EMOTION_COLOURS, INK, drawing, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_OTHERS = ("#9aa0a8", "#b08d57", "#5f9ea0", "#8f6fa8", "#c08080", "#708040")  # of a user's labels
+_HATCH = "////"
+
+
+def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "Figure":
+    """Draw what a stream heard along a recording.
+
+    Parameters
+    ----------
+    audio : ndarray of float32, shape=(n_samples,)
+        Mono at 16 kHz.
+    predictions : sequence of Prediction
+        Interim ones, from which the probabilities are drawn, and final ones; these with moments,
+        if the strip that explains them is to be drawn.
+    title : str
+        The figure's title, such as the file's name.
+    """
+    final = [one for one in predictions if one.final]
+    explained = any(one.moments for one in final)
+    colours = _colours(final)
+    with drawing() as new_figure:
+        figure = new_figure(figsize=(12, 9.6 if explained else 8.8))
+        heights = (1.1, 2.2, 0.55, 1, 1, *([0.4] if explained else []))
+        panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+        draw_waveform(panels[0], audio)
+        _draw_probabilities(panels[1], predictions, colours)
+        _draw_labels(panels[2], final, colours, len(audio) / RATE)
+        _draw_tracks(panels[3], panels[4], audio, final)
+        if explained:
+            _draw_moments(panels[5], final)
+        seconds = len(audio) / RATE
+        panels[-1].set(xlabel="time (s)", xlim=(0, seconds))
+        figure.align_ylabels(panels)
+        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {len(final)} parts of speech")
+        _draw_legend(figure, colours, any(not one.certain for one in final))
+        return figure
+
+
+def _colours(final: Sequence[Prediction]) -> dict[str, str]:
+    labels = list(final[0].scores) if final else []
+    others = [label for label in labels if label not in EMOTION_COLOURS]
+    own = {label: _OTHERS[i % len(_OTHERS)] for i, label in enumerate(others)}
+    return {label: EMOTION_COLOURS.get(label, own.get(label, "")) for label in labels}
+
+
+def _draw_probabilities(
+    axes: "Axes", predictions: Sequence[Prediction], colours: Mapping[str, str]
+) -> None:
+    """Stack the scores of each part: those of its interim decisions, then those of the part."""
+    axes.set(title="Emotions", ylabel="score", ylim=(0, 1))
+    waiting: list[Prediction] = []
+    for one in predictions:
+        if not one.final:
+            waiting.append(one)
+            continue
+        steps = [step for step in waiting if one.start < step.end < one.end]
+        points = [*steps, one]
+        times = [one.start, *(point.end for point in points)]
+        scores = np.array([[point.scores[label] for label in colours] for point in points])
+        scores = np.concatenate([scores[:1], scores]).T
+        axes.stackplot(times, scores, colors=list(colours.values()), linewidth=0)
+        if not one.certain:
+            _hatch(axes, one, 0, 1)
+        waiting = [step for step in waiting if step.end > one.end]
+
+
+def _hatch(axes: "Axes", one: Prediction, low: float, high: float) -> None:
+    width = one.end - one.start
+    axes.broken_barh(
+        [(one.start, width)],
+        (low, high - low),
+        facecolor="none",
+        edgecolor="white",
+        hatch=_HATCH,
+        linewidth=0,
+        zorder=3,
+    )
+
+
+def _draw_labels(
+    axes: "Axes", final: Sequence[Prediction], colours: Mapping[str, str], seconds: float
+) -> None:
+    """Draw a bar for each part, with its label where there is room."""
+    axes.set(title="Label of each part", ylim=(0, 1), yticks=[])
+    axes.grid(visible=False)
+    for one in final:
+        width = one.end - one.start
+        axes.broken_barh([(one.start, width)], (0, 1), facecolor=colours[one.label])
+        if not one.certain:
+            _hatch(axes, one, 0, 1)
+        text = one.label if one.certain else f"{one.label}?"
+        if width / seconds > 0.0054 * len(text):  # of the picture's width
+            axes.text(
+                one.start + width / 2,
+                0.5,
+                text,
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=_readable(colours[one.label]),
+                zorder=4,
+                bbox=None
+                if one.certain
+                else {"facecolor": colours[one.label], "edgecolor": "none", "pad": 1.5},
+            )
+
+
+def _readable(colour: str) -> str:
+    """Choose dark or light letters for a ground."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
+
+
+def _draw_tracks(
+    loudness_axes: "Axes", pitch_axes: "Axes", audio: Samples, final: Sequence[Prediction]
+) -> None:
+    seconds, loudness, pitch = tracks(audio)
+    pitch[~_voiced(seconds, loudness, final)] = np.nan
+    loudness_axes.plot(seconds, np.maximum(loudness, -80), color=ACCENT, linewidth=0.9)
+    loudness_axes.set(title="Loudness", ylabel="dB of full scale")
+    pitch_axes.plot(seconds, pitch, ".", color=ACCENT, markersize=2)
+    pitch_axes.set(title="Pitch", ylabel="Hz", yscale="log", ylim=PITCH_HZ)
+    pitch_axes.set_yticks([75, 100, 150, 200, 300, 450], ["75", "100", "150", "200", "300", "450"])
+    pitch_axes.minorticks_off()
+
+
+def _voiced(
+    seconds: NDArray[np.float64], loudness: NDArray[np.float64], final: Sequence[Prediction]
+) -> NDArray[np.bool_]:
+    """Mark the frames in parts of speech that are not much softer than the part's loudest."""
+    marked = np.zeros(len(seconds), np.bool_)
+    for one in final:
+        inside = (seconds >= one.start) & (seconds <= one.end)
+        if inside.any():
+            marked |= inside & (loudness >= loudness[inside].max() - ACTIVE_DB)
+    return marked
+
+
+def _draw_moments(axes: "Axes", final: Sequence[Prediction]) -> None:
+    """Draw how far the winning score falls without each quarter second."""
+    moments = [moment for one in final for moment in one.moments or ()]
+    limit = max(0.05, *(abs(moment.weight) for moment in moments))
+    image = None
+    for one in final:
+        if not one.moments:
+            continue
+        edges = [moment.start for moment in one.moments] + [one.moments[-1].end]
+        weights = np.array([[moment.weight for moment in one.moments]])
+        image = axes.pcolormesh(
+            edges, [0, 1], weights, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=True
+        )
+    axes.set(title="What carried the label: fall of its score without the moment", yticks=[])
+    axes.grid(visible=False)
+    if image is not None:
+        axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=5)
+
+
+def _draw_legend(figure: "Figure", colours: Mapping[str, str], uncertain: bool) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(facecolor=colour, label=label) for label, colour in colours.items()]
+    if uncertain:
+        handles.append(
+            Patch(facecolor=_OTHERS[0], edgecolor="white", hatch=_HATCH, label="uncertain")
+        )
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
