@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -28,12 +29,27 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logs() -> None:
-    """Send the logs of the service and of its web server to stderr; for a process of its own."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send the logs of the service and of its web server to stderr; for a process of its own.
+
+    What libraries in C write there is left out: libmpg123 has notes on every damaged MP3, which are
+    no JSON and could be made to fill a disk.
+    """
+    own = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = own
+    handler = logging.StreamHandler(own)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_is_news)
     # uvicorn's own lines of requests hold addresses and query strings
     for name, level in (("emovox.server", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of each WebSocket that was refused as HTTP provides for."""
+    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
