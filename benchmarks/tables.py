@@ -1,4 +1,4 @@
-"""Fill the tables of README.md and MODEL_CARD.md from benchmarks/results/*.json.
+"""Fill the tables of the pages from benchmarks/results/*.json.
 
 Run with ``python benchmarks/tables.py`` after a benchmark; ``--check`` changes nothing and ends
 with 1 where a page is not up to date. What stands between ``<!-- table:NAME -->`` and
@@ -16,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
-PAGES = ("README.md", "MODEL_CARD.md")
+PAGES = ("README.md", "MODEL_CARD.md", "docs/http.md")
 MARKED = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TESTS = {  # the plans of protocols.py: what is tested, in words
@@ -289,7 +289,62 @@ def robustness_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
 
 
+def service_table(result: Mapping[str, Any]) -> str:
+    """Show what the service bears; what was not measured is left out."""
+    rows = [
+        (what, shown)
+        for name, lines in SERVICE.items()
+        if name in result
+        for what, shown in lines(result[name])
+    ]
+    return f"{_markdown(('what', 'measured'), rows)}\n\n{_measured(result)}"
+
+
+def _latency(one: Mapping[str, float]) -> str:
+    return f"{one['p50']:.0f} ms, {one['p95']:.0f} ms"
+
+
+SERVICE: Mapping[str, Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]]] = {
+    "startup": lambda one: [
+        ("start of the process to the first prediction", f"{one['seconds_to_first_prediction']} s"),
+    ],
+    "overhead": lambda one: [
+        ("a clip of 3 s over HTTP, beyond Python's time", f"{one['more_ms']} ms"),
+    ],
+    "sessions": lambda one: [
+        ("live sessions in real time", f"{one['sessions']}, {one['server_cores']} cores"),
+        ("their interim decisions, p50, p95", _latency(one["interim_ms"])),
+        ("their final decisions, p50, p95", _latency(one["final_ms"])),
+        ("sessions beyond, refused", one["refused_beyond"]),
+    ],
+    "uploads": lambda one: [
+        (
+            f"uploads of 3 s by {one['clients']} clients",
+            f"{one['uploads']:,}, {one['failed']} failed, {one['per_second']} a second",
+        ),
+    ],
+    "soak": lambda one: [
+        (
+            f"soak of {one['minutes']:g} minutes, {sum(one['visits'].values()):,} visits",
+            f"memory {one['grown_mb']:+} MB, {one['sessions_left']} sessions left",
+        ),
+    ],
+    "messages": lambda one: [
+        (
+            f"{one['messages']:,} messages of junk",
+            f"{one['errors_in_log']} errors, {one['sessions_left']} sessions left",
+        ),
+    ],
+    "mutations": lambda one: [
+        (
+            f"{one['uploads']:,} mutated recordings",
+            f"{one['errors_in_log']} errors, the slowest answer {one['slowest_s']} s",
+        ),
+    ],
+}
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "service": ("service", service_table),
     "accuracy": ("accuracy", accuracy_table),
     "groups": ("accuracy", groups_table),
     "seconds": ("accuracy", seconds_table),

@@ -1,9 +1,11 @@
 """Fixtures that several test files share."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,17 @@ def corpora_root() -> Path:
     if not root.is_dir():
         pytest.skip("the real corpora are not here; EMOVOX_DATA names their folder")
     return root
+
+
+def benchmark(name: str) -> ModuleType:
+    """Load benchmarks/NAME.py, which is a script and in no package."""
+    path = REPOSITORY / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

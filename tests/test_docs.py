@@ -1,7 +1,6 @@
 """The documentation: its snippets run, its links lead to files, its tables are the code's."""
 
 import dataclasses
-import importlib.util
 import inspect
 import json
 import re
@@ -14,7 +13,7 @@ from types import ModuleType
 import pytest
 import typer
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, benchmark
 from emovox import Recognizer, errors
 from emovox.bundle import Card
 from emovox.cli import app, run
@@ -252,14 +251,8 @@ def test_pictures_are_small():
 
 @pytest.fixture(scope="module")
 def tables() -> ModuleType:
-    """Load benchmarks/tables.py, which is a script and in no package."""
-    path = REPOSITORY / "benchmarks" / "tables.py"
-    spec = importlib.util.spec_from_file_location("tables", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Load the script that makes tables."""
+    return benchmark("tables")
 
 
 def test_tables_are_made_from_the_results(tables):

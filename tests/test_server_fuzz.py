@@ -1,7 +1,6 @@
 """The service against what no honest client sends: never a crash, a hang, a 5xx, a traceback."""
 
 import contextlib
-import importlib.util
 from collections import Counter
 from types import ModuleType
 
@@ -14,7 +13,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import positive_data_acceptance
 from websockets.exceptions import ConnectionClosed
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, benchmark
 from running_server import RATE, heard, raw, results, running, say, speech, tell
 
 EVEN = (REPOSITORY / "examples" / "even.flac").read_bytes()
@@ -23,14 +22,8 @@ N_UPLOADS, N_MESSAGES, N_BODIES = 210, 1_500, 300
 
 @pytest.fixture(scope="module")
 def junk() -> ModuleType:
-    """Load benchmarks/junk.py, which is a script's and in no package."""
-    path = REPOSITORY / "benchmarks" / "junk.py"
-    spec = importlib.util.spec_from_file_location("junk", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Load what makes junk."""
+    return benchmark("junk")
 
 
 @pytest.fixture(scope="module")
