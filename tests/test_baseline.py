@@ -239,7 +239,7 @@ class TestFile:
             ("none.json", "none.json: cannot read the baseline: No such file"),
             (".", "cannot read the baseline: "),
             ("bytes.json", "bytes.json: expected a baseline as JSON"),
-            ("text.json", "text.json: a baseline is JSON, this is not"),
+            ("text.json", "text.json: the baseline is not JSON"),
             ("\0", "expected a baseline as JSON"),
         ):
             with pytest.raises(BaselineError, match=reason):

@@ -126,6 +126,13 @@ def test_training_curves_mark_the_best_epoch(dark):
     assert (loss.get_xlabel(), accuracy.get_ylabel()) == ("epoch", "right answers (%)")
 
 
+def test_training_curves_mark_nothing_that_was_not_chosen():
+    """Where the last epoch is used whatever its loss, no epoch is marked as the best."""
+    figure = figures.training_curves(history(best=8), chosen=False)
+    assert not any("best" in text for text in texts(figure))
+    assert all(len(axes.lines) == 2 for axes in figure.axes)
+
+
 def test_training_curves_show_small_losses():
     """A loss that falls far is drawn on a logarithmic axis, another on a linear one."""
     rows = history()

@@ -310,6 +310,35 @@ def test_summary_over_folds(tmp_path):
     assert "Over all folds, 69 of 90 answers were right" in page.text
 
 
+def test_summary_of_running_baselines(tmp_path):
+    """Measured with running baselines in every fold, the summary has their mean, too."""
+    results = make_results(30, wrong=(0,))
+    known = {"running_baseline": {"running_test_uar": 0.98, "running_test_accuracy": 0.97}}
+    reports = {
+        name: write_report(tmp_path / name, results, facts={**FACTS, "fold": name} | facts)
+        for name, facts in (("a", known), ("b", {"running_baseline": {"running_test_uar": 0.9}}))
+    }
+    both = concatenate([results, results])
+    summary = write_summary(tmp_path, reports, both, facts=FACTS)
+    assert summary["mean"]["running_uar"] == pytest.approx(0.94)
+    assert summary["folds"]["a"]["running_uar"] == 0.98
+    page = page_of(tmp_path)
+    assert "the UAR is 94.0 % instead of" in page.text
+    assert "UAR, running baseline" in page.text
+    reports["b"]["running_baseline"] = {}
+    assert "running_uar" not in write_summary(tmp_path, reports, both, facts=FACTS)["mean"]
+    assert "running baseline" not in page_of(tmp_path).text
+
+
+def test_an_epoch_that_was_not_chosen_is_not_called_best(tmp_path):
+    """Where validation was only watched, the picture tells the last epoch instead of the best."""
+    facts = FACTS | {"validation": None}
+    write_report(tmp_path, make_results(wrong=(4,)), facts=facts, history=HISTORY)
+    alts = [image["alt"] for image in page_of(tmp_path).all("img")]
+    assert not any("best epoch" in alt for alt in alts)
+    assert any(f"The last epoch is {HISTORY[-1]['epoch']:.0f}" in alt for alt in alts)
+
+
 def test_percent_is_100_only_where_it_is():
     """Rounding never turns a mistake into none, nor a hit."""
     assert [percent(x) for x in (1.0, 0.99999, 0.9985, 0.5, 0.00001, 0.0)] == [

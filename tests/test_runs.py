@@ -17,8 +17,11 @@ import torch
 from safetensors.torch import save_file
 
 from emovox.audio import load_audio
+from emovox.backbone import backbone_digest
+from emovox.corpora import load_corpus
 from emovox.encoder import SpeechConfig, SpeechStatistics
 from emovox.errors import ConfigError, SplitError, TrainingError
+from emovox.learners import learner_of
 from emovox.network import HeadConfig, NetworkConfig
 from emovox.recognizer import Recognizer
 from emovox.runs import Console, evaluate_model, train
@@ -364,6 +367,32 @@ def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_pat
     assert (tmp_path / "first" / "predictions.csv").read_text() == (
         tmp_path / "second" / "predictions.csv"
     ).read_text()
+
+
+def test_an_encoder_is_exported_once(speech_settings, corpus, tmp_path, monkeypatch):
+    """The exported encoder is kept; a damaged copy is made anew, and is the same."""
+    monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
+    name, _, table = corpus.partition("=")
+    utterances = load_corpus(name, table).utterances
+    first = learner_of(speech_settings, utterances).backbone
+    (kept,) = (tmp_path / "cache" / "backbones").iterdir()
+    assert kept.read_bytes() == first
+    monkeypatch.setattr("emovox.learners.export_backbone", None)
+    assert learner_of(speech_settings, utterances).backbone == first
+    monkeypatch.undo()
+    monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
+    kept.write_bytes(first[: len(first) // 2])
+    again = learner_of(speech_settings, utterances).backbone
+    assert backbone_digest(again) == backbone_digest(first)
+    assert kept.read_bytes() == again
+
+
+def test_a_name_that_is_no_text(speech_settings, tmp_path):
+    """A name that a settings file cannot hold is refused, and nothing is left."""
+    settings = dataclasses.replace(speech_settings, name="b\udcff")
+    with pytest.raises(ConfigError, match="name: expected text in UTF-8"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_speech_run_resumes_after_its_last_whole_fold(speech_settings, tmp_path):

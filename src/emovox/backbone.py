@@ -87,8 +87,12 @@ def merge(backbone: bytes, head: bytes) -> onnx.ModelProto:
     `audio`, `lengths` and `baseline`, and the head's outputs.
     """
     front, back = onnx.load_from_string(backbone), onnx.load_from_string(head)
+    taken = [tensor.name for tensor in front.graph.initializer]
+    prefix = "head_"
+    while any(name.startswith(prefix) for name in taken):  # shared with the head it had before
+        prefix += "_"
     back = onnx.compose.add_prefix(
-        back, "head_", rename_inputs=False, rename_outputs=False, rename_edges=True
+        back, prefix, rename_inputs=False, rename_outputs=False, rename_edges=True
     )
     return onnx.compose.merge_models(front, back, io_map=[(STATISTICS, STATISTICS)])
 

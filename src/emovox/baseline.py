@@ -1,7 +1,6 @@
 """A speaker's own usual voice: a running mean of embeddings, learned without labels."""
 
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .bundle import is_number, read_keys
 from .errors import BaselineError
 from .files import write_text
 
@@ -134,13 +134,8 @@ class Baseline:
         BaselineError
             If a key is missing, unknown, of the wrong type or of an impossible value.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BaselineError(f"a baseline is JSON, this is not: {error}") from None
-        if not isinstance(data, dict):
-            raise BaselineError(f"expected a baseline with keys, got {type(data).__name__}")
-        _check_keys(data)
+        data = read_keys(text, _KEYS, "baseline", BaselineError)
+        _check_types(data)
         total = np.array(data["total"], np.float64)
         return cls(data["model"], total, float(data["seconds"]), data["name"])
 
@@ -173,18 +168,14 @@ class Baseline:
             raise BaselineError(f"{path}: {error}") from None
 
 
-def _check_keys(data: dict[str, Any]) -> None:
-    if missing := [key for key in _KEYS if key not in data]:
-        raise BaselineError(f"the baseline lacks {', '.join(missing)}")
-    if unknown := sorted(data.keys() - set(_KEYS)):
-        raise BaselineError(f"the baseline has unknown keys: {', '.join(unknown)}")
+def _check_types(data: dict[str, Any]) -> None:
     total = data["total"]
     fits = {
         "schema": isinstance(data["schema"], int) and not isinstance(data["schema"], bool),
         "model": isinstance(data["model"], str),
         "name": isinstance(data["name"], str),
-        "seconds": _is_number(data["seconds"]),
-        "total": isinstance(total, list) and all(map(_is_number, total)),
+        "seconds": is_number(data["seconds"]),
+        "total": isinstance(total, list) and all(map(is_number, total)),
     }
     for key, fit in fits.items():
         if not fit:
@@ -194,13 +185,3 @@ def _check_keys(data: dict[str, Any]) -> None:
             f"expected a baseline of schema {SCHEMA}, got {data['schema']}; "
             "it was made by another version of emovox"
         )
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number; JSON knows others."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
-        return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .audio import RATE
 from .emotions import EMOTIONS
-from .errors import ModelError
+from .errors import EmovoxError, ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -116,21 +116,29 @@ class Card:
         ModelError
             If a key is missing, unknown or of the wrong type.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"the model card is not JSON: {error}") from None
-        if not isinstance(data, dict):
-            raise ModelError(f"expected a model card with keys, got {type(data).__name__}")
-        names = {field.name for field in dataclasses.fields(cls)}
-        if missing := sorted(names - data.keys()):
-            raise ModelError(f"the model card lacks {', '.join(missing)}")
-        if unknown := sorted(data.keys() - names):
-            raise ModelError(
-                f"the model card has unknown keys: {', '.join(unknown)}; "
-                "the model may need a newer version of emovox"
-            )
+        names = [field.name for field in dataclasses.fields(cls)]
+        data = read_keys(text, names, "model card", ModelError)
         return cls(**{name: _checked(name, data[name]) for name in names})
+
+
+def read_keys(
+    text: str, names: Sequence[str], what: str, error: type[EmovoxError]
+) -> dict[str, Any]:
+    """Read a JSON object that has these keys and no other, or raise `error`."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise error(f"the {what} is not JSON: {reason}") from None
+    if not isinstance(data, dict):
+        raise error(f"expected a {what} with keys, got {type(data).__name__}")
+    if missing := sorted(set(names) - data.keys()):
+        raise error(f"the {what} lacks {', '.join(missing)}")
+    if unknown := sorted(data.keys() - set(names)):
+        raise error(
+            f"the {what} has unknown keys: {', '.join(unknown)}; "
+            "it may need a newer version of emovox"
+        )
+    return data
 
 
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
@@ -148,14 +156,14 @@ def _checked(name: str, value: Any) -> Any:
     elif name in ("schema", "rate"):
         fits = isinstance(value, int) and not isinstance(value, bool)
     elif name in _NUMBERS:
-        fits = _is_number(value)
+        fits = is_number(value)
     elif name == "figures":
-        fits = isinstance(value, dict) and all(_is_number(item) for item in value.values())
+        fits = isinstance(value, dict) and all(is_number(item) for item in value.values())
     elif name == "features":
         fits = isinstance(value, dict)
     else:
         fits = isinstance(value, list) and all(
-            isinstance(item, str) if name == "labels" else _is_number(item) for item in value
+            isinstance(item, str) if name == "labels" else is_number(item) for item in value
         )
         value = tuple(value) if fits else value
     if not fits:
@@ -177,7 +185,7 @@ def _checked_corpus(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Tell whether a value is a number that a float can hold; JSON knows larger ones."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

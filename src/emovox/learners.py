@@ -3,24 +3,29 @@
 A run treats both alike: features of each recording, a fit to a fold, an export.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import backbone, encoder, features
 from .audio import Samples, load_audio
-from .backbone import export_backbone, extract_backbone
+from .backbone import export_backbone, extract_backbone, open_backbone
 from .bundle import Card, find_model, shipped_models
+from .cache import cache_key, default_cache_folder
 from .corpora import Utterance
 from .encoder import SpeechConfig, load_encoder
 from .errors import AudioError, ModelError, SplitError
 from .export import export_head, export_model
-from .extraction import Features, acoustic_frames, speech_statistics
+from .extraction import Features, acoustic_frames, code_digest, speech_statistics
 from .features import AcousticFeatures
+from .files import written_whole
 from .network import SpeakerHead, WaveformModel
 from .settings import Settings
 from .splits import Fold
@@ -54,6 +59,14 @@ class Fit:
 class Learner(Protocol):
     """A way to learn."""
 
+    @property
+    def n_epochs(self) -> int:
+        """Epochs it trains, at most or at least."""
+
+    @property
+    def knows_speakers(self) -> bool:
+        """Whether its models are trained on the baselines that they will meet."""
+
     def features(self) -> tuple[Features, str]:
         """Return the features' function and all that it depends on."""
 
@@ -69,6 +82,12 @@ class AcousticLearner:
     """Trains the convolutions and LSTMs from scratch."""
 
     settings: Settings
+    knows_speakers = False
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs at most."""
+        return self.settings.epochs
 
     def features(self) -> tuple[Features, str]:
         """Return acoustic frames."""
@@ -109,6 +128,12 @@ class SpeechLearner:
 
     settings: Settings
     backbone: bytes
+    knows_speakers = True
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs at least."""
+        return self.settings.head_training.epochs
 
     def features(self) -> tuple[Features, str]:
         """Return the encoder's statistics of each clip and its resampled copies."""
@@ -155,8 +180,7 @@ def learner_of(
     if settings.features == "acoustic":
         return AcousticLearner(settings)
     if settings.encoder:
-        module = load_encoder(Path(settings.encoder), SpeechConfig(max_seconds=settings.window_s))
-        return SpeechLearner(settings, export_backbone(module, _calibration(utterances)))
+        return SpeechLearner(settings, _exported(settings, utterances))
     if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
@@ -165,15 +189,31 @@ def learner_of(
     return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
 
 
-def _calibration(utterances: Sequence[Utterance]) -> list[Samples]:
-    """Load recordings evenly taken from the first corpus."""
+def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
+    """Export an encoder as a backbone, or take it from the cache."""
+    config = SpeechConfig(max_seconds=settings.window_s)
+    module = load_encoder(Path(settings.encoder), config)
     mine = [one for one in utterances if one.corpus == utterances[0].corpus]
-    step = max(1, len(mine) // _N_CALIBRATION)
-    clips = []
-    for one in mine[::step]:
+    chosen = mine[:: max(1, len(mine) // _N_CALIBRATION)]
+    weights = hashlib.sha256(Path(settings.encoder).read_bytes()).hexdigest()
+    code = code_digest(backbone, encoder, features)
+    versions = (version("torch"), version("onnx"), version("onnxruntime"))
+    key = cache_key(weights, repr(config), code, *versions, *(one.digest for one in chosen))
+    path = default_cache_folder() / "backbones" / f"{key}.onnx"
+    with suppress(Exception):  # absent or damaged: a cache may cost time, never a result
+        content = path.read_bytes()
+        open_backbone(content)
+        return content
+    content = export_backbone(module, _loaded(chosen))
+    with suppress(OSError), written_whole(path) as temporary:
+        temporary.write_bytes(content)
+    return content
+
+
+def _loaded(utterances: Sequence[Utterance]) -> Iterator[Samples]:
+    for one in utterances:
         with suppress(AudioError):  # the extraction names it
-            clips.append(load_audio(one.file))
-    return clips
+            yield load_audio(one.file)
 
 
 def known(utterances: Sequence[Utterance], labels: tuple[str, ...]) -> list[Utterance]:

@@ -182,6 +182,10 @@ def check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
 
 def _open_run(settings: Settings, out: Path) -> None:
     try:
+        settings.name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"name: expected text in UTF-8, got {settings.name!r}") from None
+    try:
         write_text(out / "config.toml", settings_toml(settings))
     except OSError as error:
         raise TrainingError(f"{out}: cannot write the run's folder: {error.strerror}") from None
@@ -298,7 +302,7 @@ def _with_baseline(
 ) -> dict[str, float]:
     """Measure a model that was trained for it with running baselines as well."""
     tested = fold.test or fold.val
-    if run.settings.features != "speech" or not all(one.speaker for one in tested):
+    if not run.learner.knows_speakers or not all(one.speaker for one in tested):
         return {}
     recognizer = Recognizer.load(model_file)
     results = evaluate_running(recognizer, tested, seed=run.settings.seed, on_progress=on_progress)
@@ -310,9 +314,7 @@ def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
     settings = run.settings
     learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
     key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
-    speech = settings.features == "speech"
-    n_epochs = settings.head_training.epochs if speech else settings.epochs
-    with run.console.training(fold.name, n_epochs) as observer:
+    with run.console.training(fold.name, run.learner.n_epochs) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
             _write_history(history, out / "history.csv")

@@ -18,11 +18,13 @@ _SUBSETS = {
 }
 
 
-def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = False) -> "Figure":
-    """Draw loss and accuracy over the epochs; the epoch of lowest validation loss is marked.
+def training_curves(
+    history: Sequence[Mapping[str, float]], *, chosen: bool = True, dark: bool = False
+) -> "Figure":
+    """Draw loss and accuracy over the epochs, and mark the epoch of lowest validation loss.
 
-    `history` has the columns epoch, train_loss, train_accuracy, val_loss and val_accuracy; `dark`
-    draws for a dark page.
+    `history` has the columns epoch, train_loss, train_accuracy, val_loss and val_accuracy; where
+    the last epoch is used and none is `chosen`, none is marked; `dark` draws for a dark page.
     """
     if not history:
         raise EmovoxError("expected the history of at least one epoch, got none")
@@ -38,10 +40,10 @@ def training_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
                 values = [scale * row[f"{subset}_{kind}"] for row in history]
                 name, colour = _SUBSETS[subset]
                 axes.plot(epochs, values, style, color=colour[dark], label=name, markersize=3.5)
-            axes.axvline(best["epoch"], linestyle=":", color=ink, label=label)
-            axes.plot(
-                best["epoch"], scale * best[f"val_{kind}"], "*", color=ink, markersize=12, zorder=3
-            )
+            if chosen:
+                height = scale * best[f"val_{kind}"]
+                axes.axvline(best["epoch"], linestyle=":", color=ink, label=label)
+                axes.plot(best["epoch"], height, "*", color=ink, markersize=12, zorder=3)
             axes.set(xlabel="epoch", title=kind.capitalize())
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend(loc="best")

@@ -55,7 +55,8 @@ def write_report(
         The model's answers to the test recordings.
     facts : mapping
         What is known of the run: protocol, fold, seed, n_train, n_val, n_test, validation,
-        settings, versions, corpora, left_out, problems, model, command; any may be missing.
+        settings, versions, corpora, left_out, problems, model, command; any may be missing, and
+        validation is None where it chose no epoch.
     history : sequence of mappings
         Columns epoch, train_loss, train_accuracy, val_loss, val_accuracy, a row an epoch; empty
         where nothing was trained.
@@ -82,7 +83,8 @@ def write_report(
     )
     pictures = [_confusion_picture(directory, numbers)]
     if history:
-        pictures.append(_training_picture(directory, history))
+        chosen = facts.get("validation", "") is not None
+        pictures.append(_training_picture(directory, history, chosen=chosen))
     page = _page_of(report, numbers, results, pictures)
     page["score_pictures"] = _score_pictures(directory, numbers)
     page["lead"] = words.lead(report, str(report.get("protocol") or ""))
@@ -115,15 +117,22 @@ def write_summary(
     report : dict
         The facts; `folds` {name: uar, accuracy, macro_f1, n_test}; `mean` over the folds with the
         standard deviation of each as `<name>_std`; `pooled`, the numbers of all answers together;
-        accuracy, uar and macro_f1 are the means over the folds.
+        accuracy, uar and macro_f1 are the means over the folds. Where all folds were measured with
+        running baselines as well, `folds` and `mean` hold `running_uar`, too.
     """
     pooled = summarise(results, seed=int(facts.get("seed") or 0))
     folds = {
         name: {**{key: fold[key] for key in FIGURES}, "n_test": fold["n_test"]}
         for name, fold in reports.items()
     }
+    shown = list(FIGURES)
+    running = {name: words.running_uar(fold) for name, fold in reports.items()}
+    if None not in running.values():
+        shown.append("running_uar")
+        for name, fold in folds.items():
+            fold["running_uar"] = running[name]
     mean: dict[str, float] = {}
-    for key in FIGURES:
+    for key in shown:
         values = [fold[key] for fold in folds.values()]
         mean[key] = float(np.mean(values))
         mean[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
@@ -243,14 +252,16 @@ def _confusion_picture(directory: Path, numbers: Mapping[str, Any]) -> dict[str,
     return _picture(directory, "confusion", alt, partial(confusion, labels, matrix))
 
 
-def _training_picture(directory: Path, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
-    best = min(history, key=lambda row: row["val_loss"])
+def _training_picture(
+    directory: Path, history: Sequence[Mapping[str, float]], *, chosen: bool
+) -> dict[str, str]:
+    used = min(history, key=lambda row: row["val_loss"]) if chosen else history[-1]
     alt = (
-        f"Loss and accuracy over {len(history)} epochs of training. The best epoch is "
-        f"{best['epoch']:.0f}: validation loss {best['val_loss']:.3f}, validation accuracy "
-        f"{words.percent(best['val_accuracy'])}."
+        f"Loss and accuracy over {len(history)} epochs of training. The "
+        f"{'best' if chosen else 'last'} epoch is {used['epoch']:.0f}: validation loss "
+        f"{used['val_loss']:.3f}, validation accuracy {words.percent(used['val_accuracy'])}."
     )
-    return _picture(directory, "training", alt, partial(training_curves, history))
+    return _picture(directory, "training", alt, partial(training_curves, history, chosen=chosen))
 
 
 def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:

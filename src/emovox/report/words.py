@@ -83,20 +83,27 @@ def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
         f"On {n:,} {recordings}{unseen}, the model named the right emotion {times} "
         f"({percent(numbers['accuracy'])})."
     ]
-    return sentences + _certainty(numbers, protocol) + _comparison(numbers) + _running(numbers)
+    return (
+        sentences
+        + _certainty(numbers, protocol)
+        + _comparison(numbers)
+        + _running(numbers["uar"], running_uar(numbers))
+    )
 
 
-def _running(report: Mapping[str, Any]) -> list[str]:
+def running_uar(report: Mapping[str, Any]) -> float | None:
+    """Return a fold's UAR with running baselines, or None where there were none."""
+    figures = report.get("running_baseline") or {}
+    return next((value for name, value in figures.items() if name.endswith("_uar")), None)
+
+
+def _running(without: float, running: float | None) -> list[str]:
     """Say what a speaker's baseline, learned on the way, changes; nothing where there was none."""
-    uars = [
-        value
-        for name, value in (report.get("running_baseline") or {}).items()
-        if name.endswith("_uar")
-    ]
+    if running is None:
+        return []
     return [
         f"With a baseline of each speaker, learned without labels from nothing while they speak in "
-        f"random order, the UAR is {percent(value)} instead of {percent(report['uar'])}."
-        for value in uars
+        f"random order, the UAR is {percent(running)} instead of {percent(without)}."
     ]
 
 
@@ -122,7 +129,8 @@ def fold_lead(
     sentences.append(
         f"Over all folds, {right:,} of {n:,} answers were right ({percent(pooled['accuracy'])})."
     )
-    return sentences + _certainty(pooled, protocol) + _comparison(pooled)
+    running = _running(mean["uar"], mean.get("running_uar"))
+    return sentences + _certainty(pooled, protocol) + _comparison(pooled) + running
 
 
 def _certainty(numbers: Mapping[str, Any], protocol: str) -> list[str]:
