@@ -71,38 +71,72 @@ def test_nothing_heard_is_no_baseline(head):
     )
 
 
+def powers(scores):
+    """Means of the scores, of their squares and of their cubes, of clips of equal length."""
+    scores = torch.tensor(scores, dtype=torch.float32)
+    return torch.cat([scores.mean(0), (scores**2).mean(0), (scores**3).mean(0)])[None]
+
+
+def shown(share, offset=0.0):
+    """Scores of a speaker who shows the first emotion in a share of a hundred clips."""
+    first = np.arange(100) < round(100 * share)
+    second = ~first & (np.arange(100) % 2 == 0)
+    return np.stack([first, second, ~first & ~second], 1) * 3.0 + offset
+
+
 def test_the_baselines_vector_says_how_much_was_heard(head):
     """The shrunk mean of embeddings, fed to the graph, is the mean and the seconds again."""
     statistics = torch.from_numpy(make_clips(1, 4, 3).statistics[:1])
     mean, seconds = torch.randn(1, CONFIG.n_dimensions), 10.0
-    heard = torch.full((1, N_CLASSES), 1 / N_CLASSES)
-    whole = torch.cat([mean, heard, torch.ones(1, 1)], 1)
-    vector = whole * seconds / (CONFIG.prior_seconds + seconds)
+    means = torch.cat([mean, powers(shown(0.34))], 1)
+    vector = torch.cat([means, torch.ones(1, 1)], 1) * seconds / (CONFIG.prior_seconds + seconds)
     logits, embedding = head(statistics, vector)
     given = torch.full((1, 1), seconds)
+    usual, trust = head.usual(means, given)
+    torch.testing.assert_close(usual, mean)
     answers = [member(head.embed(statistics), mean, given) for member in head.members]
-    trust = head.trust(heard, given)
     blended = [(1 - trust) * itself + trust * difference for itself, difference in answers]
     torch.testing.assert_close(logits, torch.stack(blended).mean(0), atol=1e-4, rtol=1e-4)
     assert embedding.shape == (1, head.n_embedding)
     assert embedding[0, -1].item() == 1.0
 
 
+def test_skewness_is_that_of_a_share(head):
+    """Two values have the skewness (1 - 2 p) / sqrt(p (1 - p)), wherever they lie."""
+    for share in (0.2, 0.8):
+        for offset in (0.0, 2.0):
+            found = head.skewness(powers(shown(share, offset)), torch.full((1, 1), 1e6))[0, 0]
+            expected = (1 - 2 * share) / (share * (1 - share)) ** 0.5
+            assert abs(found.item() - expected) < 0.01
+
+
 def test_a_mean_is_trusted_more_the_more_was_heard(head):
     """Of a balanced speaker, nothing heard is no trust, and much heard nearly all."""
-    balanced = torch.full((4, N_CLASSES), 1 / N_CLASSES)
-    trust = head.trust(balanced, torch.tensor([[0.0], [4.0], [40.0], [4000.0]]))[:, 0]
+    means = torch.cat([torch.zeros(1, CONFIG.n_dimensions), powers(shown(0.34))], 1).expand(4, -1)
+    _, trust = head.usual(means, torch.tensor([[0.0], [4.0], [40.0], [4000.0]]))
     assert trust[0] == 0.0
     assert trust[-1] > 0.99
-    assert (trust.diff() > 0).all()
+    assert (trust.diff(dim=0) > 0).all()
 
 
 def test_the_mean_of_a_one_sided_speaker_is_not_trusted(head):
-    """Where mainly one emotion was heard, the mean holds it, and is not taken away."""
-    heard = torch.tensor([[0.9, 0.05, 0.05], [0.36, 0.32, 0.32]])
-    trust = head.trust(heard, torch.full((2, 1), 100.0))[:, 0]
+    """Where nearly always one emotion was heard, the mean holds it, and is not taken away."""
+    zeros = torch.zeros(2, CONFIG.n_dimensions)
+    means = torch.cat([zeros, torch.cat([powers(shown(0.85)), powers(shown(0.45))])], 1)
+    _, trust = head.usual(means, torch.full((2, 1), 1000.0))
     assert trust[0] == 0.0
     assert trust[1] > 0.9
+
+
+def test_of_an_uneven_speaker_the_prevailing_emotion_is_taken_out_of_the_mean(head):
+    """Between balanced and one-sided, the mean moves away from the emotion that prevails."""
+    means = torch.cat([torch.zeros(1, CONFIG.n_dimensions), powers(shown(0.67))], 1)
+    mean, trust = head.usual(means, torch.full((1, 1), 1000.0))
+    assert 0.0 < trust.item() < 0.9
+    emotion = head.get_buffer("emotions")[0]
+    share = -(mean[0] @ emotion / (emotion @ emotion)).item()
+    assert 0.1 < share < CONFIG.correction
+    torch.testing.assert_close(mean[0], -share * emotion)
 
 
 def test_one_sided_speakers_are_no_worse_than_without_a_baseline(head):

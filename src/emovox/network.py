@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .features import trim_silence
 
+_MAX_SCORE = 8.0  # in spreads within a speaker; the cube of a click's score would outweigh the rest
 _MAX_DEVIATION = 5.0  # standard deviations; what lies beyond (digital silence) is no measurement
 
 
@@ -173,9 +174,11 @@ class HeadConfig:
     dropout: float = 0.3
     input_dropout: float = 0.2
     prior_seconds: float = 6.0  # of the model's mean in a speaker's baseline
-    balance_seconds: float = 11.0  # of balanced emotions, before a speaker counts as one-sided
-    balanced_below: float = 0.10  # distance of the emotions heard from balanced ones
-    one_sided_above: float = 0.16
+    trust_seconds: float = 16.0  # heard, for the two experts to count alike
+    skew_seconds: float = 3.0  # of a symmetric distribution, in what is known of its skewness
+    one_sided_below: float = -1.1  # skewness of an emotion's scores in a one-sided speaker
+    balanced_above: float = -0.3
+    correction: float = 0.8  # share of the prevailing emotion that is taken out of the mean
 
 
 class SpeakerHead(nn.Module):
@@ -186,9 +189,9 @@ class SpeakerHead(nn.Module):
     has been heard, the more the second counts; but not where the speaker has shown mainly one
     emotion, since the mean then holds that emotion, and taking it away would hide it.
 
-    The embedding, from which a baseline is averaged, is z, the second expert's probabilities, and a
-    1. The mean of the training data has a 0 in place of the 1: of a shrunk mean the last element
-    says how much was heard, and the probabilities how one-sided it was.
+    The embedding, from which a baseline is averaged, is z, the clip's scores on an axis for each
+    emotion, their squares and cubes, and a 1. The mean of the training data has zeros: of a shrunk
+    mean the last element says how much was heard, and the powers how the scores were distributed.
 
     Parameters
     ----------
@@ -200,48 +203,83 @@ class SpeakerHead(nn.Module):
         super().__init__()
         self.config = config
         self.n_classes = n_classes
-        self.register_buffer("projection", torch.zeros(n_statistics, config.n_dimensions))
-        self.register_buffer("offset", torch.zeros(config.n_dimensions))
+        n = config.n_dimensions
+        self.register_buffer("projection", torch.zeros(n_statistics, n))
+        self.register_buffer("offset", torch.zeros(n))
+        self.register_buffer("emotions", torch.zeros(n_classes, n))  # away from a speaker's mean
+        self.register_buffer("axes", torch.zeros(n, n_classes))  # unit spread in a speaker
         self.members = nn.ModuleList(Experts(n_classes, config) for _ in range(config.n_members))
 
     @property
     def n_embedding(self) -> int:
         """Numbers in an embedding and in a baseline."""
-        return self.config.n_dimensions + self.n_classes + 1
+        return self.config.n_dimensions + 3 * self.n_classes + 1
 
     def embed(self, statistics: Tensor) -> Tensor:
         """Return z, shape=(batch, n_dimensions)."""
         return statistics @ self.get_buffer("projection") + self.get_buffer("offset")
 
-    def trust(self, heard: Tensor, seconds: Tensor) -> Tensor:
-        """Return how far the speaker's mean is to be trusted, 0 to 1, shape=(batch, 1).
+    def skewness(self, powers: Tensor, seconds: Tensor) -> Tensor:
+        """Return how skewed each emotion's scores were, shape=(batch, n_classes).
 
-        `heard` is the mean of the probabilities of the emotions in what was heard. Half the sum of
-        its differences from equal shares is 0 for a balanced speaker and near 1 for one who shows
-        one emotion alone; little heard counts as balanced.
+        An emotion that a speaker shows now and then makes a distribution with a tail above, one
+        that they show nearly always makes one with a tail below: two values, the higher with the
+        share p, have the skewness (1 - 2 p) / sqrt(p (1 - p)). Where on the axis the speaker's
+        voice lies has no effect. What little has been heard counts as symmetric.
+
+        Parameters
+        ----------
+        powers : Tensor, shape=(batch, 3 * n_classes)
+            Means of the scores, their squares and their cubes.
+        seconds : Tensor, shape=(batch, 1)
+        """
+        first, second, third = powers.split(self.n_classes, -1)
+        variance = (second - first**2).clamp(min=1e-3)
+        moment = third - 3.0 * first * second + 2.0 * first**3
+        known = seconds / (seconds + self.config.skew_seconds)
+        return moment / variance**1.5 * known
+
+    def usual(self, means: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of a speaker's voice, and how far it is to be trusted.
+
+        From a speaker who seems to show mainly one emotion, most of this emotion is taken out; who
+        surely does is not trusted.
+
+        Parameters
+        ----------
+        means : Tensor, shape=(batch, n_embedding - 1)
+            Of what was heard.
+        seconds : Tensor, shape=(batch, 1)
+
+        Returns
+        -------
+        mean : Tensor, shape=(batch, n_dimensions)
+        trust : Tensor, shape=(batch, 1)
+            0 to 1.
         """
         config = self.config
-        equal = 1.0 / self.n_classes
-        total = seconds + config.balance_seconds
-        shares = (heard * seconds + equal * config.balance_seconds) / total
-        distance = 0.5 * (shares - equal).abs().sum(-1, keepdim=True)
-        width = config.one_sided_above - config.balanced_below
-        one_sided = ((distance - config.balanced_below) / width).clamp(0.0, 1.0)
-        return seconds / (seconds + config.prior_seconds) * (1.0 - one_sided)
+        mean = means[:, : config.n_dimensions]
+        skewness = self.skewness(means[:, config.n_dimensions :], seconds)
+        least = skewness.amin(-1, keepdim=True)
+        width = config.balanced_above - config.one_sided_below
+        balanced = ((least - config.one_sided_below) / width).clamp(0.0, 1.0)
+        prevailing = (skewness <= least).to(mean.dtype) @ self.get_buffer("emotions")
+        trust = seconds / (seconds + config.trust_seconds) * balanced
+        return mean - config.correction * (1.0 - balanced) * prevailing, trust
 
     def forward(self, statistics: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
         """Classify; `baseline` has shape=(batch, n_embedding)."""
-        n = self.config.n_dimensions
         z = self.embed(statistics)
         share = baseline[:, -1:].clamp(0.0, 0.9999)
         means = baseline[:, :-1] / share.clamp(min=1e-4)
         seconds = self.config.prior_seconds * share / (1.0 - share)
-        answers = [member(z, means[:, :n], seconds) for member in self.members]
+        mean, trust = self.usual(means, seconds)
+        answers = [member(z, mean, seconds) for member in self.members]
         itself = torch.stack([answer[0] for answer in answers]).mean(0)
         difference = torch.stack([answer[1] for answer in answers]).mean(0)
-        trust = self.trust(means[:, n:], seconds)
         logits = (1.0 - trust) * itself + trust * difference
-        embedding = [z, torch.softmax(difference, -1), torch.ones_like(share)]
+        scores = (z @ self.get_buffer("axes")).clamp(-_MAX_SCORE, _MAX_SCORE)
+        embedding = [z, scores, scores**2, scores**3, torch.ones_like(share)]
         return logits, torch.cat(embedding, dim=-1)
 
 

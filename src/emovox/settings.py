@@ -28,8 +28,8 @@ class HeadTraining:
     what came before.
     """
 
-    epochs: int = 36  # at least; more where they hold fewer than `min_steps`
-    min_steps: int = 1500
+    epochs: int = 18  # at least; more where they hold fewer than `min_steps`
+    min_steps: int = 1000
     batch_size: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -143,7 +143,14 @@ class Settings:
 
 
 def _check_head(head: HeadConfig, training: HeadTraining) -> None:
-    for name in ("n_dimensions", "n_hidden", "n_members", "prior_seconds", "balance_seconds"):
+    for name in (
+        "n_dimensions",
+        "n_hidden",
+        "n_members",
+        "prior_seconds",
+        "trust_seconds",
+        "skew_seconds",
+    ):
         _expect(0 < getattr(head, name) < math.inf, name, getattr(head, name), "more than 0")
     for name in ("dropout", "input_dropout"):
         _expect(0 <= getattr(head, name) < 1, name, getattr(head, name), "0 to below 1")
@@ -152,8 +159,9 @@ def _check_head(head: HeadConfig, training: HeadTraining) -> None:
     shares = (training.p_whole, training.p_one_sided)
     _expect(min(shares) >= 0 and sum(shares) <= 1, "head_training", shares, "shares of at most 1")
     _expect(0 <= training.smoothing < 1, "smoothing", training.smoothing, "0 to below 1")
-    fits = 0 <= head.balanced_below < head.one_sided_above
-    _expect(fits, "one_sided_above", head.one_sided_above, "more than balanced_below")
+    fits = -math.inf < head.one_sided_below < head.balanced_above <= 0
+    _expect(fits, "balanced_above", head.balanced_above, "more than one_sided_below, at most 0")
+    _expect(0 <= head.correction <= 1, "correction", head.correction, "0 to 1")
     _expect(
         0 <= training.weight_decay < math.inf, "weight_decay", training.weight_decay, "0 or more"
     )

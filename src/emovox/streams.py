@@ -67,6 +67,35 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
     return projection, torch.from_numpy(-mean @ axes / spread).float()
 
 
+def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tensor]:
+    """Find how each emotion differs from a speaker's mean, and the axes on which it shows.
+
+    Returns
+    -------
+    emotions : Tensor, shape=(n_classes, n_dimensions)
+        Mean over speakers of an emotion's mean, less the mean of the speaker's emotions.
+    axes : Tensor, shape=(n_dimensions, n_classes)
+        Fisher's discriminants with a diagonal covariance, half of it shared by all dimensions;
+        scores on them have unit spread within a speaker.
+    """
+    values = z.numpy().astype(np.float64)
+    emotions = np.zeros((n_classes, values.shape[1]))
+    count = np.zeros((n_classes, 1))
+    centred = np.empty_like(values)
+    for speaker in np.unique(clips.speakers):
+        mine = clips.speakers == speaker
+        shown = np.unique(clips.targets[mine])
+        means = np.stack([values[mine & (clips.targets == one)].mean(0) for one in shown])
+        emotions[shown] += means - means.mean(0)
+        count[shown] += 1
+        centred[mine] = values[mine] - values[mine].mean(0)
+    emotions /= np.maximum(count, 1)
+    variance = (centred**2).mean(0)
+    axes = (emotions / (variance + variance.mean())).T
+    axes /= np.maximum((centred @ axes).std(0), 1e-6)
+    return torch.from_numpy(emotions).float(), torch.from_numpy(axes).float()
+
+
 def train_head(
     clips: Clips,
     val: Clips,
@@ -95,6 +124,9 @@ def train_head(
     head.get_buffer("offset").copy_(offset)
     with torch.no_grad():
         z = head.embed(torch.from_numpy(clips.statistics))
+    emotions, axes = fit_emotions(z, clips, n_classes)
+    head.get_buffer("emotions").copy_(emotions)
+    head.get_buffer("axes").copy_(axes)
     learner = _Learner(head, z, clips, training, rng)
     history: list[Row] = []
     for epoch in range(1, learner.n_epochs + 1):
