@@ -13,11 +13,12 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from . import audio, features
+from . import audio, elsewhere, features
 from .audio import RATE, Samples, check_audible, load_audio, without_silence
 from .backbone import backbone_digest, open_backbone, statistics_of
 from .cache import ArrayCache, cache_key
 from .corpora import Problem, Utterance
+from .elsewhere import recorded_elsewhere
 from .errors import AudioError
 from .features import AcousticConfig, AcousticFeatures, trim_silence
 
@@ -104,27 +105,30 @@ def acoustic_frames(config: AcousticConfig, window_s: float) -> tuple[Features, 
 
 
 def speech_statistics(
-    backbone: bytes, copies: Sequence[float], window_s: float
+    backbone: bytes, copies: Sequence[float], n_elsewhere: int, window_s: float
 ) -> tuple[Features, str]:
     """Return the function that computes speech statistics, and all it depends on, as a text.
 
-    The statistics of a clip have shape (1 + n_copies, n_statistics + 1): the clip itself first,
-    then its copies, resampled by each factor. The last column is the seconds of sound.
+    The statistics of a clip have shape (1 + n_copies + n_elsewhere, n_statistics + 1): the clip
+    itself first, then its copies resampled by each factor, then those as if recorded elsewhere.
+    The last column is the seconds of sound.
     """
     session = open_backbone(backbone)
 
     def compute(clip: Samples) -> NDArray[np.float32]:
         sound = without_silence(clip)[: int(window_s * RATE)]
         versions = [sound, *(soxr.resample(sound, RATE * factor, RATE) for factor in copies)]
+        versions += [recorded_elsewhere(sound, take) for take in range(n_elsewhere)]
         return np.stack(
             [
                 np.append(statistics_of(session, one), np.float32(len(one) / RATE))
-                for one in versions
+                for one in map(without_silence, versions)
             ]
         )
 
     digest = backbone_digest(backbone)
-    return compute, json.dumps(["speech", digest, list(copies), window_s, code_digest()])
+    described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(elsewhere)]
+    return compute, json.dumps(described)
 
 
 def _one_thread() -> None:

@@ -137,23 +137,34 @@ class SpeechLearner:
 
     def features(self) -> tuple[Features, str]:
         """Return the encoder's statistics of each clip and its resampled copies."""
-        copies = self.settings.head_training.copies
-        return speech_statistics(self.backbone, copies, self.settings.window_s)
+        training = self.settings.head_training
+        return speech_statistics(
+            self.backbone, training.copies, training.n_elsewhere, self.settings.window_s
+        )
 
     def fit(
         self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
         observer: Observer,
     ) -> Fit:  # fmt: skip
-        """Train for a fixed number of epochs, which takes minutes and is not resumed."""
+        """Train for a fixed number of epochs, which takes a minute and is not resumed.
+
+        The validation part is only watched and calibrates. Once that is done, the head is trained
+        anew on both parts alike, since a voice more is worth much.
+        """
         del out, run
         settings = self.settings
-        train = make_clips(fold.train, features, labels, with_copies=True)
         val = make_clips(known(fold.val, labels), features, labels)
-        head, history = train_head(
-            train, val, len(labels), settings.head, settings.head_training,
-            seed=settings.seed, observer=observer,
-        )  # fmt: skip
-        logits, truth = _answers_in_use(head, val, settings.seed)
+
+        def head_of(part: Sequence[Utterance], watched: Observer) -> tuple[SpeakerHead, list[Row]]:
+            clips = make_clips(part, features, labels, with_copies=True)
+            config, training = settings.head, settings.head_training
+            return train_head(
+                clips, val, len(labels), config, training, seed=settings.seed, observer=watched
+            )
+
+        watched, history = head_of(fold.train, observer)
+        logits, truth = _answers_in_use(watched, val, settings.seed)
+        head, _ = head_of((*fold.train, *known(fold.val, labels)), Observer())
         return Fit(
             tuple(history),
             logits,

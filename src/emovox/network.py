@@ -233,7 +233,8 @@ class SpeakerHead(nn.Module):
             Means of the scores, their squares and their cubes.
         seconds : Tensor, shape=(batch, 1)
         """
-        first, second, third = powers.split(self.n_classes, -1)
+        n = self.n_classes
+        first, second, third = powers[:, :n], powers[:, n : 2 * n], powers[:, 2 * n :]
         variance = (second - first**2).clamp(min=1e-3)
         moment = third - 3.0 * first * second + 2.0 * first**3
         known = seconds / (seconds + self.config.skew_seconds)

@@ -37,6 +37,7 @@ class HeadTraining:
     p_whole: float = 0.3  # share of streams that meet the mean of all the speaker's clips
     p_one_sided: float = 0.25  # share in which four in five clips have one emotion
     copies: tuple[float, ...] = (0.86, 1.16)  # resampled copies, each another speaker
+    n_elsewhere: int = 1  # copies as if recorded elsewhere, each another speaker
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _check_head(head: HeadConfig, training: HeadTraining) -> None:
     _expect(
         0 <= training.weight_decay < math.inf, "weight_decay", training.weight_decay, "0 or more"
     )
+    _expect(0 <= training.n_elsewhere <= 8, "n_elsewhere", training.n_elsewhere, "0 to 8")
     for copy in training.copies:
         _expect(0.5 <= copy <= 2.0, "copies", copy, "factors from 0.5 to 2")
 
