@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import numpy as np
@@ -332,6 +333,23 @@ class TestLimits:
             assert error(answer) == (503, "busy")
             assert answer.headers["retry-after"] == "1"
             one.close()
+            wait_for(lambda: predict(server), lambda answer: answer.status_code == 200)
+
+    def test_bytes_in_all(self):
+        """Many large recordings at once are told to come again, before they fill the memory."""
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+            b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        )
+        with running(max_upload_mb=0.1) as server, ExitStack() as stack:
+            assert predict(server).status_code == 200
+            for _ in range(4):
+                one = socket.create_connection(("127.0.0.1", server.port))
+                stack.enter_context(one).sendall(head + bytes(95_000))
+            answer = wait_for(lambda: predict(server), lambda answer: answer.status_code == 503)
+            assert error(answer) == (503, "busy")
+            stack.close()
             wait_for(lambda: predict(server), lambda answer: answer.status_code == 200)
 
     def test_rate(self):

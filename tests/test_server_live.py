@@ -78,6 +78,14 @@ class TestAnswers:
         expected = [*stream.feed(there), *stream.flush()]
         assert results(messages) == [one.to_dict() for one in expected if one.final]
 
+    def test_other_rate_at_once(self, server):
+        """Who says the rate and goes on without waiting is heard to the end, too."""
+        with server.live() as session:
+            tell(session, "session.update", rate=192_000)
+            say(session, np.zeros(192_000 * 4, np.int16), 19_200)
+            tell(session, "session.close")
+            assert heard(session)[-1]["seconds"] == pytest.approx(4.0)
+
     def test_order_of_a_session(self, server, dialogue):
         """A session says who it is, when speech begins and ends, and what it has heard in all."""
         with server.live() as session:

@@ -101,7 +101,7 @@ class Session:
         self._inbox: deque[Piece | dict[str, Any] | _End] = deque()
         self._changed = asyncio.Event()  # something came in
         self._room = asyncio.Event()  # or went out
-        self._waiting_s = 0.0
+        self._n_waiting = 0  # samples in the inbox
         self._heard_audio = False
         self._decisions = 0
         self._speech_s = 0.0
@@ -160,7 +160,7 @@ class Session:
                 await asyncio.sleep(delay)  # what is not read, the client has to wait with
             if self._take_in(message):
                 return True
-            while self._waiting_s > _MAX_WAITING_S:
+            while self._n_waiting > _MAX_WAITING_S * self._wishes.rate:
                 self._room.clear()
                 await self._room.wait()
 
@@ -175,7 +175,7 @@ class Session:
                 self._put(said)
             elif data := message.get("bytes"):
                 samples = read_samples(data)
-                self._waiting_s += len(samples) / self._wishes.rate
+                self._n_waiting += len(samples)
                 self._put(Piece(samples, time.perf_counter()))
         except MessageError as error:
             self._n_errors += 1
@@ -210,15 +210,15 @@ class Session:
     def _pieces(self) -> list[Piece]:
         """Take the audio of the next job out of the inbox."""
         pieces: list[Piece] = []
-        seconds = 0.0
-        while self._inbox and seconds < _MAX_JOB_S:
+        n_samples = 0
+        while self._inbox and n_samples < _MAX_JOB_S * self._wishes.rate:
             piece = self._inbox[0]
             if not isinstance(piece, Piece):
                 break
             self._inbox.popleft()
             pieces.append(piece)
-            seconds += len(piece.samples) / self._wishes.rate
-        self._waiting_s = max(0.0, self._waiting_s - seconds)
+            n_samples += len(piece.samples)
+        self._n_waiting -= n_samples
         self._room.set()
         return pieces
 
@@ -252,12 +252,16 @@ class Session:
         elif kind == "flush":
             await self._tell(await self._in_thread(self._ear.flush))
         elif kind == "baseline.get":
-            await self._send({"type": "baseline", "baseline": self._ear.baseline()})
+            await self._send_baseline()
         elif kind == "baseline.reset":
             self._ear.forget()
-            await self._send({"type": "baseline", "baseline": self._ear.baseline()})
+            await self._send_baseline()
         else:
             await self._update(message)
+
+    async def _send_baseline(self) -> None:
+        baseline = await self._in_thread(self._ear.baseline)  # as a job, it has to wait its turn
+        await self._send({"type": "baseline", "baseline": baseline})
 
     async def _update(self, message: dict[str, Any]) -> None:
         try:

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,8 +15,10 @@ from ..baseline import Baseline
 from .recordings import Channels, answer_baseline, answer_segments, answer_whole
 from .refusals import RefusedError
 from .service import Service
+from .settings import ServerSettings
 
 _MAX_FILES = 100  # in one request for a baseline
+_MAX_HELD = 4  # requests of the largest size that are held in memory at the same time
 _MAX_NAME = 200  # letters, of a speaker
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "Not a readable multipart body"},
@@ -48,7 +50,7 @@ _BASELINE_BODY = _body(
 
 def add_uploads(app: FastAPI, service: Service) -> None:
     """Add the routes that take recordings."""
-    slots = _Slots(service.settings.max_uploads)
+    slots = _Slots(service.settings)
 
     @app.post("/v1/predict", openapi_extra=_PREDICT_BODY, responses=_REFUSALS, tags=["recordings"])
     async def predict(
@@ -60,8 +62,8 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         """Recognise the emotion of a recording: as a whole, or of each part of speech."""
         if channels == "separate" and not segments:
             raise RefusedError(422, "parameter", "channels=separate goes with segments=true alone")
-        with slots:
-            async with _form(request, service, max_files=1) as form:
+        with slots.taken() as hold:
+            async with _form(request, service, hold, max_files=1) as form:
                 content, baseline = await _content(form.get("file"), "file"), _baseline(form)
             if not segments:
                 answer = await answer_whole(service, content, baseline, explain)
@@ -75,8 +77,8 @@ def add_uploads(app: FastAPI, service: Service) -> None:
     )
     async def baselines(request: Request) -> Response:
         """Learn how a speaker usually sounds; the baseline is returned, and not kept."""
-        with slots:
-            async with _form(request, service, max_files=_MAX_FILES) as form:
+        with slots.taken() as hold:
+            async with _form(request, service, hold, max_files=_MAX_FILES) as form:
                 contents = [await _content(one, "files") for one in form.getlist("files")]
                 name = form.get("name", "")
             if not contents:
@@ -88,24 +90,38 @@ def add_uploads(app: FastAPI, service: Service) -> None:
 
 
 class _Slots:
-    """The requests with recordings that may be there at the same time."""
+    """The requests with recordings that may be there at the same time, and their bytes."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, settings: ServerSettings) -> None:
+        self._most = settings.max_uploads
+        self._max_bytes = int(_MAX_HELD * 1e6 * settings.max_upload_mb)
         self._taken = 0
+        self._bytes = 0
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def taken(self) -> Iterator[Callable[[int], None]]:
+        """Take a place; call what is yielded with each number of bytes that is held."""
         if self._taken >= self._most:
-            raise RefusedError(
-                503,
-                "busy",
-                f"{self._most} recordings are being handled, which is the limit; try again",
-                {"Retry-After": "1"},
-            )
-        self._taken += 1
+            raise _busy(f"{self._most} recordings are being handled")
+        held = 0
 
-    def __exit__(self, *_: object) -> None:
-        self._taken -= 1
+        def hold(n_bytes: int) -> None:
+            nonlocal held
+            if self._bytes + n_bytes > self._max_bytes:
+                raise _busy(f"{self._max_bytes / 1e6:g} MB of recordings are being handled")
+            held += n_bytes
+            self._bytes += n_bytes
+
+        self._taken += 1
+        try:
+            yield hold
+        finally:
+            self._taken -= 1
+            self._bytes -= held
+
+
+def _busy(why: str) -> RefusedError:
+    return RefusedError(503, "busy", f"{why}, which is the limit; try again", {"Retry-After": "1"})
 
 
 class _MemoryParser(MultiPartParser):
@@ -115,12 +131,14 @@ class _MemoryParser(MultiPartParser):
 
 
 @asynccontextmanager
-async def _form(request: Request, service: Service, max_files: int) -> AsyncIterator[FormData]:
+async def _form(
+    request: Request, service: Service, hold: Callable[[int], None], max_files: int
+) -> AsyncIterator[FormData]:
     """Read a multipart body within the limits of size and time; it is gone afterwards."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise RefusedError(415, "content_type", "expected a body of the type multipart/form-data")
-    body = _limited(request, int(service.settings.max_upload_mb * 1e6))
+    body = _limited(request, int(service.settings.max_upload_mb * 1e6), hold)
     parser = _MemoryParser(request.headers, body, max_files=max_files, max_fields=10)
     try:
         async with asyncio.timeout(service.settings.upload_timeout_s):
@@ -142,7 +160,9 @@ async def _form(request: Request, service: Service, max_files: int) -> AsyncIter
         await form.close()
 
 
-async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _limited(
+    request: Request, most: int, hold: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
     """Pass a request's body on, unless it is or becomes too large."""
     too_large = RefusedError(
         413,
@@ -158,6 +178,7 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         if received > most:
             too_large.headers = {"Connection": "close"}
             raise too_large
+        hold(len(chunk))
         yield chunk
 
 
