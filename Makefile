@@ -23,7 +23,7 @@ check: $(VENV)/full
 
 bench: $(VENV)/full
 	$(PIP) -c constraints.txt opensmile || echo "opensmile cannot be installed here; its rows are left out"
-	for benchmark in features startup latency training protocols; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in features startup latency training protocols live; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

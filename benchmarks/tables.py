@@ -16,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
-PAGES = ("README.md", "MODEL_CARD.md", "docs/http.md")
+PAGES = ("README.md", "MODEL_CARD.md", "docs/http.md", "docs/listening.md")
 MARKED = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TESTS = {  # the plans of protocols.py: what is tested, in words
@@ -112,6 +112,18 @@ def startup_table(result: Mapping[str, Any]) -> str:
     header = ("fresh process", "seconds", "peak MB")
     what = f"Medians of {result['rounds']} rounds. "
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
+
+
+def live_table(result: Mapping[str, Any]) -> str:
+    """Show what came of clips played into a sound server."""
+    n_equal, n_clips = result["equal"], result["clips"]
+    lost = f"{result['dropped_seconds']:g} s, {result['overflows']} losses in the sound card"
+    rows = [
+        ("clips whose live label is that of their file", f"{n_equal} of {n_clips}"),
+        (f"sound dropped in {result['seconds']:.0f} s", lost),
+        ("share of one core, with the view", percent(result["core_share_with_view"])),
+    ]
+    return f"{_markdown(('measured', 'figure'), rows)}\n\n{_measured(result)}"
 
 
 def training_table(result: Mapping[str, Any]) -> str:
@@ -357,6 +369,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "features": ("features", features_table),
     "startup": ("startup", startup_table),
     "training": ("training", training_table),
+    "live": ("live", live_table),
 }
 
 

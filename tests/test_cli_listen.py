@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,17 @@ def listen(capsys, model_file):
 def start(*arguments: object, **kwargs) -> subprocess.Popen:
     """Start listening in a process of its own."""
     command = [sys.executable, "-c", MAIN, "listen", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **kwargs)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **kwargs)
+    threading.Thread(target=_killed_after, args=(process, 120), daemon=True).start()
+    return process
+
+
+def _killed_after(process: subprocess.Popen, seconds: float) -> None:
+    """Have no test wait for ever for what a process does not print."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+        return
+    process.kill()
 
 
 def lines(out: str) -> tuple[list[dict], dict]:
@@ -467,6 +479,29 @@ class TestUsage:
             code, out, err = listen(*arguments, wav="")
             assert (code, out, err.count("\n")) == (1, "", 1)
             assert "pip install 'emovox[live]'" in err
+
+
+def test_pulled_out(server, place, model_file):
+    """A device that is gone is told, waited for and told to be back; Ctrl-C ends at any time."""
+    import live
+
+    process = start(
+        "--json", "--record", "heard.wav", "--model", model_file,
+        env=server.environment, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    live.wait_for_sound(Path("heard.wav"), process)
+    server.stop()
+    assert "is gone; waiting for it" in process.stderr.readline()
+    server.start()
+    assert process.stderr.readline() == "emovox: it is back\n"
+    server.stop()
+    assert "is gone; waiting for it" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "wrote heard.wav\n")
+    seconds = lines(out)[1]["seconds"]
+    assert len(load_audio("heard.wav")) / RATE == pytest.approx(seconds, abs=0.01)
+    assert seconds > 1
 
 
 @pytest.mark.corpora

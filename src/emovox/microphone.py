@@ -19,7 +19,7 @@ from .blocks import read_blocks
 from .errors import AudioError, MicrophoneError, MissingExtraError
 
 CHUNK_S = 0.05  # seconds handed over at once
-QUEUE_S = 10.0  # seconds the recogniser may be late before sound is dropped
+QUEUE_S = 30.0  # seconds the recogniser may be late before sound is dropped
 LATENCY_S = 0.2  # seconds the sound card's own buffer holds: a busy computer then loses nothing
 LOST_S = 2.0  # seconds without a sample after which a device counts as gone
 RETRY_S = 1.0  # seconds between two tries to have it back
@@ -289,13 +289,17 @@ class _Capture:
     @property
     def is_lost(self) -> bool:
         """Whether the device says that it is gone, or has long been silent as if it were."""
-        return not self._stream.active or time.monotonic() - self._heard_at > LOST_S
+        is_active = self._stream is not None and self._stream.active
+        return not is_active or time.monotonic() - self._heard_at > LOST_S
 
     def close(self) -> None:
+        if self._stream is None:  # PortAudio must not be shown a stream twice
+            return
+        stream, self._stream = self._stream, None
         with suppress(_sounddevice().PortAudioError):
-            self._stream.abort()
+            stream.abort()
         with suppress(_sounddevice().PortAudioError):
-            self._stream.close()
+            stream.close()
 
 
 class Playback:

@@ -116,7 +116,7 @@ def _quiet_libraries() -> Iterator[None]:
         yield
         return
     number, before = sys.stderr.fileno(), sys.stderr
-    with open(own, "w", encoding=before.encoding, errors=before.errors) as sys.stderr:  # noqa: PTH123
+    with open(own, "w", 1, encoding=before.encoding, errors=before.errors) as sys.stderr:  # noqa: PTH123
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, number)
         os.close(silent)

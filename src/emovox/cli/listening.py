@@ -87,6 +87,7 @@ class Session:
         found: list[Prediction] = []
         if self._stream is None or self._rate != chunk.rate or _is_gap(self._end, chunk):
             found = self.finish()
+            self.now = Now()
             self._rate, self._began = chunk.rate, chunk.start
             self._stream = self._recognizer.stream(
                 chunk.rate, baseline=self.baseline, learn=self._learn
