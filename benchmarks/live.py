@@ -194,6 +194,7 @@ def main() -> None:
         "seconds": summary["seconds"],
         "dropped_seconds": summary["dropped_seconds"],
         "overflows": summary["overflows"],
+        "gone_seconds": summary["gone_seconds"],
         "core_share_with_view": round(cost, 4),
         "machine": machine(),
     }

@@ -117,10 +117,12 @@ def startup_table(result: Mapping[str, Any]) -> str:
 def live_table(result: Mapping[str, Any]) -> str:
     """Show what came of clips played into a sound server."""
     n_equal, n_clips = result["equal"], result["clips"]
-    lost = f"{result['dropped_seconds']:g} s, {result['overflows']} losses in the sound card"
+    lost = f"{result['dropped_seconds']:g} s"
+    losses = f"{result['overflows']}; {result['gone_seconds']:g} s"
     rows = [
         ("clips whose live label is that of their file", f"{n_equal} of {n_clips}"),
         (f"sound dropped in {result['seconds']:.0f} s", lost),
+        ("losses reported by the sound system; time without the device", losses),
         ("share of one core, with the view", percent(result["core_share_with_view"])),
     ]
     return f"{_markdown(('measured', 'figure'), rows)}\n\n{_measured(result)}"

@@ -102,6 +102,7 @@ class TestPlayed:
         decisions, summary = lines(listen("--json")[1])
         assert summary["seconds"] == pytest.approx(len(talk) / RATE, abs=0.001)
         assert (summary["dropped_seconds"], summary["overflows"]) == (0, 0)
+        assert summary["gone_seconds"] == 0
         assert summary["decisions"] == len(decisions) > summary["parts"] == len(finals(decisions))
         lengths = [one["end"] - one["start"] for one in finals(decisions)]
         assert summary["speech_seconds"] == pytest.approx(sum(lengths), abs=0.01)
@@ -500,6 +501,7 @@ def test_pulled_out(server, place, model_file):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "wrote heard.wav\n")
     seconds = lines(out)[1]["seconds"]
+    assert 0 < lines(out)[1]["gone_seconds"] < seconds
     assert len(load_audio("heard.wav")) / RATE == pytest.approx(seconds, abs=0.01)
     assert seconds > 1
 

@@ -190,6 +190,7 @@ class Microphone:
         self._began: float | None = None  # when the first sample came, on the monotonic clock
         self._offset_s = 0.0  # from there to this opening
         self._end = 0.0  # of the latest chunk
+        self.gone_s = 0.0  # seconds in which the device was gone
         self.waiting = ""  # why no sound comes just now; "" while it comes
 
     @property
@@ -235,6 +236,7 @@ class Microphone:
         if self.waiting:
             self.waiting = ""
             self._offset_s = max(now - self._began, self._end)
+            self.gone_s += self._offset_s - self._end
         placed = replace(chunk, start=chunk.start + self._offset_s)
         self._end = placed.end
         return placed
@@ -243,7 +245,7 @@ class Microphone:
         """Try to have the device back until it is there again."""
         self.waiting = f"{self.name} is gone; waiting for it"
         self._capture.close()
-        while not stopped.wait(RETRY_S):
+        while not stopped.is_set():  # at once, first: a driver may have stumbled only
             _list_anew()
             with suppress(MicrophoneError):
                 capture = _Capture(find_device(self._wanted))
@@ -251,6 +253,7 @@ class Microphone:
                 self._earlier_overflows += self._capture.n_overflows
                 self._capture = capture
                 return
+            stopped.wait(RETRY_S)
 
 
 class _Capture:
@@ -322,6 +325,7 @@ class Playback:
     def __init__(self, path: Path, speed: float = 1.0) -> None:
         self.name = str(path)
         self.waiting = ""
+        self.gone_s = 0.0
         self.n_overflows = 0
         self._speed = speed
         self._error: AudioError | None = None

@@ -304,6 +304,8 @@ def _lost(listener: "Listener") -> str:
     parts = [f"{dropped_s:.1f} s dropped"] if dropped_s else []
     if n_overflows:
         parts.append(f"{n_overflows} losses in the sound card")
+    if listener.source.gone_s:
+        parts.append(f"{listener.source.gone_s:.1f} s without the device")
     return ", ".join(parts)
 
 
@@ -318,6 +320,7 @@ def _print_summary(totals: Totals, listener: "Listener", as_json: bool) -> None:
             "decisions": totals.n_decisions,
             "dropped_seconds": round(listener.source.dropped_s, 3),
             "overflows": listener.source.n_overflows,
+            "gone_seconds": round(listener.source.gone_s, 3),
         }
         say(json.dumps({"summary": summary}, ensure_ascii=False))
         return

@@ -19,6 +19,7 @@ class Source(Protocol):
     """Where live sound comes from: a Microphone or a Playback."""
 
     waiting: str
+    gone_s: float
 
     @property
     def name(self) -> str:
