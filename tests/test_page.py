@@ -111,7 +111,7 @@ class Visitor:
         """Return the text of a part of the page."""
         return self.page.inner_text(selector)
 
-    def wait(self, condition: str, timeout_s: float = 20) -> None:
+    def wait(self, condition: str, timeout_s: float = 60) -> None:
         """Wait until JavaScript is true; Playwright's own way is refused as `eval`."""
         end = time.monotonic() + timeout_s
         while not self.page.evaluate(condition):
@@ -122,7 +122,7 @@ class Visitor:
         """Wait until the live tab is in a state."""
         self.wait(f"document.getElementById('state').textContent.startsWith({words!r})")
 
-    def wait_rows(self, n_rows: int, timeout_s: float = 20) -> None:
+    def wait_rows(self, n_rows: int, timeout_s: float = 60) -> None:
         """Wait until the live tab has so many results."""
         self.wait(f"document.querySelectorAll('#live tbody tr').length >= {n_rows}", timeout_s)
 
@@ -267,7 +267,7 @@ class TestLive:
             emotion = EMOTIONS[(3 * k) % len(EMOTIONS)]
             folder = corpora_root / "tess" / f"{('YAF', 'OAF')[k % 2]}_{emotion}"
             clips.append(load_audio(sorted(folder.iterdir())[17 * k]))
-        pause_s = 0.8
+        pause_s = 0.7
         recording = stitched(tmp_path / "clips.wav", clips, pause_s)
         ends = np.cumsum([pause_s + len(clip) / 16_000 for clip in clips])
         spans = [(end - len(clip) / 16_000, end) for clip, end in zip(clips, ends, strict=True)]
@@ -278,7 +278,7 @@ class TestLive:
             visitor.live()
         for visitor in visitors:
             latest = "parseFloat(document.querySelector('#live tbody td')?.textContent)"
-            visitor.wait(f"{latest} > {spans[-1][0] - 0.5}", timeout_s=60)
+            visitor.wait(f"{latest} > {spans[-1][0] - 0.5}")
             visitor.page.click("#finish")
             visitor.wait_state("Finished")
             heard = json.loads(visitor.saved("#live-results", "JSON"))["segments"]
@@ -342,7 +342,7 @@ class TestLive:
         visitor.wait_rows(1)
         visitor.page.click("#start")
         visitor.wait_state("Paused")
-        visitor.page.wait_for_timeout(1500)
+        visitor.page.wait_for_timeout(3000)
         visitor.page.click("#start")
         visitor.wait_state("Listening")
         visitor.wait_rows(2)
@@ -350,8 +350,8 @@ class TestLive:
         visitor.wait_state("Finished")
         saved = json.loads(visitor.saved("#live-results", "JSON"))
         assert saved["gaps"] == []
-        starts = [one["start"] for one in saved["segments"]]
-        assert starts == sorted(starts)
+        before, after = saved["segments"][:2]
+        assert 0 < after["start"] - before["end"] < 3
         visitor.check_clean()
 
     def test_restart(self, visit):
@@ -359,22 +359,21 @@ class TestLive:
         with serving() as own:
             visitor = visit(own.url)
             visitor.live()
-            visitor.wait_rows(1)
+            visitor.wait_rows(2)
             own.stop()
             assert "lost" in visitor.problem()
             heard = float(re.search(r"(\d+) s", visitor.text("#voice-words"))[1])
             own.start()
             visitor.wait_state("Listening")
             visitor.wait("document.getElementById('live-problem').hidden")
-            visitor.wait_rows(2)
-            visitor.wait_rows(3)
+            visitor.wait_rows(len(visitor.page.query_selector_all("#live tbody tr")) + 1)
             visitor.page.click("#finish")
             visitor.wait_state("Finished")
             saved = json.loads(visitor.saved("#live-results", "JSON"))
             (gap,) = saved["gaps"]
             assert gap["end"] - gap["start"] > 0.3
             assert not any(overlap(one, **gap) > 1e-6 for one in saved["segments"])
-            assert saved["segments"][-1]["start"] > gap["end"]
+            assert saved["segments"][-1]["start"] >= gap["end"]
             assert float(re.search(r"(\d+) s", visitor.text("#voice-words"))[1]) > heard
             visitor.check_clean(NOT_REACHED)
 

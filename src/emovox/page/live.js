@@ -6,7 +6,7 @@ import { $, Bars, colour, emotion, notice, offerDownloads, percent, resultRow } 
 import { Session } from "./session.js";
 import { keepVoice, keptVoice } from "./voice.js";
 
-const SHOWN_S = 60;
+const [SHOWN_S, NARROW] = [60, 450]; // below so many pixels half of it
 const ROWS = 200; // in the table; the downloads hold all
 const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
 const STATES = {
@@ -117,10 +117,11 @@ export class Live {
     if (!this.session) return;
     const { seconds, gap } = this.session;
     const now = calm.matches ? Math.ceil(seconds / 5) * 5 : seconds;
-    const to = whole ? Math.max(seconds, 1) : Math.max(now, SHOWN_S);
+    const shown = this.chart.width < NARROW ? SHOWN_S / 2 : SHOWN_S;
+    const to = whole ? Math.max(seconds, 1) : Math.max(now, shown);
     const segments = this.latest ? [...this.finals, this.latest] : this.finals;
     const gaps = gap ? [...this.gaps, { ...gap, end: seconds }] : this.gaps;
-    this.chart.show({ from: whole ? 0 : to - SHOWN_S, to, segments, gaps });
+    this.chart.show({ from: whole ? 0 : to - shown, to, segments, gaps });
   }
 
   learn(baseline) {
@@ -152,8 +153,7 @@ export class Live {
 
   forget() {
     keepVoice(null);
-    if (this.session) this.session.forget();
-    else this.learn(null);
+    this.session ? this.session.forget() : this.learn(null);
     $("spoken").textContent = "The voice is forgotten.";
   }
 
