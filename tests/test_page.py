@@ -122,9 +122,9 @@ class Visitor:
         """Wait until the live tab is in a state."""
         self.wait(f"document.getElementById('state').textContent.startsWith({words!r})")
 
-    def wait_rows(self, n_rows: int, timeout_s: float = 60) -> None:
+    def wait_rows(self, n_rows: int) -> None:
         """Wait until the live tab has so many results."""
-        self.wait(f"document.querySelectorAll('#live tbody tr').length >= {n_rows}", timeout_s)
+        self.wait(f"document.querySelectorAll('#live tbody tr').length >= {n_rows}")
 
     def live(self) -> None:
         """Press Start, and wait until the session lives."""
