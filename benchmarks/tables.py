@@ -357,6 +357,53 @@ SERVICE: Mapping[str, Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]]] 
     ],
 }
 
+
+def streaming_table(result: Mapping[str, Any]) -> str:
+    """Show delay and cost of live decisions, memory over hours, and hours of recordings."""
+    rows = []
+    if live := result.get("decisions"):
+        delay, cost = live["first_decision_s"], live["cpu_ms_per_decision"]
+        rows += [
+            ("first decision after speech begins, s of audio", _median_p99(delay)),
+            ("one decision, ms of one core", _median_p99(cost)),
+        ]
+    for corpus, row in result.get("labels", {}).items():
+        minutes, with_baseline = row["recording_s"] / 60, row["learn"]
+        what = f"{minutes:g} minutes of {row['speaker']} ({corpus})"
+        rows += [
+            (f"{what}, seconds on two cores (of processor)", _seconds(with_baseline)),
+            (f"{what}, peak MB", str(with_baseline["peak_mb"])),
+            (
+                f"{what}, speech time labelled right, with and without baseline",
+                " / ".join(percent(row[way]["labelled_right"]) for way in ("learn", "none")),
+            ),
+            (
+                f"{what}, start and end of parts off by, s (median)",
+                " / ".join(
+                    f"{with_baseline[key]['median']:.2f}" for key in ("start_off_s", "end_off_s")
+                ),
+            ),
+        ]
+    if longest := result.get("longest"):
+        what = f"{longest['hours']} hours of one speaker"
+        rows += [
+            (f"{what}, seconds on two cores (of processor)", _seconds(longest)),
+            (f"{what}, peak MB", str(longest["peak_mb"])),
+        ]
+    if live := result.get("streaming"):
+        both = f"{live['mb_after_5_minutes']:.0f} / {live['mb_after_all']:.0f}"
+        rows.append((f"streaming, MB after 5 minutes / {live['hours']:g} hours", both))
+    return f"{_markdown(('measured', 'result'), rows)}\n\n{_measured(result)}"
+
+
+def _median_p99(spread: Mapping[str, float]) -> str:
+    return f"{spread['median']:.2f} median, {spread['p99']:.2f} p99"
+
+
+def _seconds(row: Mapping[str, float]) -> str:
+    return f"{row['seconds']:.0f} ({row['cpu_seconds']:.0f})"
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "service": ("service", service_table),
     "accuracy": ("accuracy", accuracy_table),
@@ -372,6 +419,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "startup": ("startup", startup_table),
     "training": ("training", training_table),
     "live": ("live", live_table),
+    "streaming": ("streaming", streaming_table),
 }
 
 
