@@ -330,3 +330,8 @@ class TestShipped:
     def test_a_path_wins_nothing_over_a_name(self, model_file):
         """A path of its own is found as it is."""
         assert find_model(model_file) == model_file
+
+
+def test_lengths_are_not_remembered(model_file):
+    """The runtime keeps no plan of its memory for each length heard: live, that would never end."""
+    assert not open_bundle(model_file).session.get_session_options().enable_mem_pattern

@@ -268,6 +268,7 @@ def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # one would be kept for every length ever heard
     options.log_severity_level = 4  # its errors arrive as exceptions
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
