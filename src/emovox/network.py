@@ -170,7 +170,7 @@ class HeadConfig:
 
     n_dimensions: int = 384  # of the space in which voices are compared
     n_hidden: int = 128
-    n_members: int = 2  # pairs of experts whose answers are averaged
+    n_members: int = 1  # pairs of experts whose answers are averaged
     dropout: float = 0.3
     input_dropout: float = 0.2
     prior_seconds: float = 6.0  # of the model's mean in a speaker's baseline

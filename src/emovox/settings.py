@@ -35,7 +35,6 @@ class HeadTraining:
     weight_decay: float = 1e-2
     smoothing: float = 0.05  # of the targets, over the emotions that the corpus has
     p_whole: float = 0.3  # share of streams that meet the mean of all the speaker's clips
-    p_one_sided: float = 0.25  # share in which four in five clips have one emotion
     copies: tuple[float, ...] = (0.86, 1.16)  # resampled copies, each another speaker
     n_elsewhere: int = 1  # copies as if recorded elsewhere, each another speaker
 
@@ -157,8 +156,7 @@ def _check_head(head: HeadConfig, training: HeadTraining) -> None:
         _expect(0 <= getattr(head, name) < 1, name, getattr(head, name), "0 to below 1")
     for name in ("epochs", "min_steps", "batch_size", "learning_rate"):
         _expect(0 < getattr(training, name) < math.inf, name, getattr(training, name), "above 0")
-    shares = (training.p_whole, training.p_one_sided)
-    _expect(min(shares) >= 0 and sum(shares) <= 1, "head_training", shares, "shares of at most 1")
+    _expect(0 <= training.p_whole <= 1, "p_whole", training.p_whole, "0 to 1")
     _expect(0 <= training.smoothing < 1, "smoothing", training.smoothing, "0 to below 1")
     fits = -math.inf < head.one_sided_below < head.balanced_above <= 0
     _expect(fits, "balanced_above", head.balanced_above, "more than one_sided_below, at most 0")

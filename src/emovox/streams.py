@@ -1,8 +1,8 @@
 """Training of a speech model's head, on the baselines that it will meet in use.
 
 An epoch is made of streams: what one speaker says, in random order. Each clip is classified with
-the baseline of what came before it in its stream: short or long, sometimes one-sided, sometimes all
-of the speaker at once.
+the baseline of what came before it in its stream: short or long, sometimes all of the speaker at
+once.
 """
 
 import time
@@ -20,6 +20,7 @@ from .settings import HeadTraining
 from .training import Observer, Row
 
 _HIDDEN = -1e4  # a logit that no class has by itself
+_N_FOR_AXES = 15_000  # clips
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,19 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
     """
     count = np.bincount(clips.speakers)
     weight = 1.0 / np.sqrt(np.maximum(count, 1))[clips.speakers]
-    weight /= weight.sum()
-    x = clips.statistics.astype(np.float64)
+    weight = (weight / weight.sum()).astype(np.float32)
+    x = clips.statistics
     mean = weight @ x
     of_speaker = np.stack(
         [x[clips.speakers == one].mean(0) if n else mean for one, n in enumerate(count)]
     )
     centred = x - of_speaker[clips.speakers]
     deviation = np.sqrt(weight @ centred**2) + 1e-4
-    scaled = centred / deviation * np.sqrt(weight)[:, None]
-    _, vectors = np.linalg.eigh(scaled.T @ scaled)
-    axes = vectors[:, ::-1][:, :n_dimensions] / deviation[:, None]
+    # Every so many: the directions of the largest spread are known from a part of the clips.
+    step = -(-len(x) // _N_FOR_AXES)
+    scaled = centred[::step] / deviation * np.sqrt(weight[::step])[:, None]
+    _, vectors = np.linalg.eigh((scaled.T @ scaled).astype(np.float64))
+    axes = vectors[:, ::-1][:, :n_dimensions].astype(np.float32) / deviation[:, None]
     z = (x - mean) @ axes
     spread = np.sqrt((weight @ z**2).mean())
     projection = torch.from_numpy(axes / spread).float()
@@ -244,23 +247,8 @@ class _Learner:
                 length = int(np.exp(self.rng.uniform(np.log(5), np.log(300))))
                 stream = order[first : first + length]
                 first += length
-                if self.rng.random() < training.p_one_sided / (1.0 - training.p_whole + 1e-9):
-                    stream = self._one_sided(group, len(stream))
                 streams.append((stream, False))
         return streams
-
-    def _one_sided(self, group: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-        """Draw a stream in which four in five clips have one emotion."""
-        emotions = self.clips.targets[group]
-        chosen = self.rng.choice(np.unique(emotions))
-        same, other = group[emotions == chosen], group[emotions != chosen]
-        n_same = max(1, min(len(same), round(0.8 * length)))
-        n_other = min(len(other), max(1, round(n_same / 4)))
-        drawn = [
-            self.rng.choice(same, n_same, replace=False),
-            self.rng.choice(other, n_other, replace=False),
-        ]
-        return self.rng.permutation(np.concatenate(drawn))
 
 
 def _clip_weights(clips: Clips) -> NDArray[np.float64]:
