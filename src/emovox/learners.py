@@ -44,7 +44,7 @@ class Fit:
     """What learning from a fold gave.
 
     `logits` are of validation clips that answer as in use, `truth` their labels; `export` writes
-    the model file with a card.
+    the model file with a card, `export_watched` the one that has not learned the validation part.
     """
 
     history: tuple[Row, ...]
@@ -54,6 +54,7 @@ class Fit:
     prior_seconds: float
     chose_epoch: bool  # whether the validation part chose the epoch, or was only watched
     export: Callable[[Card, Path], None]
+    export_watched: Callable[[Card, Path], None]
 
 
 class Learner(Protocol):
@@ -104,6 +105,10 @@ class AcousticLearner:
             train, val, len(labels), settings, out / "checkpoint.pt", run=run, observer=observer
         )
         model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
+
+        def export(card: Card, path: Path) -> None:
+            export_model(model, card, path)
+
         return Fit(
             trained.history,
             predict_logits(trained.network, val.frames),
@@ -111,7 +116,8 @@ class AcousticLearner:
             settings.acoustic.n_features,
             ACOUSTIC_PRIOR_SECONDS,
             True,
-            lambda card, path: export_model(model, card, path),
+            export,
+            export,
         )
 
     def _examples(
@@ -149,17 +155,17 @@ class SpeechLearner:
         """Train for a fixed number of epochs, which takes a minute and is not resumed.
 
         The validation part is only watched and calibrates. Once that is done, the head is trained
-        anew on both parts alike, since a voice more is worth much.
+        anew on both parts alike, since every voice more is worth much.
         """
         del out, run
         settings = self.settings
         val = make_clips(known(fold.val, labels), features, labels)
 
-        def head_of(part: Sequence[Utterance], watched: Observer) -> tuple[SpeakerHead, list[Row]]:
+        def head_of(part: Sequence[Utterance], told: Observer) -> tuple[SpeakerHead, list[Row]]:
             clips = make_clips(part, features, labels, with_copies=True)
             config, training = settings.head, settings.head_training
             return train_head(
-                clips, val, len(labels), config, training, seed=settings.seed, observer=watched
+                clips, val, len(labels), config, training, seed=settings.seed, observer=told
             )
 
         watched, history = head_of(fold.train, observer)
@@ -173,6 +179,7 @@ class SpeechLearner:
             settings.head.prior_seconds,
             False,
             lambda card, path: export_head(self.backbone, head, card, path),
+            lambda card, path: export_head(self.backbone, watched, card, path),
         )
 
 

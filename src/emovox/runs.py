@@ -281,13 +281,17 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     labels = tuple(sorted({one.emotion for one in fold.train}))
     fit = _fit(run, fold, labels, out)
     model_file = out / "model.onnx"
-    fit.export(model_card(run.settings, fold, run.corpora, labels, fit), model_file)
+    card = model_card(run.settings, fold, run.corpora, labels, fit)
+    # Without a test part, what is measured must not have learned the validation part.
+    (fit.export if fold.test else fit.export_watched)(card, model_file)
     with run.console.bar("testing") as on_progress:
         evaluation = evaluate(
             Recognizer.load(model_file), fold.test or fold.val, on_progress=on_progress
         )
         running = _with_baseline(run, model_file, fold, on_progress)
     figures = card_figures(fold, evaluation.results) | running
+    if not fold.test:
+        fit.export(card, model_file)
     with_card(model_file, figures=figures)
     write_results(evaluation.results, out / "predictions.csv")
     facts = (

@@ -62,12 +62,29 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
     # Every so many: the directions of the largest spread are known from a part of the clips.
     step = -(-len(x) // _N_FOR_AXES)
     scaled = centred[::step] / deviation * np.sqrt(weight[::step])[:, None]
-    _, vectors = np.linalg.eigh((scaled.T @ scaled).astype(np.float64))
-    axes = vectors[:, ::-1][:, :n_dimensions].astype(np.float32) / deviation[:, None]
+    axes = _principal_axes(scaled, n_dimensions) / deviation[:, None]
     z = (x - mean) @ axes
     spread = np.sqrt((weight @ z**2).mean())
     projection = torch.from_numpy(axes / spread).float()
     return projection, torch.from_numpy(-mean @ axes / spread).float()
+
+
+def _principal_axes(rows: NDArray[np.float32], n_axes: int) -> NDArray[np.float32]:
+    """Return the axes of the largest spread, shape=(n_columns, n_axes), of unit length.
+
+    They are found from the products of rows where these are fewer than columns; axes beyond what
+    the rows span are zeros.
+    """
+    if len(rows) >= rows.shape[1]:
+        _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
+        return vectors[:, ::-1][:, :n_axes].astype(np.float32)
+    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    known = values > 1e-6 * values[-1]
+    spanned = rows.T @ (vectors[:, known] / np.sqrt(values[known]))
+    axes = np.zeros((rows.shape[1], n_axes), np.float32)
+    n_known = min(n_axes, spanned.shape[1])
+    axes[:, :n_known] = spanned[:, ::-1][:, :n_known]
+    return axes
 
 
 def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tensor]:

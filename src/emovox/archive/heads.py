@@ -78,12 +78,11 @@ def cut_model(path: str | os.PathLike[str] | None) -> bytes | None:
     last = producers.get("embedding")
     if last is None or last.op_type != "Concat":
         return None
-    fixed = {name for name in last.input if not _reaches(producers, name, {"baseline"})}
+    fixed = [name for name in last.input if not _reaches(producers, name, {"baseline"})]
     voices = [name for name in fixed if _reaches(producers, name, set(_AUDIO))]
-    if len(voices) != 1:
-        return None
-    (voice,) = voices
-    if any(_reaches(producers, name, set(_AUDIO), {voice}) for name in ("logits", "embedding")):
+    # What was heard may be followed by what was computed of it; the first is all that is needed.
+    voice = next((name for name in voices if _is_all(producers, name)), None)
+    if voice is None:
         return None
     widths = _widths(model, list(last.input))
     before = list(last.input).index(voice)
@@ -118,6 +117,12 @@ def _reaches(
         seen.add(one)
         waiting += producers[one].input if one in producers else ()
     return False
+
+
+def _is_all(producers: "dict[str, onnx.NodeProto]", voice: str) -> bool:
+    """Tell whether a tensor is all that the outputs need of the audio."""
+    outputs = ("logits", "embedding")
+    return not any(_reaches(producers, name, set(_AUDIO), {voice}) for name in outputs)
 
 
 def _head(model: "onnx.ModelProto", voice: str, columns: tuple[int, int]) -> bytes:
