@@ -16,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
-PAGES = ("README.md", "MODEL_CARD.md", "docs/http.md", "docs/listening.md")
+PAGES = ("README.md", "MODEL_CARD.md", "docs/http.md", "docs/listening.md", "docs/archive.md")
 MARKED = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TESTS = {  # the plans of protocols.py: what is tested, in words
@@ -404,6 +404,97 @@ def _seconds(row: Mapping[str, float]) -> str:
     return f"{row['seconds']:.0f} ({row['cpu_seconds']:.0f})"
 
 
+def archive_table(result: Mapping[str, Any]) -> str:
+    """Show how fast an archive is scored, and what kills and bad files did to the rows."""
+    if "throughput" not in result:
+        return ""
+    measured = result["throughput"]
+    rows = [
+        (
+            workers,
+            f"{row['recordings']:,}",
+            f"{row['hours']:.2f}",
+            f"{row['seconds']:.1f}",
+            f"{row['times_real_time']:,.0f}",
+            str(row["memory_mb"]),
+            f"{row['memory_growth_mb']:+.1f}",
+        )
+        for workers in ("1", "2")
+        if (row := measured[workers])
+    ]
+    header = ("workers", "recordings", "hours", "seconds", "times real time", "MB", "MB later on")
+    what = (
+        "Memory is the highest of a worker, and by how much its median in the last quarter of the "
+        f"run exceeds that in the second. Two workers are {measured['ratio']:.2f} times as fast as "
+        f"one. {' '.join(_undisturbed(result))} "
+    )
+    return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
+
+
+def _undisturbed(result: Mapping[str, Any]) -> list[str]:
+    """Say which runs gave the rows of an undisturbed one."""
+    said = {
+        "throughput": "one worker and two",
+        "cluster": "a scheduler and workers started by hand, one of them killed with -9 half-way",
+        "kills": "the driver killed with -9 at ten random moments, and resumed each time",
+    }
+    done = {True: "the same rows", False: "OTHER ROWS"}
+    lines = [
+        f"{words[0].upper()}{words[1:]}: {done[result[name]['same_rows']]}."
+        for name, words in said.items()
+        if name in result
+    ]
+    if bad := result.get("bad"):
+        lines.append(
+            f"{bad['bad']} bad files among {bad['recordings']}: exit code {bad['exit_code']}, with "
+            f"--strict {bad['exit_code_strict']}; {done[bad['good_rows_same']]} of the good ones."
+        )
+    return lines
+
+
+def sizing_table(result: Mapping[str, Any]) -> str:
+    """Estimate what a million calls cost, from the throughput of one worker."""
+    if "throughput" not in result:
+        return ""
+    one = result["throughput"]["1"]
+    hours = 3600 * one["hours"] / one["core_seconds"]
+    calls = 1e6 * 300 / 3600
+    rows = [
+        ("hours of audio a core-hour", f"{hours:,.0f}", "measured, on short clips"),
+        ("memory a worker", f"{one['memory_mb']} MB", "measured, on short clips"),
+        ("a million calls of five minutes", f"{calls:,.0f} hours", "1,000,000 × 5 / 60"),
+        ("their core-hours", f"{calls / hours:,.0f}", "estimate"),
+        ("on 100 cores", f"{calls / hours / 100:,.1f} hours", "estimate"),
+    ]
+    return _markdown(("what", "how much", ""), rows)
+
+
+def reach_table(result: Mapping[str, Any]) -> str:
+    """Show the simulation of growing clusters."""
+    if "scheduler" not in result:
+        return ""
+    measured = result["scheduler"]
+    rows = [
+        (
+            row["part"],
+            f"{row['workers']:,}",
+            f"{row['seconds']:,.0f}",
+            percent(row["busy"]),
+            f"{row['parts_a_second']:,.1f}",
+        )
+        for row in measured["rows"]
+    ]
+    header = ("part", "workers", "seconds", "workers busy", "parts a second")
+    costs = ", ".join(f"{cost:.2f} with {n}" for n, cost in measured["ms_a_part"].items())
+    check = measured["check"]
+    what = (
+        f"{measured['parts']:,} parts, simulated. A part costs the scheduler and the driver (ms, "
+        f"measured, by the number of workers): {costs}. The check: a real scheduler took "
+        f"{check['real_s']:.1f} s for what the simulation says takes {check['simulated_s']:.1f} s."
+    )
+    return f"{_markdown(header, rows)}\n\n{what}"
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "service": ("service", service_table),
     "accuracy": ("accuracy", accuracy_table),
@@ -420,6 +511,9 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "training": ("training", training_table),
     "live": ("live", live_table),
     "streaming": ("streaming", streaming_table),
+    "archive": ("archive", archive_table),
+    "sizing": ("archive", sizing_table),
+    "reach": ("archive", reach_table),
 }
 
 

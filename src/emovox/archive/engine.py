@@ -21,9 +21,11 @@ from .work import Job, introduce
 
 _PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
 _POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked after
+_NO_WORKERS_S = 300.0  # without any worker, before a run gives up
 _MAX_TRIES = 20  # of a part whose worker dies before it comes to a recording
+_CONNECT_S = 10.0
 _CONFIG = {
-    "distributed.comm.timeouts.connect": "20s",
+    "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.worker.multiprocessing-method": "spawn",
     "logging.distributed": "critical",
 }
@@ -36,7 +38,9 @@ class Interrupted(Exception):  # noqa: N818 (it is no error)
 
 
 @contextmanager
-def cluster(scheduler: str | None, n_workers: int) -> Iterator[Client]:
+def cluster(
+    scheduler: str | None, n_workers: int, connect_s: float = _CONNECT_S
+) -> Iterator[Client]:
     """Connect to a running cluster, or start worker processes here, on 127.0.0.1 alone.
 
     Raises
@@ -53,6 +57,7 @@ def cluster(scheduler: str | None, n_workers: int) -> Iterator[Client]:
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its port of health
                     memory_limit=0,  # a recording too large for the machine costs a worker, no more
                     preload=["emovox.archive.work"],
                     silence_logs="CRITICAL",
@@ -62,14 +67,14 @@ def cluster(scheduler: str | None, n_workers: int) -> Iterator[Client]:
                 yield client
             return
         try:
-            client = Client(scheduler, timeout="20s")
+            client = Client(scheduler, timeout=connect_s)
         except (OSError, ValueError) as error:
             raise ArchiveError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
         with client:
             yield client
 
 
-def check_workers(client: Client, job: Job, wait_s: float = 60.0) -> int:
+def check_workers(client: Client, job: Job, wait_s: float = _NO_WORKERS_S) -> int:
     """Refuse workers that would give other answers; return how many threads there are.
 
     Raises
@@ -149,7 +154,7 @@ def run_tasks(
         If the scheduler was lost, or a task fails in a way that no recording explains.
     """
     running: dict[Future[Any], Task] = {}
-    waiting, n_free = iter(tasks), 0
+    waiting, n_free, seen = iter(tasks), 0, time.monotonic()
     while True:
         if stopped():
             waiting = iter(())
@@ -163,7 +168,13 @@ def run_tasks(
             if not _collected(future, on_done):
                 again = _once_more(task)
                 running[_submit(client, again)] = again
-        n_free = _n_places(client) - len(running)
+        n_places, now = _n_places(client), time.monotonic()
+        seen = now if n_places else seen
+        if not n_places and (stopped() or now - seen > _NO_WORKERS_S):
+            break
+        n_free = max(1, n_places) - len(running)
+    if running and not stopped():
+        raise ArchiveError("the workers are gone; what is done is kept: go on with --resume")
     if stopped():
         raise Interrupted
 
@@ -176,6 +187,8 @@ def _wait(client: Client, running: Iterable[Future[Any]]) -> None:
     with suppress(TimeoutError, asyncio.TimeoutError, CancelledError):
         if futures := list(running):
             wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
+        else:
+            time.sleep(_POLL_S / 10)
     if client.status != "running":
         raise _lost()
 
@@ -183,7 +196,7 @@ def _wait(client: Client, running: Iterable[Future[Any]]) -> None:
 def _n_places(client: Client) -> int:
     """Return how many tasks may be with the workers."""
     try:
-        return _PER_THREAD * max(1, int(sum(client.nthreads().values())))
+        return _PER_THREAD * int(sum(client.nthreads().values()))
     except OSError:
         raise _lost() from None
 

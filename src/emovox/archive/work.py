@@ -67,9 +67,13 @@ class Job:
 
 
 def dask_setup(worker: Any) -> None:
-    """Leave Ctrl-C to the driver, which finishes the parts in hand; called by Dask's preload."""
+    """Leave Ctrl-C and the signal to end, which whole groups of processes get, to the driver.
+
+    It finishes the parts in hand, and ends the workers. Called by Dask's preload.
+    """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def introduce(job: Job) -> dict[str, str]:

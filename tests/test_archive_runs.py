@@ -1,0 +1,242 @@
+"""Whole runs over an archive, with real schedulers and workers, killed and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from emovox.archive import PartSize, Request, engine, score_archive
+from emovox.archive.ledger import Ledger
+from emovox.archive.run import _job
+from emovox.cli import run
+from emovox.errors import ArchiveError
+from emovox.recognizer import Recognizer
+from made_archive import make_archive
+
+MAIN = "from emovox.cli import main\nmain()"
+WAIT_S = 120.0  # for what takes a second or two where nothing else runs
+LEASE = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    """Give the table of a small archive."""
+    return make_archive(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="module")
+def expected(archive, tmp_path_factory) -> list[dict]:
+    """Give the rows of an undisturbed run with one worker, in one part."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    assert score_archive(Request(archive, out)).recordings == 9
+    return rows(out)
+
+
+def rows(out: Path) -> list[dict]:
+    """Return the rows of a run."""
+    found: list[dict] = pq.read_table(out / "scores").to_pylist()
+    return found
+
+
+@contextmanager
+def process(*command: object, **kwargs) -> Iterator[subprocess.Popen]:
+    """Run a process, and kill it and its children when the block is left."""
+    started = subprocess.Popen([*map(str, command)], start_new_session=True, text=True, **kwargs)
+    try:
+        yield started
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+        for pipe in (started.stdout, started.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def score(*arguments: object, **kwargs):
+    """Start `emovox score` in a process of its own."""
+    return process(sys.executable, "-c", MAIN, "score", *arguments, **kwargs)
+
+
+def until(holds, what: str) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def n_done(out: Path) -> int:
+    """Count the parts that are done."""
+    return len(list((out / "scores").glob("part-*.parquet")))
+
+
+@contextmanager
+def by_hand() -> Iterator[str]:
+    """Start a scheduler and a worker by hand, and give the scheduler's address."""
+    dask = [sys.executable, "-m", "dask"]
+    command = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    with process(*command, "--dashboard-address", "127.0.0.1:0", stderr=-1) as started:
+        assert started.stderr is not None
+        line = next(line for line in started.stderr if "Scheduler at:" in line)
+        address = line.split()[-1]
+        worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard"]
+        with process(*worker, stderr=subprocess.DEVNULL):
+            yield address
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Give the address of a scheduler and one worker, started by hand."""
+    with by_hand() as address:
+        yield address
+
+
+def test_workers_and_parts_change_nothing(archive, expected, tmp_path, capsys):
+    """Two workers and small parts give the rows of one, the same CSV, and a summary."""
+    out = tmp_path / "out"
+    command = ["score", archive, "--out", out, "--workers", 2, "--part-size", 2, "--csv", "--json"]
+    assert run([*map(str, command)]) == 0
+    assert rows(out) == expected
+    summary = json.loads(capsys.readouterr().out)
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert (summary["recordings"], summary["new_recordings"], summary["failures"]) == (9, 9, {})
+    lines = (out / "scores.csv").read_text().splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("file,label,score,scores.angry,")
+    assert run([*map(str, command), "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out)["new_recordings"] == 0
+    assert run([*map(str, command)]) == 1
+    assert "expected an empty or a new folder" in capsys.readouterr().err
+
+
+def test_bad_recordings_cost_their_own_rows(archive, expected, tmp_path, capsys):
+    """A hanging, a broken and a vanished file are rows with an error; --strict minds them."""
+    folder, out = tmp_path / "calls", tmp_path / "out"
+    folder.mkdir()
+    good = sorted((archive.parent / "calls" / "early").iterdir())[:2]
+    for name, content in (("a.wav", good[0]), ("hangs.wav", good[0]), ("z.wav", good[1])):
+        (folder / name).write_bytes(content.read_bytes())
+    (folder / "empty.wav").write_bytes(b"")
+    command = ["score", folder, "--out", out, "--workers", 1, "--time-limit", 2, "--strict"]
+    with process(sys.executable, "-c", LEASE, folder / "hangs.wav", stdout=-1) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert run([*map(str, command)]) == 1
+    assert "empty 1, time limit 1" in capsys.readouterr().out
+    found = {row["file"]: row for row in rows(out)}
+    assert list(found) == ["a.wav", "empty.wav", "hangs.wav", "z.wav"]
+    assert found["hangs.wav"]["error"] == "took more than the time limit of 2 s"
+    assert found["empty.wav"]["error"] == "empty (0 bytes)"
+    for name, row in (("a.wav", expected[0]), ("z.wav", expected[1])):
+        assert found[name]["scores"] == row["scores"]
+
+
+def test_a_killed_driver(archive, expected, tmp_path):
+    """After kill -9 of the driver its workers end, and a resumed run gives the same rows."""
+    out = tmp_path / "out"
+    command = [archive, "--out", out, "--workers", 1, "--part-size", 1, "--resume"]
+    with score(*command, stderr=subprocess.DEVNULL) as driver:
+        until(lambda: n_done(out) > 1, "no part is done")
+        driver.kill()
+    assert run(["score", *map(str, command)]) == 0
+    assert rows(out) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_end(archive, tmp_path, number):
+    """Ctrl-C finishes the parts in hand, says how to go on, and ends with 130; so does SIGTERM."""
+    out = tmp_path / "out"
+    command = [archive, "--out", out, "--workers", 1, "--part-size", 1]
+    with score(*command, stderr=subprocess.PIPE) as driver:
+        until(lambda: n_done(out), "no part is done")
+        os.killpg(driver.pid, number)  # as a terminal does: to the workers, too
+        _, err = driver.communicate(timeout=WAIT_S)
+    assert driver.returncode == 130
+    said = "emovox: interrupted; what is done is kept: go on with --resume"
+    assert err.splitlines()[-1] == said
+    assert 1 <= n_done(out) < 9
+    assert not list((out / "scores").glob(".part*"))
+    assert not list((out / "ledger" / "at").iterdir())
+
+
+class TestCluster:
+    """A scheduler and workers started by hand."""
+
+    def test_speakers(self, archive, tmp_path, scheduler):
+        """Two passes on a cluster: the voices are gone at the end, the head's answers are there."""
+        request = Request(archive, tmp_path / "out", scheduler=scheduler, size=PartSize(2))
+        summary = score_archive(replace(request, speaker_column="speaker"))
+        assert summary.baseline.startswith("speaker: all recordings with the same speaker, judged")
+        found = rows(tmp_path / "out")
+        assert [row["baseline"] for row in found] == ["speaker", "speaker", "none"] * 3
+        ledger = {path.name for path in (tmp_path / "out" / "ledger").iterdir()}
+        assert not ledger & {"voices", "baselines", "at", "heard"}
+
+    def test_a_killed_worker(self, archive, expected, tmp_path, scheduler):
+        """After kill -9 of a worker another does its part, and nothing is lost or twice."""
+        out = tmp_path / "out"
+        command = [archive, "--out", out, "--scheduler", scheduler, "--part-size", 1]
+        with score(*command, stderr=subprocess.DEVNULL) as driver:
+            until(lambda: n_done(out), "no part is done")
+            with engine.cluster(scheduler, 0) as client:
+                for pid in client.run(os.getpid).values():
+                    os.kill(pid, signal.SIGKILL)
+            assert driver.wait(WAIT_S) == 0
+        assert rows(out) == expected
+
+    def test_foreign_workers_are_refused(self, archive, tmp_path, scheduler):
+        """A worker with another model, or that does not see the output, is refused by name."""
+        request = Request(archive, tmp_path / "out", scheduler=scheduler)
+        job = _job(request, Ledger(request.out), Recognizer.load())
+        with engine.cluster(scheduler, 0) as client:
+            with pytest.raises(
+                ArchiveError, match=r"worker tcp://.* does not see the|expected yes"
+            ):
+                engine.check_workers(client, job)
+            Ledger(request.out).start({}, resume=False)
+            assert engine.check_workers(client, job) == 1
+            with pytest.raises(ArchiveError, match="model: expected 0000, got"):
+                engine.check_workers(client, replace(job, fingerprint="0000"))
+
+    def test_a_lost_scheduler(self, archive, expected, tmp_path):
+        """After kill -9 of the scheduler the run says so, and can be resumed elsewhere."""
+        out = tmp_path / "out"
+        command = [archive, "--out", out, "--part-size", 1]
+        with (
+            by_hand() as address,
+            score(*command, "--scheduler", address, stderr=subprocess.PIPE) as driver,
+        ):
+            until(lambda: n_done(out), "no part is done")
+            with engine.cluster(address, 0) as client:
+                pid = client.run_on_scheduler(os.getpid)
+            os.kill(pid, signal.SIGKILL)
+            _, err = driver.communicate(timeout=WAIT_S)
+        assert driver.returncode == 1
+        assert "lost the Dask scheduler" in err
+        assert run(["score", *map(str, command), "--workers", "1", "--resume"]) == 0
+        assert rows(out) == expected
+
+    def test_no_scheduler(self):
+        """An address where no scheduler answers is an error of one line."""
+        with (
+            pytest.raises(ArchiveError, match="no Dask scheduler answers there"),
+            engine.cluster("tcp://127.0.0.1:1", 0, connect_s=0.5),
+        ):
+            pass
