@@ -21,7 +21,7 @@ from emovox.corpora import SPECS
 from emovox.emotions import ALIASES
 from emovox.features import AcousticConfig
 from emovox.network import HeadConfig, NetworkConfig
-from emovox.settings import HeadTraining, Settings, read_settings
+from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.glob("*.md"))
@@ -150,6 +150,7 @@ SETTINGS = {
     "": Settings,
     "network": NetworkConfig,
     "acoustic": AcousticConfig,
+    "acoustic_training": AcousticTraining,
     "head": HeadConfig,
     "head_training": HeadTraining,
 }

@@ -12,11 +12,15 @@ from emovox.emotions import EMOTIONS
 from emovox.errors import ConfigError
 from emovox.features import AcousticConfig
 from emovox.network import NetworkConfig
-from emovox.settings import Settings, read_settings, settings_toml
+from emovox.settings import AcousticTraining, Settings, read_settings, settings_toml
 from emovox.splits import PROTOCOLS
 
 KEYS = [field.name for field in dataclasses.fields(Settings)]
-TABLES = {"network": NetworkConfig, "acoustic": AcousticConfig}
+TABLES = {
+    "network": NetworkConfig,
+    "acoustic": AcousticConfig,
+    "acoustic_training": AcousticTraining,
+}
 INNER = [(name, field.name) for name, kind in TABLES.items() for field in dataclasses.fields(kind)]
 
 

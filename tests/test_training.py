@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from emovox.errors import TrainingError
+from emovox.examples import Examples
 from emovox.network import NetworkConfig
 from emovox.settings import Settings
-from emovox.training import Examples, Observer, Trained, predict_logits, train_network
+from emovox.training import Observer, Trained, predict_logits, train_network
 
 SETTINGS = Settings(
     epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)
@@ -26,7 +27,7 @@ def make_examples(n: int, seed: int, *, shuffled: bool = False) -> Examples:
         (rng.normal(0, 1, (int(rng.integers(5, 12)), 4)) + mean).astype(np.float32)
         for mean in means
     )
-    return Examples(frames, targets.astype(np.int64))
+    return Examples(frames, targets.astype(np.int64), np.arange(n) // 15, np.arange(n) % 2)
 
 
 def run(folder: Path, settings: Settings = SETTINGS, **changes: object) -> Trained:

@@ -22,6 +22,7 @@ from .cache import cache_key, default_cache_folder
 from .corpora import Utterance
 from .encoder import SpeechConfig, load_encoder
 from .errors import AudioError, ModelError, SplitError
+from .examples import PRIOR_SECONDS, Examples
 from .export import export_head, export_model
 from .extraction import Features, acoustic_frames, code_digest, speech_statistics
 from .features import AcousticFeatures
@@ -30,10 +31,9 @@ from .network import SpeakerHead, WaveformModel
 from .settings import Settings
 from .splits import Fold
 from .streams import Clips, running_logits, train_head
-from .training import Examples, Observer, Row, predict_logits, train_network
+from .training import Observer, Row, train_network
 
 SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
-ACOUSTIC_PRIOR_SECONDS = 4.0  # of the training data's mean, in an acoustic model's baseline
 _N_CALIBRATION = 200  # recordings on which the ranges of 8-bit activations are taken
 
 FeaturesOf = Mapping[Path, NDArray[np.float32]]
@@ -83,7 +83,11 @@ class AcousticLearner:
     """Trains the convolutions and LSTMs from scratch."""
 
     settings: Settings
-    knows_speakers = False
+
+    @property
+    def knows_speakers(self) -> bool:
+        """Whether training meets baselines."""
+        return self.settings.acoustic_training.p_alone < 1.0
 
     @property
     def n_epochs(self) -> int:
@@ -100,7 +104,8 @@ class AcousticLearner:
     ) -> Fit:  # fmt: skip
         """Train with early stopping; goes on from `checkpoint.pt` in `out`."""
         settings = self.settings
-        train, val = (self._examples(part, features, labels) for part in (fold.train, fold.val))
+        corpora = sorted({one.corpus for one in (*fold.train, *fold.val)})
+        train, val = (_examples(part, features, labels, corpora) for part in (fold.train, fold.val))
         trained = train_network(
             train, val, len(labels), settings, out / "checkpoint.pt", run=run, observer=observer
         )
@@ -111,21 +116,14 @@ class AcousticLearner:
 
         return Fit(
             trained.history,
-            predict_logits(trained.network, val.frames),
+            trained.logits,
             val.targets,
             settings.acoustic.n_features,
-            ACOUSTIC_PRIOR_SECONDS,
+            PRIOR_SECONDS,
             True,
             export,
             export,
         )
-
-    def _examples(
-        self, utterances: Sequence[Utterance], features: FeaturesOf, labels: tuple[str, ...]
-    ) -> Examples:
-        mine = known(utterances, labels)
-        targets = [labels.index(one.emotion) for one in mine]
-        return Examples(tuple(features[one.file] for one in mine), np.array(targets, np.int64))
 
 
 @dataclass(frozen=True)
@@ -270,6 +268,24 @@ def make_clips(
         corpora=np.array([corpora.index(one.corpus) for _, one, _ in rows], np.int64),
         seconds=np.ascontiguousarray(table[:, -1]),
         allowed=np.array([[label in has[one.corpus] for label in labels] for _, one, _ in rows]),
+    )
+
+
+def _examples(
+    utterances: Sequence[Utterance],
+    features: FeaturesOf,
+    labels: tuple[str, ...],
+    corpora: Sequence[str],
+) -> Examples:
+    """Gather what an acoustic network learns from."""
+    mine = known(utterances, labels)
+    names = [(one.corpus, one.speaker or str(one.file)) for one in mine]
+    number = {name: index for index, name in enumerate(sorted(set(names)))}
+    return Examples(
+        tuple(features[one.file] for one in mine),
+        np.array([labels.index(one.emotion) for one in mine], np.int64),
+        np.array([number[name] for name in names], np.int64),
+        np.array([corpora.index(one.corpus) for one in mine], np.int64),
     )
 
 

@@ -103,6 +103,11 @@ class EmotionNetwork(nn.Module):
         self.get_buffer("mean").copy_(mean)
         self.get_buffer("deviation").copy_(deviation.clamp(min=1e-3))
 
+    def standardised(self, frames: Tensor) -> Tensor:
+        """Return features in the standard deviations of the training data, around its mean."""
+        standard = (frames - self.get_buffer("mean")) / self.get_buffer("deviation")
+        return standard.clamp(-_MAX_DEVIATION, _MAX_DEVIATION)
+
     def forward(self, frames: Tensor, n_frames: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
         """Classify a batch.
 
@@ -119,8 +124,7 @@ class EmotionNetwork(nn.Module):
         logits : Tensor of float32, shape=(batch, n_classes)
         embedding : Tensor of float32, shape=(batch, n_features)
         """
-        standard = (frames - self.get_buffer("mean")) / self.get_buffer("deviation")
-        standard = standard.clamp(-_MAX_DEVIATION, _MAX_DEVIATION)
+        standard = self.standardised(frames)
         embedding = masked_mean(standard, n_frames)
         hidden = (standard - baseline[:, None]) * frame_mask(standard, n_frames)
         for block in self.blocks:

@@ -40,6 +40,21 @@ class HeadTraining:
 
 
 @dataclass(frozen=True)
+class AcousticTraining:
+    """What an acoustic model meets in training; the defaults are the classic way, which is nothing.
+
+    All of it is drawn anew for each epoch.
+    """
+
+    p_alone: float = 1.0  # share of clips learnt without a baseline
+    max_heard: int = 30  # clips of the speaker in a baseline
+    resample: float = 0.0  # each speaker is played faster or slower by up to this share
+    offset: float = 0.0  # standard deviations by which a speaker's features are moved
+    mask: float = 0.0  # share of a clip's frames, and of its features, that is hidden at most
+    crop_s: float = 0.0  # seconds of a clip that are learnt from, drawn anew; 0: the whole clip
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything a training run depends on, besides the recordings themselves.
 
@@ -86,7 +101,8 @@ class Settings:
         For the model card.
     network : NetworkConfig
     acoustic : AcousticConfig
-        Both for "acoustic".
+    acoustic_training : AcousticTraining
+        All three for "acoustic".
     head : HeadConfig
     head_training : HeadTraining
         Both for "speech".
@@ -114,6 +130,7 @@ class Settings:
     notes: str = ""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
+    acoustic_training: AcousticTraining = field(default_factory=AcousticTraining)
     head: HeadConfig = field(default_factory=HeadConfig)
     head_training: HeadTraining = field(default_factory=HeadTraining)
 
@@ -139,6 +156,7 @@ class Settings:
         _expect(0 <= self.coverage <= 1, "coverage", self.coverage, "0 to 1")
         _check_network(self.network)
         _check_acoustic(self.acoustic)
+        _check_acoustic_training(self.acoustic_training)
         _check_head(self.head, self.head_training)
 
 
@@ -200,6 +218,15 @@ def _check_acoustic(acoustic: AcousticConfig) -> None:
         fits = False
     bands = f"n_bands = {acoustic.n_bands} with contrast_fmin_hz = {fmin} and n_fft = {n_fft}"
     _expect(fits, "acoustic", bands, f"bands that hold frequencies below {RATE // 2} Hz")
+
+
+def _check_acoustic_training(training: AcousticTraining) -> None:
+    _expect(0 <= training.p_alone <= 1, "p_alone", training.p_alone, "0 to 1")
+    _expect(training.max_heard > 0, "max_heard", training.max_heard, "more than 0")
+    for name in ("resample", "offset", "crop_s"):
+        _expect(0 <= getattr(training, name) < math.inf, name, getattr(training, name), "0 or more")
+    _expect(training.resample <= 1, "resample", training.resample, "0 to 1")
+    _expect(0 <= training.mask < 1, "mask", training.mask, "0 to below 1")
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:

@@ -15,31 +15,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import TrainingError
+from .examples import Array, Examples, cut_and_masked, draw_baselines, draw_voices
 from .files import written_whole
 from .network import EmotionNetwork
 from .settings import Settings
 
 MIN_GAIN = 1e-3  # of the validation loss, for an epoch to count as progress
 _EVALUATION_BATCH = 128
+_HIDDEN = -1e4  # a logit that no class has by itself
 
 Row = Mapping[str, float]
 """One epoch: epoch, train_loss, train_accuracy, val_loss, val_accuracy, seconds."""
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Frames of clips, each of shape (n_frames, n_features), and the index of their labels."""
-
-    frames: tuple[NDArray[np.float32], ...]
-    targets: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Trained:
-    """The network of the best epoch, in evaluation mode, and the course of the training."""
+    """The network of the best epoch, in evaluation mode, and the course of the training.
+
+    `logits` are those of the validation part, with the baselines that chose the epoch.
+    """
 
     network: EmotionNetwork
     history: tuple[Row, ...]
+    logits: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -150,30 +148,37 @@ def train_network(
         state = _State(network, settings.learning_rate)
         if checkpoint.exists():
             state.load(checkpoint, run)
-        weights = _class_weights(train.targets, n_classes)
+        weights, val_weights = _weights(train, n_classes), _weights(val, n_classes)
+        usual = draw_baselines(
+            _embeddings(network, val.means), val, settings, np.random.default_rng(settings.seed)
+        )
         while not state.finished(settings):
             epoch = len(state.history) + 1
             started = time.perf_counter()
             row = _train_epoch(state, train, weights, settings, epoch, observer)
-            row |= _validate(network, val, weights)
+            row |= _validate(network, val, usual, val_weights)
             row["seconds"] = round(time.perf_counter() - started, 3)
             state.record(row)
             state.save(checkpoint, run)
             observer.on_epoch(state.history)
     network.load_state_dict(state.best)
-    return Trained(network.eval(), tuple(state.history))
+    logits = predict_logits(network, val.frames, usual)
+    return Trained(network, tuple(state.history), logits)
 
 
 def predict_logits(
-    network: EmotionNetwork, frames: Sequence[NDArray[np.float32]]
+    network: EmotionNetwork, frames: Sequence[Array], baselines: Array | None = None
 ) -> NDArray[np.float32]:
-    """Return the logits of clips, shape=(n_clips, n_classes), with the training data's baseline."""
+    """Return the logits of clips, shape=(n_clips, n_classes); without `baselines` none is used."""
     network.eval()
+    if baselines is None:
+        baselines = np.zeros((len(frames), frames[0].shape[1]), np.float32)
     logits = []
     with torch.inference_mode():
         for first in range(0, len(frames), _EVALUATION_BATCH):
-            padded, n_frames = pad_frames(frames[first : first + _EVALUATION_BATCH])
-            logits.append(network(padded, n_frames, _no_baseline(padded))[0].numpy())
+            chosen = slice(first, first + _EVALUATION_BATCH)
+            padded, n_frames = pad_frames(frames[chosen])
+            logits.append(network(padded, n_frames, torch.from_numpy(baselines[chosen]))[0].numpy())
     return np.concatenate(logits)
 
 
@@ -195,18 +200,24 @@ def _train_epoch(
     observer: Observer,
 ) -> dict[str, float]:
     torch.manual_seed(settings.seed * 1_000_003 + epoch)  # of dropout
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(train.targets))
+    rng = np.random.default_rng([settings.seed, epoch])
+    order = rng.permutation(len(train.targets))
     batches = [
         order[first : first + settings.batch_size]
         for first in range(0, len(order), settings.batch_size)
     ]
+    heard = _Heard(state.network, train, settings, rng)
+    allowed = weights > 0
     state.network.train()
     total_loss = total_weight = n_right = 0.0
     for done, chosen in enumerate(batches, 1):
-        padded, n_frames = pad_frames([train.frames[index] for index in chosen])
+        padded, n_frames = pad_frames([heard.clip(index) for index in chosen])
         targets = torch.from_numpy(train.targets[chosen])
-        logits, _ = state.network(padded, n_frames, _no_baseline(padded))
-        loss = F.cross_entropy(logits, targets, weights)
+        corpora = torch.from_numpy(train.corpora[chosen])
+        logits, _ = state.network(padded, n_frames, torch.from_numpy(heard.baselines[chosen]))
+        logits = logits.masked_fill(~allowed[corpora], _HIDDEN)
+        weight = weights[corpora, targets]
+        loss = _mean_loss(logits, targets, weight)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is no longer finite in epoch {epoch}; try a lower learning_rate "
@@ -215,7 +226,7 @@ def _train_epoch(
         state.optimiser.zero_grad()
         torch.autograd.backward(loss)
         state.optimiser.step()
-        batch_weight = float(weights[targets].sum())
+        batch_weight = float(weight.sum())
         total_loss += loss.item() * batch_weight
         total_weight += batch_weight
         n_right += int((logits.argmax(1) == targets).sum())
@@ -227,29 +238,72 @@ def _train_epoch(
     }
 
 
-def _validate(network: EmotionNetwork, val: Examples, weights: Tensor) -> dict[str, float]:
-    logits = torch.from_numpy(predict_logits(network, val.frames))
+class _Heard:
+    """The clips of one epoch as the network meets them, and the baselines they meet."""
+
+    def __init__(
+        self,
+        network: EmotionNetwork,
+        train: Examples,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> None:
+        self.train, self.settings, self.rng = train, settings, rng
+        self.mean = network.get_buffer("mean").numpy()
+        self.deviation = network.get_buffer("deviation").numpy()
+        n_speakers = int(train.speakers.max()) + 1
+        self.voices = draw_voices(n_speakers, self.deviation, settings, rng)
+        embeddings = _embeddings(network, self.voices.means(train))
+        self.baselines = draw_baselines(embeddings, train, settings, rng)
+
+    def clip(self, index: int) -> Array:
+        """Return the frames of a clip; what is hidden of it is as usual for the speaker."""
+        frames = self.voices.clip(self.train.frames[index], self.train.speakers[index])
+        usual = self.mean + self.deviation * self.baselines[index]
+        return cut_and_masked(frames, usual, self.settings, self.rng)
+
+
+def _embeddings(network: EmotionNetwork, means: Array) -> Array:
+    """Standardise mean frames; in use frames are, which differs only beyond the network's clamp."""
+    embeddings: Array = network.standardised(torch.from_numpy(means)).numpy()
+    return embeddings
+
+
+def _validate(
+    network: EmotionNetwork, val: Examples, baselines: Array, weights: Tensor
+) -> dict[str, float]:
+    logits = torch.from_numpy(predict_logits(network, val.frames, baselines))
     targets = torch.from_numpy(val.targets)
+    weight = weights[torch.from_numpy(val.corpora), targets]
     return {
-        "val_loss": F.cross_entropy(logits, targets, weights).item(),
+        "val_loss": _mean_loss(logits, targets, weight).item(),
         "val_accuracy": float((logits.argmax(1) == targets).float().mean()),
     }
 
 
-def _no_baseline(frames: Tensor) -> Tensor:
-    return torch.zeros(frames.shape[0], frames.shape[2])
+def _mean_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return (losses * weight).sum() / weight.sum()
 
 
-def _mean_and_deviation(frames: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+def _mean_and_deviation(frames: Sequence[Array]) -> tuple[Tensor, Tensor]:
     everything = np.concatenate(list(frames)).astype(np.float64)
     mean, deviation = everything.mean(0), everything.std(0)
     return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
-def _class_weights(targets: NDArray[np.int64], n_classes: int) -> Tensor:
-    """Weight rare emotions up, so that each counts the same in the loss, as it does in UAR."""
-    count = np.bincount(targets, minlength=n_classes)
-    return torch.from_numpy(len(targets) / (n_classes * np.maximum(count, 1))).float()
+def _weights(examples: Examples, n_classes: int) -> Tensor:
+    """Weigh corpora alike in the loss, and in each its emotions, as UAR does.
+
+    Returns
+    -------
+    weights : Tensor, shape=(n_corpora, n_classes)
+        0 for the emotions that a corpus does not have.
+    """
+    count = np.zeros((int(examples.corpora.max()) + 1, n_classes))
+    np.add.at(count, (examples.corpora, examples.targets), 1)
+    share = (count > 0) / np.maximum(count, 1) / np.maximum((count > 0).sum(1, keepdims=True), 1)
+    return torch.from_numpy(share * len(examples.targets) / len(count)).float()
 
 
 @contextmanager
