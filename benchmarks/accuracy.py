@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--encoder", default="", help="weights of openai/whisper-tiny")
-    parser.add_argument("--acoustic", type=Path, default=REPOSITORY / "configs/acoustic-tess.toml")
+    parser.add_argument("--acoustic", type=Path, default=REPOSITORY / "configs/acoustic.toml")
     parser.add_argument("--task", choices=[*TASKS, "acoustic"], action="append")
     options = parser.parse_args()
     tasks: Sequence[str] = options.task or [*TASKS, "acoustic"]
