@@ -25,7 +25,7 @@ from emovox.learners import learner_of
 from emovox.network import HeadConfig, NetworkConfig
 from emovox.recognizer import Recognizer
 from emovox.runs import Console, evaluate_model, train
-from emovox.settings import HeadTraining, Settings, read_settings
+from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings
 from emovox.training import Observer
 from made_corpus import make_corpus
 
@@ -302,6 +302,17 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     assert (tmp_path / "run" / "checkpoint.pt").stat().st_size > 0
     with (tmp_path / "run" / "history.csv").open() as file:
         assert len(list(csv.DictReader(file))) >= 2
+
+
+def test_an_acoustic_model_may_know_its_speaker(settings, tmp_path):
+    """One that was trained on baselines is measured with them as well, and says so."""
+    training = AcousticTraining(p_alone=0.5, resample=0.1, offset=0.2, mask=0.1, crop_s=1.0)
+    settings = dataclasses.replace(settings, acoustic_training=training)
+    report = train(settings, tmp_path / "run")
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == FILES | {"predictions_running.csv"}
+    figures = Recognizer.load(tmp_path / "run" / "model.onnx").card.figures
+    assert figures["running_test_uar"] == report["running_baseline"]["running_test_uar"]
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,16 @@ import torch
 
 from emovox.errors import TrainingError
 from emovox.examples import Examples
+from emovox.features import AcousticConfig
 from emovox.network import NetworkConfig
-from emovox.settings import Settings
+from emovox.settings import AcousticTraining, Settings
 from emovox.training import Observer, Trained, predict_logits, train_network
 
 SETTINGS = Settings(
     epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)
+)
+WITH_BASELINES = dataclasses.replace(
+    SETTINGS, acoustic_training=AcousticTraining(p_alone=0.5, offset=0.3, mask=0.2, crop_s=0.1)
 )
 
 
@@ -70,6 +74,29 @@ def test_it_learns(tmp_path):
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
 
 
+def test_it_learns_from_what_is_beside_the_baseline(tmp_path):
+    """Where only the distance from the speaker's mean tells the class, baselines make it learnt."""
+
+    def speakers(seed: int) -> Examples:
+        rng = np.random.default_rng(seed)
+        voices = np.repeat(rng.normal(0, 6, 30), 6)
+        plain = make_examples(180, seed)
+        frames = tuple(clip + np.float32(by) for clip, by in zip(plain.frames, voices, strict=True))
+        return Examples(frames, plain.targets, np.arange(180) // 6, np.zeros(180, np.int64))
+
+    train, val = speakers(0), speakers(1)
+    settings = dataclasses.replace(
+        SETTINGS,
+        epochs=12,
+        learning_rate=5e-3,
+        acoustic=AcousticConfig(n_fft=8192, hop=8192),  # so that few frames are many seconds
+        acoustic_training=AcousticTraining(p_alone=0.0),
+    )
+    trained = train_network(train, val, 3, settings, tmp_path / "c.pt", run="r")
+    alone = predict_logits(trained.network, val.frames).argmax(1) == val.targets
+    assert (trained.logits.argmax(1) == val.targets).mean() > alone.mean() + 0.1
+
+
 def test_shuffled_labels_fall_to_chance(tmp_path):
     """Trained on labels that mean nothing, it is no better than chance on fresh clips."""
     train = make_examples(120, 0, shuffled=True)
@@ -89,13 +116,15 @@ def test_same_seed_same_weights(tmp_path):
     assert not all(torch.equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
 
 
-@pytest.mark.parametrize("n_epochs", [1, 4])
-def test_resumed_equals_straight(tmp_path, n_epochs):
+@pytest.mark.parametrize(
+    ("n_epochs", "settings"), [(1, SETTINGS), (4, SETTINGS), (2, WITH_BASELINES)]
+)
+def test_resumed_equals_straight(tmp_path, n_epochs, settings):
     """A training stopped in the middle of an epoch and resumed ends as a straight one."""
-    straight = run(tmp_path / "straight")
+    straight = run(tmp_path / "straight", settings)
     with pytest.raises(StopError):
-        run(tmp_path / "stopped", observer=stop_after(n_epochs))
-    resumed = run(tmp_path / "stopped")
+        run(tmp_path / "stopped", settings, observer=stop_after(n_epochs))
+    resumed = run(tmp_path / "stopped", settings)
     assert losses(resumed) == losses(straight)
     assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(resumed), strict=True))
 
