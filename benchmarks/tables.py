@@ -488,9 +488,9 @@ def reach_table(result: Mapping[str, Any]) -> str:
     costs = ", ".join(f"{cost:.2f} with {n}" for n, cost in measured["ms_a_part"].items())
     check = measured["check"]
     what = (
-        f"{measured['parts']:,} parts, simulated. A part costs the scheduler and the driver (ms, "
-        f"measured, by the number of workers): {costs}. The check: a real scheduler took "
-        f"{check['real_s']:.1f} s for what the simulation says takes {check['simulated_s']:.1f} s."
+        f"{measured['parts']:,} parts, simulated. A part costs the scheduler and the driver (ms "
+        f"of processor, measured, by the number of workers): {costs}. The check: a real scheduler "
+        f"took {check['real_s']:.1f} s where the simulation says {check['simulated_s']:.1f} s."
     )
     return f"{_markdown(header, rows)}\n\n{what}"
 

@@ -23,7 +23,7 @@ from emovox.recognizer import Recognizer
 from made_archive import make_archive
 
 MAIN = "from emovox.cli import main\nmain()"
-WAIT_S = 120.0  # for what takes a second or two where nothing else runs
+WAIT_S = 300.0  # for what takes a second or two where nothing else runs
 LEASE = """
 import fcntl, os, signal, sys, time
 signal.signal(signal.SIGIO, signal.SIG_IGN)
