@@ -150,7 +150,7 @@ def unheard_figures(bench: Bench, n_seeds: int) -> dict[str, Any]:
     speakers, corpora = ([bench.answers(task, seed) for seed in range(n_seeds)] for task in HEARD)
     settings = bench.settings("speakers", 0)
     return {
-        "calibration": shipped_calibration([*speakers, *corpora]),
+        "calibration": shipped_calibration(speakers, corpora),
         "certainty": certainty(speakers, settings.temperature),
         "certainty-corpora": certainty(corpora, settings.temperature),
         "groups": by_group(speakers, all_utterances(bench.recordings), bench.recordings.ages),

@@ -167,11 +167,19 @@ def _certainty(seeds: Sequence[Seed], kind: str, temperature: float) -> dict[str
     return {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]}
 
 
-def shipped_calibration(seeds: Sequence[Seed]) -> dict[str, float]:
-    """Return temperature and threshold that fit unheard voices, without and with a baseline."""
-    parts = [answers for seed in seeds for answers in seed.values()]
-    logits = [logits for one in parts for logits in (one.alone, one.running[0])]
-    truth = [one.truth for one in parts for _ in range(2)]
+def shipped_calibration(
+    speakers: Sequence[Seed], corpora: Sequence[Seed] = ()
+) -> dict[str, float]:
+    """Return temperature and threshold that fit unheard voices.
+
+    They are those of unheard speakers, without and with a running baseline, and of unheard corpora
+    with one. Without one, no temperature fits an unheard corpus as well: it would make all others
+    far too cautious, and the model card says so.
+    """
+    parts = [answers for seed in (*speakers, *corpora) for answers in seed.values()]
+    alone = [answers for seed in speakers for answers in seed.values()]
+    logits = [one.running[0] for one in parts] + [one.alone for one in alone]
+    truth = [one.truth for one in (*parts, *alone)]
     temperature, threshold = calibration(np.concatenate(logits), np.concatenate(truth))
     return {"temperature": temperature, "threshold": threshold}
 

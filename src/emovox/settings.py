@@ -88,7 +88,7 @@ class Settings:
     batch_size : int > 0
     learning_rate : float > 0
         Of Adam.
-    temperature : float, 0 or at least 1
+    temperature : float, 0 or 0.05 to 20
         Of the scores; 0: fitted on the validation part.
     threshold : float, 0 to 1
         A prediction with a lower score counts as uncertain.
@@ -150,8 +150,8 @@ class Settings:
             _expect(window < 30, "window_s", window, "less than 30 with features = speech")
         _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
         _expect(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        fixed = self.temperature == 0 or self.temperature >= 1
-        _expect(fixed, "temperature", self.temperature, "0 (fitted) or at least 1")
+        fixed = self.temperature == 0 or 0.05 <= self.temperature <= 20
+        _expect(fixed, "temperature", self.temperature, "0 (fitted) or 0.05 to 20")
         _expect(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         _expect(0 <= self.coverage <= 1, "coverage", self.coverage, "0 to 1")
         _check_network(self.network)
