@@ -167,9 +167,7 @@ def _certainty(seeds: Sequence[Seed], kind: str, temperature: float) -> dict[str
     return {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]}
 
 
-def shipped_calibration(
-    speakers: Sequence[Seed], corpora: Sequence[Seed] = ()
-) -> dict[str, float]:
+def shipped_calibration(speakers: Sequence[Seed], corpora: Sequence[Seed] = ()) -> dict[str, float]:
     """Return temperature and threshold that fit unheard voices.
 
     They are those of unheard speakers, without and with a running baseline, and of unheard corpora
