@@ -43,7 +43,7 @@ class HeadTraining:
 class AcousticTraining:
     """What an acoustic model meets in training; the defaults are the classic way, which is nothing.
 
-    All of it is drawn anew for each epoch.
+    Voices, baselines and what is hidden are drawn anew for each epoch.
     """
 
     p_alone: float = 1.0  # share of clips learnt without a baseline
@@ -52,6 +52,7 @@ class AcousticTraining:
     offset: float = 0.0  # standard deviations by which a speaker's features are moved
     mask: float = 0.0  # share of a clip's frames, and of its features, that is hidden at most
     crop_s: float = 0.0  # seconds of a clip that are learnt from, drawn anew; 0: the whole clip
+    cooling: float = 0.0  # share of the learning rate that is lost over the epochs, evenly
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,7 @@ def _check_acoustic_training(training: AcousticTraining) -> None:
     for name in ("resample", "offset", "crop_s"):
         _expect(0 <= getattr(training, name) < math.inf, name, getattr(training, name), "0 or more")
     _expect(training.resample <= 1, "resample", training.resample, "0 to 1")
+    _expect(0 <= training.cooling <= 1, "cooling", training.cooling, "0 to 1")
     _expect(0 <= training.mask < 1, "mask", training.mask, "0 to below 1")
 
 

@@ -206,6 +206,9 @@ def _train_epoch(
         order[first : first + settings.batch_size]
         for first in range(0, len(order), settings.batch_size)
     ]
+    cooled = settings.acoustic_training.cooling * (epoch - 1) / settings.epochs
+    for group in state.optimiser.param_groups:
+        group["lr"] = settings.learning_rate * (1.0 - cooled)
     heard = _Heard(state.network, train, settings, rng)
     allowed = weights > 0
     state.network.train()
