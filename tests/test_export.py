@@ -94,7 +94,7 @@ def test_a_file_without_a_card(model, tmp_path):
         with_card(path, name="other")
 
 
-@pytest.mark.parametrize("name", ["speech", "acoustic-tess"])
+@pytest.mark.parametrize("name", ["speech", "acoustic"])
 def test_simplified_answers_are_the_same(name, voice, tmp_path):
     """A shipped graph gives the same after simplifying, and can still be divided."""
     content = find_model(name).read_bytes()

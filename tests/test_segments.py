@@ -220,5 +220,5 @@ class TestBadInput:
             recognizer.segments(talk, RATE, max_part_s=0)
         with pytest.raises(BaselineError, match="was learned with the model"):
             recognizer.segments(
-                talk, RATE, baseline=Recognizer.load("acoustic-tess").new_baseline()
+                talk, RATE, baseline=Recognizer.load("acoustic").new_baseline()
             )

@@ -230,7 +230,7 @@ class TestBaseline:
 
     def test_of_another_model(self, recognizer):
         """A baseline of another model is refused at once, and the stream keeps its own."""
-        foreign = Recognizer.load("acoustic-tess").new_baseline()
+        foreign = Recognizer.load("acoustic").new_baseline()
         with pytest.raises(BaselineError, match="was learned with the model"):
             recognizer.stream(baseline=foreign)
         stream = recognizer.stream()
