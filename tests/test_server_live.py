@@ -209,6 +209,7 @@ class TestMessages:
             ('{"type": "session.update", "rate": NaN}', "json"),
             ('{"type": "session.update", "rate": "8000"}', "parameter"),
             ('{"type": "session.update", "rate": 7999}', "parameter"),
+            ('{"type": "session.update", "rate": 1' + 400 * "0" + "}", "parameter"),
             ('{"type": "session.update", "rate": 8000.5}', "parameter"),
             ('{"type": "session.update", "rate": true}', "parameter"),
             ('{"type": "session.update", "rate": 1e400}', "parameter"),

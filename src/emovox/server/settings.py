@@ -89,7 +89,7 @@ class ServerSettings:
             if one.name in ("port", "workers"):
                 _expect(0 <= value <= 65_535, one.name, value, "0 to 65535")
             elif isinstance(value, int | float):
-                _expect(math.isfinite(value) and value > 0, one.name, value, "more than 0")
+                _expect(0 < value < math.inf, one.name, value, "more than 0")
         for token in self.tokens:
             if not token.isascii() or not token.isprintable() or len(token) < 16 or " " in token:
                 raise ConfigError(
