@@ -219,6 +219,4 @@ class TestBadInput:
         with pytest.raises(ConfigError, match="expected max_part_s of 1 to 60 seconds"):
             recognizer.segments(talk, RATE, max_part_s=0)
         with pytest.raises(BaselineError, match="was learned with the model"):
-            recognizer.segments(
-                talk, RATE, baseline=Recognizer.load("acoustic").new_baseline()
-            )
+            recognizer.segments(talk, RATE, baseline=Recognizer.load("acoustic").new_baseline())

@@ -18,7 +18,8 @@ SETTINGS = Settings(
     epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)
 )
 WITH_BASELINES = dataclasses.replace(
-    SETTINGS, acoustic_training=AcousticTraining(p_alone=0.5, offset=0.3, mask=0.2, crop_s=0.1, cooling=1.0)
+    SETTINGS,
+    acoustic_training=AcousticTraining(p_alone=0.5, offset=0.3, mask=0.2, crop_s=0.1, cooling=1.0),
 )
 
 
