@@ -1,6 +1,9 @@
 """The speech features: nothing but the speech itself has an effect on them."""
 
 import os
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from emovox.encoder import SpeechConfig, SpeechStatistics, load_encoder, speech_level
+from emovox.encoder import (
+    SpeechConfig,
+    SpeechStatistics,
+    find_weights,
+    load_encoder,
+    speech_level,
+)
 from emovox.errors import ModelError
 from made_corpus import voice
 
@@ -132,3 +141,47 @@ def test_real_weights_hear_a_difference(corpora_root):
     same = (run(clip() * 0.5) - run(clip())).norm()
     other = (run(clip("sad")) - run(clip())).norm()
     assert other > 20 * same
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Run a hub on this machine, whose files lie in the folder that is given."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
+        yield folder
+        server.shutdown()
+        thread.join()
+
+
+def test_weights_are_fetched_from_the_hub_once(hub, tmp_path):
+    """A model's name is fetched into the folder, and not again when the hub is gone."""
+    file = hub / "openai" / "whisper-tiny" / "resolve" / "main" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file({"encoder.conv1.bias": torch.arange(3.0)}, file)
+    found = find_weights("openai/whisper-tiny", tmp_path / "kept")
+    assert found.read_bytes() == file.read_bytes()
+    file.unlink()
+    assert find_weights("openai/whisper-tiny", tmp_path / "kept") == found
+
+
+def test_a_hub_without_the_weights_is_named(hub, tmp_path):
+    """What the hub does not have is an error that says what to do, and leaves nothing behind."""
+    with pytest.raises(ModelError, match=r"nobody/nothing.*by hand"):
+        find_weights("nobody/nothing", tmp_path / "kept")
+    assert not list((tmp_path / "kept").glob("*"))
+
+
+def test_a_file_is_taken_as_it_is(tmp_path):
+    """A path is no name on the hub, whether there is a file or not."""
+    for path in (tmp_path / "weights.safetensors", Path("weights.safetensors")):
+        assert find_weights(str(path), tmp_path) == path

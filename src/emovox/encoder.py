@@ -7,6 +7,8 @@ every frame. And everything is masked and no longer than the clip, so that neith
 neighbours in a batch have an effect.
 """
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,3 +211,34 @@ def load_encoder(path: Path, config: SpeechConfig) -> SpeechStatistics:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(f"{path}: expected the encoder of whisper-tiny: {reason}") from None
     return module.eval().requires_grad_(False)
+
+
+def find_weights(encoder: str, folder: Path) -> Path:
+    """Return the file of an encoder's weights, fetched from the hub where its name is given.
+
+    Parameters
+    ----------
+    encoder : str
+        A file, or a model's name on the hub, such as "openai/whisper-tiny".
+    folder : Path
+        Where what is fetched is kept.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, or the hub does not give it.
+    """
+    if Path(encoder).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", encoder):
+        return Path(encoder)
+    import pooch
+
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    url = f"{hub}/{encoder}/resolve/main/model.safetensors"
+    name = encoder.replace("/", "--") + ".safetensors"
+    pooch.get_logger().setLevel("ERROR")  # else it prints the checksum, which nobody asked for
+    try:
+        return Path(pooch.retrieve(url, None, fname=name, path=folder))
+    except Exception as error:  # noqa: BLE001 (whatever the transfer ends with)
+        raise ModelError(
+            f"cannot fetch {url}: {error}; fetch it by hand, and give the file as encoder"
+        ) from None

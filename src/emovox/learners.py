@@ -20,7 +20,7 @@ from .backbone import export_backbone, extract_backbone, open_backbone
 from .bundle import Card, find_model, shipped_models
 from .cache import cache_key, default_cache_folder
 from .corpora import Utterance
-from .encoder import SpeechConfig, load_encoder
+from .encoder import SpeechConfig, find_weights, load_encoder
 from .errors import AudioError, ModelError, SplitError
 from .examples import PRIOR_SECONDS, Examples
 from .export import export_head, export_model
@@ -200,7 +200,7 @@ def learner_of(
     if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
-            "openai/whisper-tiny (a safetensors file) as the setting encoder"
+            "openai/whisper-tiny (this name, or a safetensors file) as the setting encoder"
         )
     return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
 
@@ -208,10 +208,11 @@ def learner_of(
 def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
     """Export an encoder as a backbone, or take it from the cache."""
     config = SpeechConfig(max_seconds=settings.window_s)
-    module = load_encoder(Path(settings.encoder), config)
+    file = find_weights(settings.encoder, default_cache_folder() / "encoders")
+    module = load_encoder(file, config)
     mine = [one for one in utterances if one.corpus == utterances[0].corpus]
     chosen = mine[:: max(1, len(mine) // _N_CALIBRATION)]
-    weights = hashlib.sha256(Path(settings.encoder).read_bytes()).hexdigest()
+    weights = hashlib.sha256(file.read_bytes()).hexdigest()
     code = code_digest(backbone, encoder, features)
     versions = (version("torch"), version("onnx"), version("onnxruntime"))
     key = cache_key(weights, repr(config), code, *versions, *(one.digest for one in chosen))

@@ -67,7 +67,7 @@ class Settings:
         "acoustic", a network from scratch on MFCC, chroma and contrast; or "speech", a head on the
         frozen lower layers of a speech encoder.
     encoder : str
-        For "speech": a safetensors file of openai/whisper-tiny; "" takes the encoder out of the
+        For "speech": "openai/whisper-tiny", or a safetensors file of it; "" takes the one of the
         shipped model, without any download.
     protocol : str
         One of `emovox.splits.PROTOCOLS`.
