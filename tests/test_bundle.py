@@ -209,6 +209,14 @@ class TestOpen:
         else:
             assert bundle.card.rate == 16_000
 
+    def test_card_that_is_no_text(self, model_file, tmp_path):
+        """A card with bytes that are no UTF-8 is refused."""
+        content = model_file.read_bytes()
+        assert content.count(b'"schema"') == 1
+        (tmp_path / "a.onnx").write_bytes(content.replace(b'"schema"', b'"sch\xd5ma"'))
+        with pytest.raises(ModelError, match="the model card is damaged"):
+            open_bundle(tmp_path / "a.onnx")
+
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
     def test_no_permission(self, tmp_path):
         """A file that may not be read says so."""

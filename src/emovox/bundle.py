@@ -278,7 +278,10 @@ def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.Inferenc
 
 
 def _read_card(session: "onnxruntime.InferenceSession") -> Card:
-    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError:
+        raise ModelError("the model card is damaged: it is no text") from None
     if METADATA_KEY not in metadata:
         raise ModelError("an ONNX file, but not a model of emovox: it holds no model card")
     return Card.from_json(metadata[METADATA_KEY])
