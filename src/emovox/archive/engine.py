@@ -15,6 +15,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
+from distributed.comm import CommClosedError
 
 from ..errors import ArchiveError, EmovoxError
 from .work import Job, introduce
@@ -153,6 +154,18 @@ def run_tasks(
     ArchiveError
         If the scheduler was lost, or a task fails in a way that no recording explains.
     """
+    try:
+        _run_tasks(client, tasks, on_done, stopped)
+    except CommClosedError:  # wherever the connection was needed when it broke
+        raise _lost() from None
+
+
+def _run_tasks(
+    client: Client,
+    tasks: Iterable[Task],
+    on_done: Callable[[Tallies], None],
+    stopped: Callable[[], bool],
+) -> None:
     running: dict[Future[Any], Task] = {}
     waiting, n_free, seen = iter(tasks), 0, time.monotonic()
     while True:
