@@ -15,7 +15,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from ..errors import ArchiveError, EmovoxError
 from .work import Job, introduce
