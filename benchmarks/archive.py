@@ -32,7 +32,7 @@ from emovox.audio import audio_files
 from machine import REPOSITORY, data_folder, machine, write_result
 
 EMOVOX = (sys.executable, "-c", "from emovox.cli import main; main()")
-N_KILLS, N_KILLED_FILES, N_BAD_FILES = 10, 1_500, 400
+N_KILLS, N_KILLED_FILES, KILLED_PART, N_BAD_FILES = 10, 1_500, 20, 400
 
 
 def score(source: Path, out: Path, *options: object) -> dict[str, Any]:
@@ -158,18 +158,17 @@ def kills(source: Path, folder: Path) -> dict[str, Any]:
     """Kill the driver ten times at random moments, resume, and compare."""
     files = every(listed(source), N_KILLED_FILES)
     table, out = write_table(folder / "killed.csv", files), folder / "killed"
-    started = time.monotonic()
-    options = ("--workers", 2, "--part-size", 20)
+    options = ("--workers", 2, "--part-size", KILLED_PART)
     score(table, folder / "undisturbed", *options)
-    seconds = time.monotonic() - started
     rng, done = random.Random(5), []
-    for _ in range(N_KILLS):
+    for wanted in sorted(rng.sample(range(len(files) // KILLED_PART), N_KILLS)):
         command = [*EMOVOX, "score", table, "--out", out, *options, "--resume"]
         with running(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
-            with suppress(subprocess.TimeoutExpired):
-                driver.wait(rng.uniform(0.2, 0.5 * seconds))
+            while driver.poll() is None and _parts_done(out) < wanted:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.0, 0.5))
             driver.kill()
-        done.append(len(list((out / "scores").glob("part*"))))
+        done.append(_parts_done(out))
     summary = score(table, out, *options, "--resume")
     result = {
         "recordings": summary["recordings"],
@@ -178,6 +177,10 @@ def kills(source: Path, folder: Path) -> dict[str, Any]:
     }
     print(f"kills: {result}")
     return result
+
+
+def _parts_done(out: Path) -> int:
+    return len(list((out / "scores").glob("part*")))
 
 
 def bad(source: Path, folder: Path) -> dict[str, Any]:
