@@ -270,24 +270,28 @@ class TestAttempt:
         """A recording at which workers of this driver died three times is not touched again."""
         path = tmp_path / "at.json"
         for deaths in range(4):
-            attempt = Attempt(path, "session", 60.0)
-            assert ("died 3 times" in attempt.verdict(5)) == (deaths == 3)
-            assert not attempt.verdict(4)
-            attempt._write(5)  # and no more is heard of it
+            with Attempt(path, "session", 60.0) as attempt:
+                assert ("died 3 times" in attempt.verdict(5)) == (deaths == 3)
+                assert not attempt.verdict(4)
+                with attempt.at(5):
+                    pass  # and no more is heard of it
 
     def test_deaths_with_the_driver(self, tmp_path):
         """What died when the whole run was killed is no recording's fault."""
         for session in "abcdefg":
-            attempt = Attempt(tmp_path / "at.json", session, 60.0)
-            assert not attempt.verdict(5)
-            attempt._write(5)
+            with Attempt(tmp_path / "at.json", session, 60.0) as attempt:
+                assert not attempt.verdict(5)
+                with attempt.at(5):
+                    pass
 
     def test_a_hanging_recording_ends_the_worker(self, tmp_path):
         """Past the time limit the process ends itself, and the next attempt knows why."""
         code = (
             "import sys, time\nfrom pathlib import Path\n"
             "from emovox.archive.attempt import Attempt\n"
-            "with Attempt(Path(sys.argv[1]), 's', 0.2).at(3): time.sleep(60)"
+            "with Attempt(Path(sys.argv[1]), 's', 0.2) as attempt:\n"
+            "    with attempt.at(2): pass\n"
+            "    with attempt.at(3): time.sleep(60)"
         )
         path = tmp_path / "at.json"
         done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=50, check=False)

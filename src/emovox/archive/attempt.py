@@ -5,18 +5,22 @@ is started again by its nanny. Whoever takes over the part reads what it was at.
 """
 
 import json
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 _MAX_DEATHS = 3  # at one recording, before it is held guilty
 _EXIT_CODE = 75  # "try again later", for whoever looks at the worker's end
+_WATCH_S = 0.1  # how often the time is looked at
 
 
 class Attempt:
-    """One try at a part, by one worker.
+    """One try at a part, by one worker: a context, in which it watches the time.
 
     Parameters
     ----------
@@ -33,6 +37,24 @@ class Attempt:
         session_before, row, self._deaths, self._late = _read(path)
         if row is not None and session_before == session:
             self._deaths[row] = self._deaths.get(row, 0) + 1
+        self._over = threading.Event()
+        self._due = (-1, math.inf)  # the recording at hand, and when it is late
+
+    def __enter__(self) -> "Attempt":
+        self._file = self._path.open("wb", buffering=0)
+        self._write(None)
+        # One thread for the part: one for each recording would cost more than the writing.
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._file.close()
 
     def verdict(self, row: int) -> str:
         """Return why a recording is not to be touched again; "" if it may be."""
@@ -46,22 +68,25 @@ class Attempt:
     def at(self, row: int) -> Iterator[None]:
         """Be busy with a recording; if the block takes too long, the process ends itself."""
         self._write(row)
-        timer = threading.Timer(self._limit_s, self._give_up, (row,))
-        timer.daemon = True
-        timer.start()
+        self._due = (row, time.monotonic() + self._limit_s)
         try:
             yield
         finally:
-            timer.cancel()
+            self._due = (-1, math.inf)
 
-    def _give_up(self, row: int) -> None:
-        self._late[row] = self._limit_s
-        self._write(None)
-        os._exit(_EXIT_CODE)
+    def _watch(self) -> None:
+        while not self._over.wait(_WATCH_S):
+            row, due = self._due
+            if time.monotonic() > due:
+                self._late[row] = self._limit_s
+                self._write(None)
+                os._exit(_EXIT_CODE)
 
     def _write(self, row: int | None) -> None:
         # In place, not renamed: a recording costs one small write, and what is cut off is no news.
-        self._path.write_text(json.dumps([self._session, row, self._deaths, self._late]))
+        self._file.seek(0)
+        self._file.write(json.dumps([self._session, row, self._deaths, self._late]).encode())
+        self._file.truncate()
 
 
 def _read(path: Path) -> tuple[str, int | None, dict[int, int], dict[int, float]]:

@@ -28,6 +28,7 @@ _CONNECT_S = 10.0
 _CONFIG = {
     "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.worker.profile.enabled": False,  # it looks at the stack 100 times a second
     "logging.distributed": "critical",
 }
 

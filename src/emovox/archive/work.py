@@ -198,14 +198,14 @@ def each_recording(
 
     Whatever a recording does to the worker, the next attempt at the part gets past it.
     """
-    attempt = Attempt(job.ledger.at(part), job.session, job.limit_s)
     paths = pq.read_table(job.ledger.plan(part), columns=[PATH])[PATH]
-    for row, path in enumerate(paths.to_pylist()):
-        found, error = None, attempt.verdict(row)
-        if not error:
-            with attempt.at(row):
-                found, error = tried(path, partial(judge, row))
-        yield row, found, error
+    with Attempt(job.ledger.at(part), job.session, job.limit_s) as attempt:
+        for row, path in enumerate(paths.to_pylist()):
+            found, error = None, attempt.verdict(row)
+            if not error:
+                with attempt.at(row):
+                    found, error = tried(path, partial(judge, row))
+            yield row, found, error
 
 
 def commit_answers(
