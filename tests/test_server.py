@@ -24,6 +24,7 @@ from emovox.server.jobs import Workers
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
+from emovox.summary import summarise
 from running_server import EXAMPLES, RATE, Running, raw, running, speech
 
 TOKEN = "a-token-of-some-length"
@@ -89,12 +90,11 @@ class TestAnswers:
         """A recording with pauses gets the segments it gets in Python, and a summary."""
         content = wav(np.concatenate([speech(), speech(name="man-fast"), speech()]))
         answer = predict(server, content, segments=True).json()
-        expected = [one.to_dict() for one in shipped.segments(content)]
+        expected = shipped.segments(content)
         assert len(expected) == 3
-        assert answer["segments"] == expected
+        assert answer["segments"] == [one.to_dict() for one in expected]
+        assert answer["summary"] == summarise(expected).to_dict()
         assert sum(answer["summary"]["shares"].values()) == pytest.approx(1)
-        speech_s = sum(one["end"] - one["start"] for one in expected)
-        assert answer["summary"]["speech_seconds"] == pytest.approx(speech_s, abs=1e-3)
         assert answer["seconds"] == soundfile.info(io.BytesIO(content)).duration
         assert "warning" not in answer
 
@@ -105,13 +105,17 @@ class TestAnswers:
         both = np.stack([np.pad(one, (0, n - len(one))) for one in (left, right)], axis=1)
         content = wav(both)
         answer = predict(server, content, segments=True, channels="separate").json()
-        expected = [
-            {**one.to_dict(), "channel": channel}
-            for channel in (0, 1)
-            for one in shipped.segments(content, channel=channel)
+        sides = [shipped.segments(content, channel=channel) for channel in (0, 1)]
+        assert all(sides)
+        assert answer["segments"] == [
+            {**one.to_dict(), "channel": channel} for channel in (0, 1) for one in sides[channel]
         ]
-        assert {one["channel"] for one in expected} == {0, 1}
-        assert answer["segments"] == expected
+        assert answer["summaries"] == [
+            {"channel": channel, **summarise(sides[channel]).to_dict()} for channel in (0, 1)
+        ]
+        spoken_s = sum(one["speech_seconds"] for one in answer["summaries"])
+        assert answer["summary"]["speech_seconds"] == pytest.approx(spoken_s, abs=1e-3)
+        assert "turning_points" not in answer["summary"]
 
     def test_explain(self, server, shipped):
         """On demand it is told which moments carried the prediction."""

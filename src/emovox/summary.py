@@ -41,6 +41,32 @@ class Summary:
         }
 
 
+def summary_fields(
+    parts: Sequence[tuple[int | None, Prediction]], n_channels: int | None
+) -> dict[str, Any]:
+    """Return what JSON says of a recording's parts: `summary`, and `summaries`, one a channel.
+
+    The latter where each channel is a speaker of its own; the former is then of all of them, and
+    without turning points, since one speaker does not take up where another stopped.
+
+    Parameters
+    ----------
+    parts : sequence of (channel, Prediction)
+        In the order spoken; the channel is None where all are heard as one.
+    n_channels : int or None
+        Where each channel is a speaker of its own; None where all are heard as one.
+    """
+    together = summarise([part for _, part in parts]).to_dict()
+    if n_channels is None:
+        return {"summary": together}
+    del together["turning_points"]
+    summaries = [
+        {"channel": channel, **summarise([part for one, part in parts if one == channel]).to_dict()}
+        for channel in range(n_channels)
+    ]
+    return {"summary": together, "summaries": summaries}
+
+
 def summarise(predictions: Sequence[Prediction]) -> Summary:
     """Sum up the final predictions of one speaker, in the order spoken.
 

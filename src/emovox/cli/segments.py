@@ -122,7 +122,7 @@ def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":
 
 
 def _row(heard: Heard, separate: bool) -> dict[str, Any]:
-    from ..summary import summarise
+    from ..summary import summary_fields
 
     segments = [
         {**part.to_dict(), "channel": channel} if separate else part.to_dict()
@@ -134,13 +134,7 @@ def _row(heard: Heard, separate: bool) -> dict[str, Any]:
         "complete": not heard.problem and not heard.interrupted,
         "segments": segments,
     }
-    if separate:
-        summaries = [
-            {"channel": channel, **summarise(parts).to_dict()}
-            for channel, parts in _by_channel(heard)
-        ]
-        return {**row, "summaries": summaries}
-    return {**row, "summary": summarise([part for _, part in heard.parts]).to_dict()}
+    return row | summary_fields(heard.parts, heard.n_channels if separate else None)
 
 
 def _write(outputs: Outputs, labels: Sequence[str], heard: Sequence[Heard]) -> None:

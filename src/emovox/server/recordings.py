@@ -11,6 +11,7 @@ from ..audio import load_audio, open_sound
 from ..baseline import Baseline
 from ..errors import AudioError
 from ..prediction import Prediction
+from ..summary import summary_fields
 from .refusals import RefusedError
 from .service import Service
 
@@ -59,28 +60,27 @@ async def answer_segments(
     most = service.settings.max_seconds
     sound, compute_ms = await _timed(service, lambda: _check_sound(content, most, "", whole=False))
     reading = _Reading(most, sound.seconds)
-    wanted = range(sound.n_channels) if channels == "separate" else [None]
-    found: list[tuple[Prediction, int | None]] = []
-    for channel in wanted:
+    n_channels = sound.n_channels if channels == "separate" else None
+    found: list[tuple[int | None, Prediction]] = []
+    for channel in [None] if n_channels is None else range(n_channels):
         parts = _parts(service, content, reading, baseline, explain, channel)
         # A job a part: between two of them it is the turn of others.
         while (step := await _timed(service, partial(next, parts, None)))[0]:
-            found.append((step[0], channel))
+            found.append((channel, step[0]))
             compute_ms += step[1]
             if await gone():
                 await _timed(service, parts.close)
                 break
-    predictions = [one for one, _ in found]
-    _count(service, reading.seconds, predictions)
+    _count(service, reading.seconds, [part for _, part in found])
     answer = {
         "segments": [
-            one.to_dict() | ({} if channel is None else {"channel": channel})
-            for one, channel in found
+            part.to_dict() | ({} if channel is None else {"channel": channel})
+            for channel, part in found
         ],
         "model": service.recognizer.fingerprint,
         "seconds": reading.seconds,
         "compute_ms": round(compute_ms, 2),
-        "summary": _summary(predictions),
+        **summary_fields(found, n_channels),
     }
     return {**answer, "warning": reading.broken} if reading.broken else answer
 
@@ -185,15 +185,6 @@ def _count(service: Service, seconds: float, predictions: list[Prediction]) -> N
     service.metrics.audio_seconds.labels("upload").inc(seconds)
     for one in predictions:
         service.metrics.decisions.labels("upload", one.label).inc()
-
-
-def _summary(predictions: list[Prediction]) -> dict[str, Any]:
-    """Return each label's share of the time somebody spoke."""
-    speech_s = sum(one.end - one.start for one in predictions)
-    shares: dict[str, float] = {}
-    for one in predictions:
-        shares[one.label] = shares.get(one.label, 0.0) + (one.end - one.start) / speech_s
-    return {"shares": shares, "speech_seconds": round(speech_s, 4)}
 
 
 async def _timed(service: Service, call: Callable[[], T]) -> tuple[T, float]:
