@@ -17,9 +17,8 @@ from torch import Tensor
 
 from .network import HeadConfig, SpeakerHead
 from .settings import HeadTraining
-from .training import Observer, Row
+from .training import HIDDEN, Observer, Row
 
-_HIDDEN = -1e4  # a logit that no class has by itself
 _N_FOR_AXES = 15_000  # clips
 
 
@@ -176,7 +175,7 @@ class _Learner:
         self.targets = torch.from_numpy(clips.targets)
         self.weights = torch.from_numpy(_clip_weights(clips)).float()
         allowed = torch.from_numpy(clips.allowed)
-        self.hidden = torch.where(allowed, 0.0, _HIDDEN)
+        self.hidden = torch.where(allowed, 0.0, HIDDEN)
         one_hot = F.one_hot(self.targets, allowed.shape[1]).float()
         spread = allowed / allowed.sum(1, keepdim=True)
         self.wanted = one_hot * (1 - training.smoothing) + training.smoothing * spread

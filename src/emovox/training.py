@@ -21,8 +21,8 @@ from .network import EmotionNetwork
 from .settings import Settings
 
 MIN_GAIN = 1e-3  # of the validation loss, for an epoch to count as progress
+HIDDEN = -1e4  # a logit that no class has by itself
 _EVALUATION_BATCH = 128
-_HIDDEN = -1e4  # a logit that no class has by itself
 
 Row = Mapping[str, float]
 """One epoch: epoch, train_loss, train_accuracy, val_loss, val_accuracy, seconds."""
@@ -218,7 +218,7 @@ def _train_epoch(
         targets = torch.from_numpy(train.targets[chosen])
         corpora = torch.from_numpy(train.corpora[chosen])
         logits, _ = state.network(padded, n_frames, torch.from_numpy(heard.baselines[chosen]))
-        logits = logits.masked_fill(~allowed[corpora], _HIDDEN)
+        logits = logits.masked_fill(~allowed[corpora], HIDDEN)
         weight = weights[corpora, targets]
         loss = _mean_loss(logits, targets, weight)
         if not torch.isfinite(loss):
