@@ -1,6 +1,9 @@
 """Files appear under their name whole, or not at all."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,86 @@ def test_error_names_the_file(tmp_path):
     with pytest.raises(OSError, match="a\\.txt") as caught:
         write_text(Path("/proc/a.txt"), "x")
     assert caught.value.filename == "/proc/a.txt"
+
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="no such files there")
+
+
+@needs_posix
+def test_a_pipe_is_written_to(tmp_path):
+    """A pipe stays a pipe; whoever reads it gets the content."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, "hello")
+        assert os.read(reader, 100) == b"hello"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@needs_posix
+def test_a_device_is_written_to(tmp_path):
+    """A device stays a device, under a link to it as well."""
+    (tmp_path / "null").symlink_to("/dev/null")
+    write_text(tmp_path / "null", "hello")
+    assert Path("/dev/null").is_char_device()
+    assert (tmp_path / "null").is_symlink()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no such names there")
+def test_an_open_file_is_written_to(tmp_path):
+    """What stdout was redirected to is not replaced behind the back of those who write to it."""
+    with (tmp_path / "out.txt").open("w") as out:
+        out.write("before\n")
+        out.flush()
+        (tmp_path / "link").symlink_to(f"/proc/self/fd/{out.fileno()}")
+        write_text(tmp_path / "link", "hello\n")
+    assert (tmp_path / "out.txt").read_text() == "before\nhello\n"
+
+
+@needs_posix
+def test_a_link_stays_a_link(tmp_path):
+    """What a link points to is replaced, wherever it is, and the link stays."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a" / "real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "a" / "real.txt").read_text() == "new"
+
+
+@needs_posix
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o444])
+def test_a_file_keeps_its_permissions(tmp_path, mode):
+    """What its owner made private stays private when it is written again."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(mode)
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@needs_posix
+def test_private_files(tmp_path):
+    """A private file, and each folder made for it, can be read by their owner alone."""
+    path = tmp_path / "a" / "b" / "c.json"
+    with written_whole(path, private=True) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600
+        temporary.write_text("x")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [folder.stat().st_mode & 0o777 for folder in path.parents[:2]] == [0o700, 0o700]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_written_files_are_synced(tmp_path):
+    """The content is on the disk before it takes the name, and the name is afterwards."""
+    code = f"from emovox.files import *; write_text(Path({str(tmp_path / 'a.txt')!r}), 'x')"
+    trace = ["strace", "-f", "-e", "trace=fsync,rename,/renameat", "-o", str(tmp_path / "trace")]
+    subprocess.run([*trace, sys.executable, "-B", "-c", code], check=True)
+    lines = (tmp_path / "trace").read_text().splitlines()
+    calls = [line.split()[1].partition("(")[0] for line in lines if "(" in line]
+    assert [call[:6] for call in calls] == ["fsync", "rename", "fsync"]

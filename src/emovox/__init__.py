@@ -8,6 +8,7 @@ Examples
 ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .prediction import Prediction
     from .recognizer import Recognizer
     from .stream import Stream
+
+# onnxruntime keeps a device ID and a database of events, and looks up a collector's name, unless
+# this is set before its first import, in this process and in those that it starts.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
     "Baseline",

@@ -1,28 +1,54 @@
 """Files written whole or not at all: to a temporary name first, then renamed."""
 
+import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; after the block it takes the name, or is removed.
 
-    The temporary name keeps the suffix, since libraries choose the format by it.
+    What takes the name is on the disk by then, so that a power cut leaves the old file or the new
+    one. A link stays a link: the file it points to is replaced. A pipe or a device is never
+    replaced; the content is written into it at the end of the block. The temporary name keeps the
+    suffix, since libraries choose the format by it.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is there keeps its permissions.
+    private : bool
+        Whether a new file, and a folder that is made for it, can be read by their owner alone.
 
     Raises
     ------
     OSError
-        As the disk has it (no space, no permission); nothing is left behind then.
+        If the file cannot be written (no space, no permission); nothing is left behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".part-{secrets.token_hex(8)}{path.suffix}"
+    if _is_special(path):
+        with _poured_into(path) as temporary:
+            yield temporary
+        return
+    target = path.resolve()
+    make_folder(target.parent, private=private)
+    temporary = target.parent / f".part-{secrets.token_hex(8)}{path.suffix}"
     try:
-        temporary.touch(exist_ok=False)  # fails early, and has the permissions of any new file
+        # Opening fails early. A file that will be private is so from its first byte.
+        mode = _PRIVATE_FILE if private or target.exists() else 0o666
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, mode))
         yield temporary
-        temporary.replace(path)
+        _keep_mode(target, temporary)
+        _sync(temporary)
+        temporary.replace(target)
+        _sync_folder(target.parent)
     except OSError as error:
         if error.filename == str(temporary):
             error.filename = str(path)
@@ -32,10 +58,78 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
     r"""Write a text file (UTF-8, newlines as they are) whole or not at all.
 
     What UTF-8 cannot hold, such as file names in another encoding, is written as ``\\udcff``.
+    For `private` and the errors see `written_whole`.
     """
-    with written_whole(path) as temporary:
+    with written_whole(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def make_folder(path: Path, *, private: bool = False) -> None:
+    """Make a folder and those above it that are missing.
+
+    Parameters
+    ----------
+    path : Path
+    private : bool
+        Whether what is made can be read by its owner alone; a folder that is there stays as it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if private and not path.is_dir():
+        make_folder(path.parent, private=True)
+        path.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether a path, or what it links to, is a pipe, a device or an open file's number."""
+    try:
+        mode = path.stat().st_mode
+        while not _is_system(path) and path.is_symlink():
+            path = path.parent / path.readlink()
+    except (OSError, ValueError):
+        return False
+    return _is_system(path) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _is_system(path: Path) -> bool:
+    """Tell whether a name is one of the system's, such as /dev/stdout, whatever it stands for."""
+    above = path.absolute().parents
+    return Path("/proc") in above or above[0] in (Path("/dev"), Path("/dev/fd"))
+
+
+@contextmanager
+def _poured_into(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="emovox-") as folder:
+        temporary = Path(folder) / f"part{path.suffix}"
+        yield temporary
+        with temporary.open("rb") as content, path.open("ab") as out:
+            shutil.copyfileobj(content, out)
+
+
+def _keep_mode(old: Path, new: Path) -> None:
+    with suppress(OSError):  # there is no old one, or a disk without permissions
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:  # Windows does not sync what is open for reading
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Write a folder's list of names to the disk, where the system lets folders be opened."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
