@@ -1,0 +1,156 @@
+"""What is handed to others: both distributions, and the licences."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.metadata import Metadata
+
+from conftest import REPOSITORY
+from emovox import Recognizer
+from emovox.corpora import SPECS
+
+LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "NOTICE"]
+
+
+def read(name: str) -> str:
+    """Return the text of a file of the repository."""
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def repository_files() -> list[str]:
+    """List the files that belong to the repository, or skip the test outside a clone."""
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("only a clone tells which files belong to the repository")
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in done.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build both distributions of a copy of the repository, the wheel from the source one."""
+    copy, built = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("built")
+    for name in repository_files():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, copy / name)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built), str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the source distribution."""
+    (archive,) = built.glob("*.tar.gz")
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the wheel."""
+    (archive,) = built.glob("*.whl")
+    folder = tmp_path_factory.mktemp("wheel")
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    return folder
+
+
+class TestSourceDistribution:
+    """What is uploaded for those who build and check for themselves."""
+
+    def test_is_the_repository(self, unpacked):
+        """Every file of the repository is in it, unchanged, and none beside what the build adds."""
+        there = {p.relative_to(unpacked).as_posix() for p in unpacked.rglob("*") if p.is_file()}
+        files = set(repository_files())
+        assert files - there == set()
+        made = {name for name in there - files if not name.startswith("src/emovox.egg-info/")}
+        assert made == {"PKG-INFO", "setup.cfg"}
+        assert all((unpacked / f).read_bytes() == (REPOSITORY / f).read_bytes() for f in files)
+
+    def test_its_tests_run(self, unpacked):
+        """Tests that need conftest.py, examples, documents and models pass in what was unpacked."""
+        tests = ["tests/test_examples.py", "tests/test_packaging.py::TestLicences"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+            cwd=unpacked,
+            env={**os.environ, "PYTHONPATH": str(unpacked / "src")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+class TestWheel:
+    """What pip installs."""
+
+    def test_holds_the_package_alone(self, wheel):
+        """The wheel is src/emovox, file by file, and its own description; no tests, no data."""
+        package = {name.removeprefix("src/") for name in repository_files() if "src/" in name[:4]}
+        there = {p.relative_to(wheel).as_posix() for p in wheel.rglob("*") if p.is_file()}
+        described = {name for name in there if name.split("/")[0].endswith(".dist-info")}
+        assert there - described == package
+        assert {name.rpartition("/")[2] for name in described} == {
+            *LICENCES, "METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt",
+        }  # fmt: skip
+
+    def test_says_which_licences_hold(self, wheel):
+        """The metadata names the licence of the code and that of the weights, and their texts."""
+        (file,) = wheel.glob("*.dist-info/METADATA")
+        metadata = Metadata.from_email(file.read_bytes())
+        assert metadata.license_expression == "MIT AND LicenseRef-emovox-weights"
+        assert metadata.license_files == LICENCES
+        assert not [one for one in metadata.classifiers or [] if one.startswith("License")]
+
+    @pytest.mark.parametrize("name", LICENCES)
+    def test_carries_the_licences(self, wheel, name):
+        """Each text about licences travels in the wheel."""
+        (file,) = wheel.glob(f"*.dist-info/licenses/{name}")
+        assert file.read_text(encoding="utf-8") == read(name)
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading of MODEL_CARD.md, without its header."""
+    text = read("MODEL_CARD.md").partition(f"## {heading}\n")[2].partition("\n#")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+class TestLicences:
+    """What the texts say of the weights is what the cards inside the models say."""
+
+    @pytest.mark.parametrize("model", ["speech", "acoustic"])
+    def test_of_the_corpora(self, model):
+        """Every corpus stands with its terms in LICENSE-WEIGHTS, model card and README."""
+        card = Recognizer.load(model).card
+        assert "non-commercial" in card.licence
+        blocks = read("LICENSE-WEIGHTS").split("\n\n")
+        shown = {row[0].split(" ")[0].lower(): row[1:] for row in table("What it learnt from")}
+        assert shown.keys() == {corpus["name"] for corpus in card.corpora}
+        for corpus in card.corpora:
+            spec = SPECS[corpus["name"]]
+            lines = (corpus["title"], corpus["licence"], spec.citation, spec.homepage)
+            assert "\n".join(f"  {'  ' * (n > 0)}{line}" for n, line in enumerate(lines)) in blocks
+            recordings, speakers, _, terms = shown[corpus["name"]]
+            assert recordings == f"{corpus['utterances']:,}"
+            assert speakers.startswith(str(corpus["speakers"]))
+            assert terms == corpus["licence"] == spec.licence
+            assert terms in " ".join(read("README.md").partition("\n## Licence")[2].split())
+
+    def test_of_the_encoder(self):
+        """NOTICE carries the copyright and the permission of the encoder inside `speech`."""
+        assert "MIT" in Recognizer.load("speech").card.features["encoder"]
+        copyright_line, permission = "Copyright (c) 2022 OpenAI\n\n", "Permission is hereby granted"
+        assert copyright_line + permission in read("NOTICE")
+        assert read("NOTICE").partition(permission)[2] == read("LICENSE").partition(permission)[2]
