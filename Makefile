@@ -5,8 +5,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES = pyproject.toml constraints.txt
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --constraints constraints.txt --group build pyproject.toml
+# What torch brings on Linux for graphics cards; emovox computes on the processor.
+CUDA = cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
+	nvidia-nvshmem-cu13 triton
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench lock clean
 
 demo: $(VENV)/core
 	$(BIN)/emovox info
@@ -24,6 +29,13 @@ check: $(VENV)/full
 bench: $(VENV)/full
 	$(PIP) -c constraints.txt opensmile || echo "opensmile cannot be installed here; its rows are left out"
 	for benchmark in features startup latency training protocols live; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+
+lock: $(VENV)/bin/python
+	$(PIP) -c constraints.txt uv
+	printf '%s\n' $(CUDA) > $(VENV)/left-out.txt
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --output-file requirements-full.lock --all-extras --excludes $(VENV)/left-out.txt \
+		--no-emit-package torch
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,21 +1,28 @@
-"""What is handed to others: both distributions, and the licences."""
+"""What is handed to others: both distributions, the licences, and the pinned versions."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.corpora import SPECS
 
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "NOTICE"]
+LOCKS = ["requirements.lock", "requirements-full.lock"]
 
 
 def read(name: str) -> str:
@@ -154,3 +161,63 @@ class TestLicences:
         copyright_line, permission = "Copyright (c) 2022 OpenAI\n\n", "Permission is hereby granted"
         assert copyright_line + permission in read("NOTICE")
         assert read("NOTICE").partition(permission)[2] == read("LICENSE").partition(permission)[2]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the packages that a file pins, with their versions."""
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", read(name), re.MULTILINE)
+    assert len(found) == len(dict(found))
+    return {canonicalize_name(package): version for package, version in found}
+
+
+def installed_for(requirements: list[str]) -> set[str]:
+    """Return the packages that requirements bring here, those of torch left out."""
+    waiting, seen = [Requirement(text) for text in requirements], set()
+    while waiting:
+        one = waiting.pop()
+        key = (canonicalize_name(one.name), frozenset(one.extras))
+        if key in seen:
+            continue
+        seen.add(key)
+        if one.name == "torch":
+            continue
+        for text in requires(one.name) or []:
+            more = Requirement(text)
+            extras = one.extras or {""}
+            if not more.marker or any(more.marker.evaluate({"extra": e}) for e in extras):
+                waiting.append(more)
+    return {name for name, _ in seen}
+
+
+CORE = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
+FULL = CORE + [
+    one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra
+]
+DEV = FULL + [one for one in PROJECT["dependency-groups"]["dev"] if isinstance(one, str)]
+
+
+class TestPinned:
+    """constraints.txt says which versions; the lock files say the same, with hashes."""
+
+    def test_everything(self):
+        """Whatever an installation for development brings has its version pinned."""
+        assert installed_for(DEV) - pins("constraints.txt").keys() == set()
+
+    @pytest.mark.parametrize(("lock", "wanted"), [(LOCKS[0], CORE), (LOCKS[1], FULL)])
+    def test_locks_are_whole(self, lock, wanted):
+        """A lock file holds all that the installation brings, but torch."""
+        assert installed_for(wanted) - pins(lock).keys() <= {"torch"}
+        assert "torch" not in pins(lock)
+
+    @pytest.mark.parametrize("lock", LOCKS)
+    def test_locks_agree(self, lock):
+        """Their versions are those of constraints.txt; the full one holds the other."""
+        assert pins(lock).items() <= pins("constraints.txt").items()
+        assert pins(LOCKS[0]).items() <= pins(LOCKS[1]).items()
+
+    @pytest.mark.parametrize("lock", LOCKS)
+    def test_locks_have_hashes_and_no_addresses(self, lock):
+        """Each package is followed by its hashes; no option names an index or a folder."""
+        text = re.sub(r"^#.*\n", "", read(lock), flags=re.MULTILINE)
+        package = r"[\w.-]+==[^\s;]+(?: ; [^\n/]+?)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+        assert re.fullmatch(rf"(?:{package})+", text)
