@@ -54,14 +54,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(scope="module")
-def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def unpacked(built: Path, tmp_path: Path) -> Path:
     """Unpack the source distribution."""
     (archive,) = built.glob("*.tar.gz")
-    folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(archive) as file:
-        file.extractall(folder, filter="data")
-    return folder / archive.name.removesuffix(".tar.gz")
+        file.extractall(tmp_path, filter="data")
+    return tmp_path / archive.name.removesuffix(".tar.gz")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +103,7 @@ class TestWheel:
 
     def test_holds_the_package_alone(self, wheel):
         """The wheel is src/emovox, file by file, and its own description; no tests, no data."""
-        package = {name.removeprefix("src/") for name in repository_files() if "src/" in name[:4]}
+        package = {name[4:] for name in repository_files() if name.startswith("src/")}
         there = {p.relative_to(wheel).as_posix() for p in wheel.rglob("*") if p.is_file()}
         described = {name for name in there if name.split("/")[0].endswith(".dist-info")}
         assert there - described == package
