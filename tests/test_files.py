@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from emovox.files import write_text, written_whole
+from emovox.files import spreadsheet_plain, spreadsheet_safe, write_text, written_whole
 
 
 def test_whole_file(tmp_path):
@@ -170,3 +172,21 @@ def test_written_files_are_synced(tmp_path):
     lines = (tmp_path / "trace").read_text().splitlines()
     calls = [line.split()[1].partition("(")[0] for line in lines if "(" in line]
     assert [call[:6] for call in calls] == ["fsync", "rename", "fsync"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "'="])
+def test_formulas_in_tables(start):
+    """A cell that a spreadsheet would run as a formula is written with an apostrophe before it."""
+    assert spreadsheet_safe(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("text", ["", "a.wav", "a=b", "'quoted'", "Zoë", "/data/=a.wav"])
+def test_plain_texts_in_tables(text):
+    """Other cells are written as they are."""
+    assert spreadsheet_safe(text) == text
+
+
+@given(st.text(st.sampled_from("'=+-@\ta"), max_size=5))
+def test_cells_are_read_back(text):
+    """Whatever a text begins with, it is the same after a table was written and read."""
+    assert spreadsheet_plain(spreadsheet_safe(text)) == text

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # for a spreadsheet
 
 
 @contextmanager
@@ -66,6 +67,30 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """
     with written_whole(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def spreadsheet_safe(text: str) -> str:
+    """Return a text for a cell of a CSV table so that no spreadsheet runs it as a formula.
+
+    An apostrophe is put before what begins like a formula; `spreadsheet_plain` takes it away.
+    Numbers need no such thing, and would be texts with it.
+
+    Examples
+    --------
+    >>> spreadsheet_safe("=1+2.wav"), spreadsheet_safe("a.wav")
+    ("'=1+2.wav", 'a.wav')
+    """
+    return f"'{text}" if _begins_like_formula(text) else text
+
+
+def spreadsheet_plain(cell: str) -> str:
+    """Return the text that `spreadsheet_safe` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _begins_like_formula(cell) else cell
+
+
+def _begins_like_formula(text: str) -> bool:
+    """Tell whether a text, apostrophes before it left out, begins like a formula."""
+    return text.lstrip("'").startswith(_FORMULA_STARTS)
 
 
 def make_folder(path: Path, *, private: bool = False) -> None:
