@@ -1,6 +1,7 @@
 """A speaker's baseline: a running mean, shrunk while little was heard, that files keep exactly."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -139,12 +140,31 @@ class TestValue:
             ([1, 2, 3, 4], -1, "more than 0 seconds"),
             ([1, 2, 3, 4], np.nan, "more than 0 seconds"),
             ([1, 2, 3, 4], np.inf, "more than 0 seconds"),
+            ([1, 2, 3, 4], "1", "more than 0 seconds"),
+            ([1, 2, 3, 1e7], 1, r"finite numbers up to 1e\+06"),
+            ("abcd", 1, "the embedding as a list of numbers, got str"),
+            ([[1], [2, 3]], 1, "the embedding as a list of numbers, got list"),
         ],
     )
     def test_what_cannot_be_learned(self, embedding, seconds, reason):
         """What would spoil the mean is refused."""
         with pytest.raises(BaselineError, match=reason):
             EMPTY.learned(embedding, seconds)
+
+    @pytest.mark.parametrize(
+        ("values", "reason"),
+        [
+            ((None, [1.0], 1.0), "model is of the wrong type"),
+            (("m", [1.0], 1.0, 5), "name is of the wrong type"),
+            (("m", [1.0], "1"), "seconds is of the wrong type"),
+            (("m", "abc", 1.0), "the total as a list of numbers, got str"),
+            (("m", None, 1.0), "expected a total of shape"),
+        ],
+    )
+    def test_what_cannot_be_one(self, values, reason):
+        """Values of other types make no baseline, which would fail later."""
+        with pytest.raises(BaselineError, match=reason):
+            Baseline(*values)
 
 
 class TestFile:
@@ -196,8 +216,8 @@ class TestFile:
             ({"seconds": float("nan")}, "seconds is of the wrong type"),
             ({"seconds": float("inf")}, "seconds is of the wrong type"),
             ({"seconds": 10**400}, "seconds is of the wrong type"),
-            ({"seconds": -1}, "expected seconds of 0 or more"),
-            ({"seconds": 1e300}, "expected seconds of 0 or more"),
+            ({"seconds": -1}, r"expected seconds of 0 to 1e\+09"),
+            ({"seconds": 1e300}, r"expected seconds of 0 to 1e\+09"),
             ({"total": 3}, "total is of the wrong type"),
             ({"total": [[1.0]]}, "total is of the wrong type"),
             ({"total": [float("nan")]}, "total is of the wrong type"),
@@ -205,6 +225,8 @@ class TestFile:
             ({"total": []}, "expected a total of shape"),
             ({"total": [1.0]}, "does not go with the 0 s"),
             ({"total": [10**300], "seconds": 1}, "does not go with the 1 s"),
+            ({"total": [1e30], "seconds": 1}, "does not go with the 1 s"),
+            ({"name": json.loads("[" * 900 + "]" * 900)}, "16 deep"),
         ],
     )
     def test_wrong_value(self, changes, reason):
@@ -214,7 +236,7 @@ class TestFile:
             Baseline.from_json(text)
         assert "\n" not in str(caught.value)
 
-    @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "3", "null", '"a"'])
+    @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "3", "null", '"a"', None])
     def test_no_baseline(self, text):
         """Other JSON, and what is none, is refused."""
         with pytest.raises(BaselineError, match="baseline"):
@@ -245,6 +267,16 @@ class TestFile:
             with pytest.raises(BaselineError, match=reason):
                 Baseline.load(tmp_path / name)
         assert issubclass(BaselineError, EmovoxError)
+
+    @pytest.mark.skipif(os.name == "nt", reason="no such files there")
+    def test_files_without_end(self, tmp_path):
+        """A device, a pipe and a huge file are refused at once."""
+        os.mkfifo(tmp_path / "pipe")
+        with (tmp_path / "huge").open("wb") as file:
+            file.truncate(1 << 40)
+        for path in ("/dev/zero", tmp_path / "pipe", tmp_path / "huge"):
+            with pytest.raises(BaselineError, match=r"not a regular file|larger than 10 MB"):
+                Baseline.load(path)
 
     def test_saved_whole_or_not_at_all(self, tmp_path):
         """Where it cannot be written, nothing is left behind."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from emovox.bundle import (
     INPUTS,
@@ -21,7 +22,7 @@ from emovox.bundle import (
     open_bundle,
     shipped_models,
 )
-from emovox.errors import ModelError
+from emovox.errors import ConfigError, ModelError
 from emovox.export import with_card
 
 KEYS = [field.name for field in dataclasses.fields(Card)]
@@ -87,14 +88,19 @@ class TestCard:
             ({"labels": ["sad"]}, "at least two different labels"),
             ({"labels": ["sad", "sad"]}, "at least two different labels"),
             ({"labels": ["sad", "blue"]}, "expected labels of"),
-            ({"temperature": 0}, "temperature: expected more than 0"),
+            ({"temperature": 0}, "temperature: expected 0.01 to 100"),
+            ({"temperature": 1e-320}, "temperature: expected 0.01 to 100, got 1e-320"),
+            ({"temperature": 1e300}, "temperature: expected 0.01 to 100"),
+            ({"window_s": 1e308}, "window_s: expected 0.1 to 3600"),
+            ({"baseline": [0.0, -1e308]}, "baseline: expected numbers up to 1e+06, got 1e+308"),
+            ({"features": json.loads("[" * 900 + "]" * 900)}, "more than 16 deep"),
             ({"temperature": float("inf")}, "temperature is of the wrong type"),
             ({"temperature": float("nan")}, "temperature is of the wrong type"),
             ({"temperature": 10**400}, "temperature is of the wrong type"),
             ({"threshold": -0.1}, "threshold: expected 0 to 1"),
             ({"threshold": 1.1}, "threshold: expected 0 to 1"),
-            ({"window_s": 0}, "window_s: expected 0.1 or more"),
-            ({"window_s": 1e-9}, "window_s: expected 0.1 or more"),
+            ({"window_s": 0}, "window_s: expected 0.1 to 3600"),
+            ({"window_s": 1e-9}, "window_s: expected 0.1 to 3600"),
             ({"baseline": [float("nan")] * 59}, "baseline is of the wrong type"),
             ({"baseline_seconds": 0}, "baseline_seconds: expected more than 0"),
             ({"baseline_seconds": -4.0}, "baseline_seconds: expected more than 0"),
@@ -234,20 +240,24 @@ def graph_file(
     audio_type: int = FLOAT,
     widths: tuple[int, int] = (7, 59),
     audio_axes: int = 2,
+    nodes: Sequence[onnx.NodeProto] = (),
 ) -> Path:
-    """Write a graph that looks like a model of emovox, but for what is asked."""
+    """Write a graph that looks like a model of emovox, but for what is asked.
+
+    Without `nodes` the outputs are zeros.
+    """
     shapes = {"audio": [None] * audio_axes, "lengths": [None], "baseline": [None, widths[1]]}
     types = {"audio": audio_type, "lengths": LONG, "baseline": FLOAT}
     given_inputs = [
         helper.make_tensor_value_info(name, types.get(known, FLOAT), shapes.get(known, [None]))
         for name, known in zip(inputs, INPUTS, strict=False)
     ]
-    produced, nodes = [], []
+    produced, made = [], []
     for name, width in zip(outputs, widths, strict=False):
         produced.append(helper.make_tensor_value_info(name, FLOAT, [1, width]))
         value = helper.make_tensor(f"{name}_value", FLOAT, [1, width], [0.0] * width)
-        nodes.append(helper.make_node("Constant", [], [name], value=value))
-    graph = helper.make_graph(nodes, "made", given_inputs, produced)
+        made.append(helper.make_node("Constant", [], [name], value=value))
+    graph = helper.make_graph(list(nodes) or made, "made", given_inputs, produced)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if card is not None:
         entry = model.metadata_props.add()
@@ -299,6 +309,97 @@ class TestGraph:
         onnx.save(model, tmp_path / "bad.onnx")
         with pytest.raises(ModelError, match=r"bad\.onnx: the model card lacks baseline"):
             open_bundle(tmp_path / "bad.onnx")
+
+
+def constant(name: str, value: object, dtype: type = np.int64) -> onnx.NodeProto:
+    """Make a node that gives a fixed array."""
+    tensor = numpy_helper.from_array(np.array(value, dtype))
+    return helper.make_node("Constant", [], [name], value=tensor)
+
+
+def answers(*logits: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Make the nodes of a model that gives these logits, and the baseline as embedding."""
+    return [*logits, helper.make_node("Identity", ["baseline"], ["embedding"])]
+
+
+def endless() -> list[onnx.NodeProto]:
+    """Make the nodes of a model that loops 2 ** 62 times."""
+    truth = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("c", "d")]
+    step = helper.make_tensor_value_info("i", LONG, [])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"])], "b", [step, truth[0]], truth[1:]
+    )
+    return answers(
+        constant("n", 2**62),
+        constant("yes", True, bool),
+        helper.make_node("Loop", ["n", "yes"], [], body=body),
+        constant("logits", [[0.0] * 7], np.float32),
+    )
+
+
+class TestForeignGraph:
+    """A graph that somebody else made cannot hang, crash or give other shapes."""
+
+    @pytest.mark.parametrize(
+        ("nodes", "reason"),
+        [
+            (endless(), "standard operators without loops or branches, got Loop"),
+            (
+                answers(helper.make_node("Evil", ["audio"], ["logits"], domain="evil.com")),
+                "standard operators without loops or branches, got evil.com.Evil",
+            ),
+        ],
+    )
+    def test_operators(self, card, tmp_path, nodes, reason):
+        """Loops, which may never end, and operators that are not ONNX's own are refused at once."""
+        with pytest.raises(ModelError, match=reason):
+            open_bundle(graph_file(tmp_path, card, nodes=nodes))
+
+    @pytest.mark.parametrize(
+        ("logits", "reason"),
+        [
+            (
+                [helper.make_node("Identity", ["audio"], ["logits"])],
+                r"promised outputs of shape \(1, 7\), and gave \(1, 16000\)",
+            ),
+            (
+                [constant("none", np.zeros((0, 7)), np.float32),
+                 helper.make_node("Identity", ["none"], ["logits"])],
+                r"gave \(0, 7\)",
+            ),
+            (
+                [constant("s", [1 << 22, 1 << 22, 7]), constant("one", [[1.0]], np.float32),
+                 helper.make_node("Expand", ["one", "s"], ["huge"]),
+                 helper.make_node("ReduceMean", ["huge"], ["logits"], axes=[0], keepdims=0)],
+                "the model tiny fails on 1.0 s of sound: ",
+            ),
+        ],
+    )  # fmt: skip
+    def test_outputs(self, card, tmp_path, voice, logits, reason):
+        """Outputs of other shapes than the graph tells, and what fails in it, are a ModelError."""
+        path = graph_file(tmp_path, card, nodes=answers(*logits))
+        with pytest.raises(ModelError, match=reason) as caught:
+            open_bundle(path).run(voice, np.zeros(59, np.float32))
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.skipif(os.name == "nt", reason="no such files there")
+    def test_files_without_end(self, tmp_path):
+        """A device or a pipe is refused, and so is what is far larger than a model."""
+        os.mkfifo(tmp_path / "pipe.onnx")
+        (tmp_path / "zero.onnx").symlink_to("/dev/zero")
+        with (tmp_path / "huge.onnx").open("wb") as file:
+            file.truncate(1 << 40)
+        regular, small = "not a regular file", "larger than 500 MB"
+        for name, reason in (("pipe", regular), ("zero", regular), ("huge", small)):
+            with pytest.raises(ModelError, match=f"cannot read the model: {reason}"):
+                open_bundle(tmp_path / f"{name}.onnx")
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 10**9, "2", True, 1.5, None])
+def test_impossible_threads(model_file, n_threads):
+    """A number of threads that cannot be is refused, and not taken for the runtime's own choice."""
+    with pytest.raises(ConfigError, match="n_threads: expected"):
+        open_bundle(model_file, n_threads=n_threads)
 
 
 class TestWithCard:

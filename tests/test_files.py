@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emovox.files import spreadsheet_plain, spreadsheet_safe, write_text, written_whole
+from emovox.files import (
+    read_limited,
+    spreadsheet_plain,
+    spreadsheet_safe,
+    write_text,
+    written_whole,
+)
 
 
 def test_whole_file(tmp_path):
@@ -190,3 +196,27 @@ def test_plain_texts_in_tables(text):
 def test_cells_are_read_back(text):
     """Whatever a text begins with, it is the same after a table was written and read."""
     assert spreadsheet_plain(spreadsheet_safe(text)) == text
+
+
+def test_reading_to_a_limit(tmp_path):
+    """A file up to the limit is read whole; of a larger one not everything is read."""
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_limited(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4e-06 MB"):
+        read_limited(tmp_path / "a", 4)
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(OSError, match="larger than 1 MB"):
+        read_limited(tmp_path / "huge", 1_000_000)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+def test_what_has_no_end_is_not_read(tmp_path):
+    """Devices and pipes are refused at once, whoever reads or writes there."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe", tmp_path / "link", Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_limited(path, 1000)
+    with pytest.raises(OSError, match=r"directory|not a regular file"):
+        read_limited(tmp_path, 1000)

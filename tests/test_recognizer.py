@@ -3,17 +3,21 @@
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 import emovox
 from emovox.audio import NOISE_FLOOR, RATE, load_audio, without_silence
 from emovox.baseline import Baseline
+from emovox.bundle import shipped_models
 from emovox.errors import AudioError, BaselineError, ModelError, NoSpeechError, SilenceError
 from emovox.export import with_card
 from emovox.recognizer import Prediction, Recognizer, read_audio
@@ -38,6 +42,15 @@ def clips(voice) -> list[np.ndarray]:
 def anna(recognizer, clips) -> Baseline:
     """Give a speaker of whom something was heard."""
     return recognizer.enrol("anna", clips[4:8])
+
+
+def damaged(model_file: Path, path: Path, value: float) -> Recognizer:
+    """Copy a model, with a value in its last layer that no network has."""
+    model = onnx.load(model_file)
+    bias = next(one for one in model.graph.initializer if list(one.dims) == [7])
+    bias.CopyFrom(numpy_helper.from_array(np.full(7, value, np.float32), bias.name))
+    onnx.save(model, path)
+    return Recognizer.load(path)
 
 
 def close(left: Prediction, right: Prediction) -> bool:
@@ -109,6 +122,90 @@ class TestPrediction:
         assert isinstance(prediction.scores, MappingProxyType)
         with pytest.raises(AttributeError):
             prediction.label = "happy"
+
+
+class TestNoNumbers:
+    """An answer is a number, or there is none."""
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_damaged_model(self, model_file, voice, tmp_path, value):
+        """A model whose weights are no numbers is a ModelError, by whatever way it is asked."""
+        recognizer = damaged(model_file, tmp_path / "a.onnx", value)
+        for ask in (
+            lambda: recognizer.predict(voice, RATE),
+            lambda: recognizer.segments(voice, RATE),
+            lambda: recognizer.predict_samples([voice]),
+            lambda: recognizer.infer([voice]),
+            lambda: recognizer.hear(voice),
+            lambda: recognizer.enrol("anna", [voice]),
+        ):
+            with pytest.raises(ModelError, match="the model tiny gives no finite numbers"):
+                ask()
+
+    def test_large_logits(self, model_file, voice, tmp_path):
+        """Logits as large as floats can be still make scores, at the lowest temperature."""
+        recognizer = damaged(model_file, tmp_path / "a.onnx", 3e38)
+        with_card(tmp_path / "a.onnx", temperature=0.01)
+        recognizer = Recognizer.load(tmp_path / "a.onnx")
+        assert sum(recognizer.predict(voice, RATE).scores.values()) == pytest.approx(1)
+
+    @settings(max_examples=30, deadline=None)
+    @given(size=st.floats(-1e6, 1e6), seconds=st.floats(1e-3, 1e6), first=st.booleans())
+    def test_any_baseline(self, recognizer, voice, size, seconds, first):
+        """Whatever a baseline holds, the scores are numbers, or it is refused."""
+        total = np.full(59, size * seconds)
+        total[1:] *= 0 if first else 1
+        baseline = Baseline(recognizer.fingerprint, total, seconds)
+        try:
+            prediction = recognizer.predict(voice, RATE, baseline=baseline)
+        except BaselineError:
+            return
+        assert all(0 <= score <= 1 for score in prediction.scores.values())
+
+    @pytest.mark.parametrize("name", shipped_models())
+    @pytest.mark.parametrize("size", [1e6, -1e6, 1e3])
+    def test_shipped_models(self, name, voice, size):
+        """So it is with the models that come with emovox."""
+        recognizer = Recognizer.load(name)
+        width = len(recognizer.card.baseline)
+        rng = np.random.default_rng(0)
+        for signs in (np.ones(width), rng.choice([-1.0, 1.0], width)):
+            baseline = Baseline(recognizer.fingerprint, signs * size, 1.0)
+            try:
+                scores = recognizer.predict(voice, RATE, baseline=baseline).scores
+            except BaselineError:
+                continue
+            assert all(0 <= score <= 1 for score in scores.values())
+
+    def test_clips_that_are_none(self, recognizer, voice):
+        """What `load_audio` would never return is refused in one line, not heard wrongly."""
+        spoiled = [voice.copy() for _ in range(3)]
+        spoiled[0][5_000], spoiled[1][5_000], spoiled[2][5_000] = np.nan, np.inf, 1e30
+        others = [voice.astype(np.float64), np.stack([voice, voice]), voice.tolist(), None]
+        whole = np.full(RATE, np.nan, np.float32)
+        for clip in (*spoiled, *others, whole, np.zeros(0, np.float32), voice[0]):
+            for ask in (recognizer.predict_samples, recognizer.infer):
+                with pytest.raises(AudioError, match="expected clips ") as caught:
+                    ask([voice, clip])
+                assert "\n" not in str(caught.value)
+            with pytest.raises(AudioError):
+                recognizer.hear(clip)
+            with pytest.raises(AudioError):
+                recognizer.enrol("anna", [clip])
+
+    @pytest.mark.parametrize("baseline", ["x", {}, 5, ["x"], np.zeros(59)])
+    def test_baselines_that_are_none(self, recognizer, voice, baseline):
+        """What is no baseline is a BaselineError by every way."""
+        for ask in (
+            lambda: recognizer.predict(voice, RATE, baseline=baseline),
+            lambda: recognizer.segments(voice, RATE, baseline=baseline),
+            lambda: recognizer.stream(baseline=baseline),
+            lambda: recognizer.predict_samples([voice], baseline),
+            lambda: recognizer.infer([voice], baseline),
+            lambda: recognizer.learn(baseline, [voice]),
+        ):
+            with pytest.raises(BaselineError, match="expected a"):
+                ask()
 
 
 class TestSurroundings:

@@ -135,6 +135,29 @@ def check_block(samples: ArrayLike) -> Samples:
     return block
 
 
+def check_clip(clip: Samples) -> None:
+    """Refuse what `load_audio` would not return; silence is another matter.
+
+    Raises
+    ------
+    AudioError
+        If it is of another type or shape, empty, not finite, or far outside [-1, 1].
+    """
+    if not isinstance(clip, np.ndarray) or clip.dtype != np.float32 or clip.ndim != 1:
+        got = f"{clip.dtype}, {clip.shape}" if isinstance(clip, np.ndarray) else type(clip).__name__
+        raise AudioError(
+            "expected clips of mono float32 at 16 kHz, shape (n_samples,), as load_audio returns "
+            f"them, got {got}; `predict` takes other samples with their rate"
+        )
+    if clip.size == 0:
+        raise AudioError("expected clips with samples, got an empty one")
+    if not np.abs(clip).max() <= MAX_AMPLITUDE:  # NaN is not, either
+        raise AudioError(
+            "expected clips of finite samples in [-1, 1], got some that are NaN, infinite or "
+            f"above {MAX_AMPLITUDE:g}"
+        )
+
+
 def check_audible(audio: Samples) -> None:
     """Refuse a recording that never rises above the noise floor (-60 dB of full scale).
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import is_number, read_keys
+from .bundle import MAX_EMBEDDING, is_number, read_keys
 from .errors import BaselineError
-from .files import write_text
+from .files import read_limited, write_text
 
 SCHEMA = 1
 _KEYS = ("schema", "model", "name", "seconds", "total")
-_LARGEST = 1e30  # of seconds and of an embedding's numbers: far above any, and float32 holds it
+_LONGEST = 1e9  # seconds: 30 years
+_ROUNDING = 1e-6  # share by which sums of many clips may be off
+_MAX_BYTES = 10_000_000  # of a file; those of the shipped models have 10 kB
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,21 @@ class Baseline:
 
     def __post_init__(self) -> None:
         """Check and copy, so that whatever was given may be changed afterwards."""
-        total = np.array(self.total, np.float64)
+        total = _numbers(self.total, "total")
         if total.ndim != 1 or total.size == 0:
             raise BaselineError(f"expected a total of shape (n_embedding,), got {total.shape}")
-        if not 0 <= self.seconds <= _LARGEST:
-            raise BaselineError(f"expected seconds of 0 or more in a baseline, got {self.seconds}")
-        if not np.all(np.abs(total) <= self.seconds * _LARGEST):  # NaN is not, either
+        for key, fits in (
+            ("model", isinstance(self.model, str)),
+            ("name", isinstance(self.name, str)),
+            ("seconds", _is_number(self.seconds)),
+        ):
+            _expect_type(fits, key, getattr(self, key))
+        if not 0 <= self.seconds <= _LONGEST:
+            raise BaselineError(
+                f"expected seconds of 0 to {_LONGEST:g} in a baseline, got {self.seconds}"
+            )
+        largest = self.seconds * MAX_EMBEDDING * (1 + _ROUNDING)
+        if not np.all(np.abs(total) <= largest):  # NaN is not, either
             raise BaselineError(
                 f"the total of a baseline does not go with the {self.seconds:g} s it was heard in"
             )
@@ -88,17 +99,18 @@ class Baseline:
         Raises
         ------
         BaselineError
-            If the embedding is of another width or not finite, or the seconds are not above 0.
+            If the embedding is of another width, not finite or above a million, or the seconds
+            are not above 0.
         """
-        heard = np.asarray(embedding, np.float64)
+        heard = _numbers(embedding, "embedding")
         if heard.shape != self.total.shape:
             raise BaselineError(
                 f"expected an embedding of shape {self.total.shape}, got {heard.shape}"
             )
-        if not np.all(np.abs(heard) <= _LARGEST):
-            raise BaselineError("expected an embedding of finite numbers")
-        if not 0 < seconds <= _LARGEST:
-            raise BaselineError(f"expected more than 0 seconds of sound, got {seconds}")
+        if not np.all(np.abs(heard) <= MAX_EMBEDDING):
+            raise BaselineError(f"expected an embedding of finite numbers up to {MAX_EMBEDDING:g}")
+        if not (_is_number(seconds) and 0 < seconds <= _LONGEST):
+            raise BaselineError(f"expected more than 0 seconds of sound, got {seconds!r}")
         total = self.total + float(seconds) * heard
         return Baseline(self.model, total, self.seconds + float(seconds), self.name)
 
@@ -135,9 +147,8 @@ class Baseline:
             If a key is missing, unknown, of the wrong type or of an impossible value.
         """
         data = read_keys(text, _KEYS, "baseline", BaselineError)
-        _check_types(data)
-        total = np.array(data["total"], np.float64)
-        return cls(data["model"], total, float(data["seconds"]), data["name"])
+        _check_schema(data)
+        return cls(data["model"], data["total"], data["seconds"], data["name"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the baseline as JSON, whole or not at all.
@@ -159,7 +170,7 @@ class Baseline:
             If the file is missing or holds no baseline.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(read_limited(Path(path), _MAX_BYTES).decode())
         except OSError as error:
             raise BaselineError(f"{path}: cannot read the baseline: {error.strerror}") from None
         except ValueError:  # no UTF-8, or a name with a null byte
@@ -168,20 +179,32 @@ class Baseline:
             raise BaselineError(f"{path}: {error}") from None
 
 
-def _check_types(data: dict[str, Any]) -> None:
-    total = data["total"]
-    fits = {
-        "schema": isinstance(data["schema"], int) and not isinstance(data["schema"], bool),
-        "model": isinstance(data["model"], str),
-        "name": isinstance(data["name"], str),
-        "seconds": is_number(data["seconds"]),
-        "total": isinstance(total, list) and all(map(is_number, total)),
-    }
-    for key, fit in fits.items():
-        if not fit:
-            raise BaselineError(f"the baseline's {key} is of the wrong type: {data[key]!r:.60}")
-    if data["schema"] != SCHEMA:
+def _check_schema(data: dict[str, Any]) -> None:
+    """Refuse another version, and numbers that Python takes for some though JSON does not."""
+    schema, total = data["schema"], data["total"]
+    whole = isinstance(schema, int) and not isinstance(schema, bool)
+    _expect_type(whole, "schema", schema)
+    _expect_type(isinstance(total, list) and all(map(is_number, total)), "total", total)
+    if schema != SCHEMA:
         raise BaselineError(
-            f"expected a baseline of schema {SCHEMA}, got {data['schema']}; "
+            f"expected a baseline of schema {SCHEMA}, got {schema}; "
             "it was made by another version of emovox"
         )
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        return np.array(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise BaselineError(
+            f"expected the {what} as a list of numbers, got {type(values).__name__}"
+        ) from None
+
+
+def _is_number(value: object) -> bool:
+    return is_number(value.item() if isinstance(value, np.generic) else value)
+
+
+def _expect_type(fits: bool, key: str, value: object) -> None:
+    if not fits:
+        raise BaselineError(f"the baseline's {key} is of the wrong type: {value!r:.60}")

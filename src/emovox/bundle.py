@@ -11,9 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .audio import RATE
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import MAX_SECONDS, RATE, Samples
 from .emotions import EMOTIONS
-from .errors import EmovoxError, ModelError
+from .errors import ConfigError, EmovoxError, ModelError
+from .files import read_limited
+from .operators import operators
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -24,6 +29,14 @@ INPUTS = ("audio", "lengths", "baseline")
 OUTPUTS = ("logits", "embedding")
 DEFAULT_MODEL = "speech"
 MIN_WINDOW_S = 0.1  # seconds; shorter windows hold no emotion, and a long recording many of them
+MAX_WINDOW_S = MAX_SECONDS
+MAX_EMBEDDING = 1e6  # of an embedding's numbers: far above any, and float32 holds its powers
+
+_MAX_BYTES = 500_000_000  # of a model file; those of emovox have 15 MB at most
+_MAX_THREADS = 1024
+_MAX_DEPTH = 16  # of objects and lists within each other in JSON
+_TEMPERATURES = (0.01, 100.0)  # beyond, the scores are 0 and 1, or all alike
+_ENDLESS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,13 @@ class Card:
         The kind of the features and their settings, for the record: they are in the graph.
     rate : int
         Hz; always 16,000.
-    window_s : float, 0.1 or more
+    window_s : float, 0.1 to 3600
         Seconds; a longer recording is cut into equal windows no longer than this.
-    temperature : float > 0
+    temperature : float, 0.01 to 100
         The logits are divided by it before the softmax.
     threshold : float, 0 to 1
         Below this score a prediction is not certain.
-    baseline : tuple of float
+    baseline : tuple of float, -1e6 to 1e6
         The mean embedding of the training data, the baseline of an unknown speaker.
     baseline_seconds : float > 0
         Seconds of a speaker's voice that weigh as much as `baseline` in the speaker's own.
@@ -96,12 +109,27 @@ class Card:
             raise ModelError(f"expected labels of {', '.join(EMOTIONS)}, got {list(self.labels)}")
         if self.rate != RATE:
             raise ModelError(f"expected a model for {RATE} Hz, got {self.rate} Hz")
-        _expect_number(self.temperature > 0, "temperature", self.temperature, "more than 0")
-        _expect_number(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
-        prior = self.baseline_seconds
-        _expect_number(prior > 0, "baseline_seconds", prior, "more than 0")
-        long_enough = self.window_s >= MIN_WINDOW_S
-        _expect_number(long_enough, "window_s", self.window_s, f"{MIN_WINDOW_S} or more")
+        self._expect_range("temperature", *_TEMPERATURES)
+        self._expect_range("threshold", 0, 1)
+        self._expect_range("window_s", MIN_WINDOW_S, MAX_WINDOW_S)
+        if not self.baseline_seconds > 0:
+            raise ModelError(
+                f"the model card's baseline_seconds: expected more than 0, got "
+                f"{self.baseline_seconds}"
+            )
+        largest = max(map(abs, self.baseline), default=0.0)
+        if not largest <= MAX_EMBEDDING:
+            raise ModelError(
+                f"the model card's baseline: expected numbers up to {MAX_EMBEDDING:g}, got "
+                f"{largest:g}"
+            )
+
+    def _expect_range(self, name: str, lowest: float, highest: float) -> None:
+        value = getattr(self, name)
+        if not lowest <= value <= highest:
+            raise ModelError(
+                f"the model card's {name}: expected {lowest:g} to {highest:g}, got {value}"
+            )
 
     def to_json(self) -> str:
         """Return the card as JSON."""
@@ -127,8 +155,10 @@ def read_keys(
     """Read a JSON object that has these keys and no other, or raise `error`."""
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError) as reason:
+    except (ValueError, RecursionError, TypeError) as reason:
         raise error(f"the {what} is not JSON: {reason}") from None
+    if not _is_shallow(data, _MAX_DEPTH):
+        raise error(f"the {what} holds lists or objects more than {_MAX_DEPTH} deep")
     if not isinstance(data, dict):
         raise error(f"expected a {what} with keys, got {type(data).__name__}")
     if missing := sorted(set(names) - data.keys()):
@@ -139,6 +169,14 @@ def read_keys(
             "it may need a newer version of emovox"
         )
     return data
+
+
+def _is_shallow(value: Any, depth: int) -> bool:
+    """Tell whether lists and objects in JSON's data go no deeper than this."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_shallow(item, depth - 1) for item in inner)
 
 
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
@@ -171,11 +209,6 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _expect_number(holds: bool, name: str, value: float, wanted: str) -> None:
-    if not holds:
-        raise ModelError(f"the model card's {name}: expected {wanted}, got {value}")
-
-
 def _checked_corpus(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict) or value.keys() != _CORPUS_KEYS.keys():
         raise ModelError(f"expected {', '.join(_CORPUS_KEYS)} of each corpus in the model card")
@@ -200,6 +233,43 @@ class Bundle:
     card: Card
     fingerprint: str  # first 16 hex digits of the file's sha256
 
+    def run(
+        self, clip: Samples, baseline: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network on one clip.
+
+        Parameters
+        ----------
+        clip : ndarray of float32, shape=(n_samples,)
+        baseline : ndarray of float32, shape=(n_embedding,)
+
+        Returns
+        -------
+        logits : ndarray of float32, shape=(n_labels,)
+        embedding : ndarray of float32, shape=(n_embedding,)
+
+        Raises
+        ------
+        ModelError
+            If the graph fails on the clip, or its outputs are not of the shape that it promised.
+        """
+        lengths = np.array([len(clip)], np.int64)
+        feeds = dict(zip(INPUTS, (clip[None], lengths, baseline[None]), strict=True))
+        try:
+            logits, embedding = self.session.run(None, feeds)
+        except Exception as error:  # noqa: BLE001 (the runtime raises many private types)
+            raise ModelError(
+                f"the model {self.card.name} fails on {len(clip) / RATE:.1f} s of sound: "
+                f"{_reason(error)}"
+            ) from None
+        for output, width in ((logits, len(self.card.labels)), (embedding, len(baseline))):
+            if output.shape != (1, width):
+                raise ModelError(
+                    f"the model {self.card.name} promised outputs of shape (1, {width}), and gave "
+                    f"{output.shape}: the file is damaged"
+                )
+        return logits[0], embedding[0]
+
 
 def open_bundle(path: str | os.PathLike[str] | None = None, *, n_threads: int = 1) -> Bundle:
     """Open a model file.
@@ -208,17 +278,19 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, n_threads: int = 
     ----------
     path : path, name of a shipped model, or None
         None: the shipped default.
-    n_threads : int > 0
+    n_threads : int, 1 to 1024
         Threads that one inference may use; the answers do not depend on it.
 
     Raises
     ------
     ModelError
         If the file is missing, corrupt, no model of emovox, or its card is not as expected.
+    ConfigError
+        If `n_threads` is out of range.
     """
     found = find_model(path)
     try:
-        content = found.read_bytes()
+        content = read_limited(found, _MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{found}: cannot read the model: {error.strerror}") from None
     try:
@@ -265,16 +337,40 @@ def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.Inferenc
     """Open an ONNX graph for inference on the CPU; for its errors see `open_bundle`."""
     import onnxruntime
 
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer):
+        raise ConfigError(f"n_threads: expected a whole number, got {n_threads!r}")
+    if not 1 <= n_threads <= _MAX_THREADS:
+        raise ConfigError(f"n_threads: expected 1 to {_MAX_THREADS}, got {n_threads}")
+    _check_operators(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # one would be kept for every length ever heard
     options.log_severity_level = 4  # its errors arrive as exceptions
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # none of its own formats
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 (the runtime raises many private types)
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown reason"
-        raise ModelError(f"not a readable ONNX model: {reason[:200]}") from None
+        raise ModelError(f"not a readable ONNX model: {_reason(error)}") from None
+
+
+def _check_operators(content: bytes) -> None:
+    """Refuse what may run for ever, or is not ONNX's own; a file of ORT's format, too."""
+    try:
+        found = operators(content)
+    except ValueError as error:
+        raise ModelError(f"not a readable ONNX model: {error}") from None
+    if refused := sorted(name for name in found if name in _ENDLESS or "." in name):
+        raise ModelError(
+            f"expected a graph of standard operators without loops or branches, got "
+            f"{', '.join(refused)[:200]}"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error's text."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _read_card(session: "onnxruntime.InferenceSession") -> Card:

@@ -1,5 +1,6 @@
-"""Files written whole or not at all: to a temporary name first, then renamed."""
+"""Files written whole or not at all: to a temporary name first, then renamed; and read safely."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -67,6 +68,28 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """
     with written_whole(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Read a file no larger than a limit; pipes and devices, which may not end, are refused.
+
+    Raises
+    ------
+    OSError
+        If it is larger, is no regular file, or cannot be read; `strerror` says why.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes / 1e6:g} MB", str(path))
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for somebody to write into it, if it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def spreadsheet_safe(text: str) -> str:

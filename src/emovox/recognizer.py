@@ -17,12 +17,13 @@ from .audio import (
     Samples,
     check_audible,
     check_audio,
+    check_clip,
     load_audio,
     without_silence,
 )
 from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
-from .errors import AudioError, BaselineError
+from .errors import AudioError, BaselineError, EmovoxError, ModelError
 from .explanation import explained
 from .prediction import Prediction
 from .segments import OnBroken, OnProgress, iter_segments
@@ -56,6 +57,8 @@ class Recognizer:
         ------
         ModelError
             If it is missing, corrupt or not a model of emovox.
+        ConfigError
+            If `n_threads` is not 1 to 1024.
         """
         return cls(open_bundle(path, n_threads=n_threads))
 
@@ -233,10 +236,13 @@ class Recognizer:
 
         Raises
         ------
-        SilenceError
-            If one of the clips holds no sound.
+        AudioError
+            If a clip is of another type or shape, not finite, or not scaled to [-1, 1];
+            SilenceError, a kind of it, if one holds no sound.
         BaselineError
             If a baseline was learned with another model, or there is not one for each clip.
+        ModelError
+            If the model fails, or its answer is no numbers.
         """
         given = _one_each(baselines, len(clips))
         return [self._heard(clip, one)[0] for clip, one in zip(clips, given, strict=True)]
@@ -260,10 +266,8 @@ class Recognizer:
 
         Raises
         ------
-        SilenceError
-            If the clip holds no sound.
-        BaselineError
-            If the baseline was learned with another model.
+        AudioError, BaselineError, ModelError
+            As for `predict_samples`.
         """
         before = self.new_baseline() if baseline is None else baseline
         prediction, windows = self._heard(clip, before)
@@ -301,10 +305,8 @@ class Recognizer:
 
         Raises
         ------
-        SilenceError
-            If one of the clips holds no sound.
-        BaselineError
-            If the baseline was learned with another model.
+        AudioError, BaselineError, ModelError
+            As for `predict_samples`.
         """
         for clip in clips:
             _, baseline = self.hear(clip, baseline)
@@ -332,22 +334,28 @@ class Recognizer:
 
         Raises
         ------
-        BaselineError
-            If a baseline was learned with another model, or there is not one for each clip.
+        AudioError, BaselineError, ModelError
+            As for `predict_samples`; silence is no error here.
         """
-        vectors = [self._vector(baseline) for baseline in _one_each(baselines, len(clips))]
+        given = _one_each(baselines, len(clips))
         logits = np.empty((len(clips), len(self.labels)), np.float32)
         embeddings = np.empty((len(clips), self._mean.size), np.float32)
         # One at a time: on a CPU a batch is no faster, and rounding would depend on the neighbours.
-        for index, clip in enumerate(clips):
-            feeds = {
-                "audio": clip[None],
-                "lengths": np.array([len(clip)], np.int64),
-                "baseline": vectors[index][None],
-            }
-            outputs = self._bundle.session.run(None, feeds)
-            logits[index], embeddings[index] = (output[0] for output in outputs)
+        for index, (clip, baseline) in enumerate(zip(clips, given, strict=True)):
+            check_clip(clip)
+            logits[index], embeddings[index] = self._bundle.run(clip, self._vector(baseline))
+            if not (np.isfinite(logits[index]).all() and np.isfinite(embeddings[index]).all()):
+                raise self._no_numbers(baseline)
         return logits, embeddings
+
+    def _no_numbers(self, baseline: Baseline | None) -> EmovoxError:
+        """Return the error that the network answered with NaN or infinity."""
+        if baseline is not None and baseline.seconds > 0:
+            return BaselineError(
+                f"with the baseline of {baseline.name or 'a speaker'} the model {self.card.name} "
+                "gives no finite numbers: the baseline is damaged; learn it anew"
+            )
+        return ModelError(f"the model {self.card.name} gives no finite numbers: it is damaged")
 
     def check_baseline(self, baseline: Baseline) -> None:
         """Refuse a baseline that this model cannot use.
@@ -355,7 +363,7 @@ class Recognizer:
         Raises
         ------
         BaselineError
-            If it was learned with another model.
+            If it is no baseline, or was learned with another model.
         """
         self._vector(baseline)
 
@@ -363,6 +371,8 @@ class Recognizer:
         """Return what the graph is fed for a speaker, of whom something was heard or nothing."""
         if baseline is None:
             return self._mean.astype(np.float32)
+        if not isinstance(baseline, Baseline):
+            raise BaselineError(f"expected a Baseline or None, got {type(baseline).__name__}")
         if baseline.model != self.fingerprint:
             raise BaselineError(
                 f"the baseline of {baseline.name or 'a speaker'} was learned with the model "
@@ -377,6 +387,7 @@ class Recognizer:
 
     def _windows(self, clip: Samples) -> list[Samples]:
         """Cut a clip into equal windows; what is silent, around and within them, is left out."""
+        check_clip(clip)
         check_audible(clip)
         sound = without_silence(clip)
         n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))
@@ -393,7 +404,9 @@ class Recognizer:
         seconds : float
             Of the clip, the end of the prediction.
         """
-        probabilities = _softmax(logits / self.card.temperature).mean(0)
+        exact = logits.astype(np.float64)
+        powers = np.exp((exact - exact.max(1, keepdims=True)) / self.card.temperature)
+        probabilities = (powers / powers.sum(1, keepdims=True)).mean(0)
         scores = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = self.labels[int(probabilities.argmax())]
         certain = scores[label] >= self.card.threshold
@@ -424,15 +437,12 @@ def read_audio(
 def _one_each(baselines: Baselines, n_clips: int) -> Sequence[Baseline | None]:
     if baselines is None or isinstance(baselines, Baseline):
         return [baselines] * n_clips
+    if not isinstance(baselines, Sequence):
+        raise BaselineError(
+            f"expected a Baseline, None, or a list of them, got {type(baselines).__name__}"
+        )
     if len(baselines) != n_clips:
         raise BaselineError(
             f"expected a baseline or None for each of {n_clips} clips, got {len(baselines)}"
         )
     return baselines
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    powers = np.exp(shifted)
-    probabilities: NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
-    return probabilities

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .audio import RATE
-from .bundle import MIN_WINDOW_S
+from .bundle import MAX_WINDOW_S, MIN_WINDOW_S
 from .emotions import EMOTIONS
 from .errors import ConfigError
 from .features import AcousticConfig, contrast_bands
@@ -95,7 +95,7 @@ class Settings:
         A prediction with a lower score counts as uncertain.
     coverage : float, 0 to 1
         Instead: the threshold above which this share of the validation clips scores; 0: none.
-    window_s : float, 0.1 or more
+    window_s : float, 0.1 to 3600
         Seconds; longer recordings are cut to their first window in training, and answered window
         by window in use.
     name, notes : str
@@ -146,7 +146,8 @@ class Settings:
             value = getattr(self, name)
             _expect(0 < value < math.inf, name, value, "more than 0")
         window = self.window_s
-        _expect(MIN_WINDOW_S <= window < math.inf, "window_s", window, f"{MIN_WINDOW_S} or more")
+        fits = MIN_WINDOW_S <= window <= MAX_WINDOW_S
+        _expect(fits, "window_s", window, f"{MIN_WINDOW_S} to {MAX_WINDOW_S:g}")
         if self.features == "speech":
             _expect(window < 30, "window_s", window, "less than 30 with features = speech")
         _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
