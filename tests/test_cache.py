@@ -107,6 +107,30 @@ class TestDamage:
         found = cache.get(KEY)
         assert found is None or found.dtype == np.float32
 
+    def test_damaged_numbers(self, cache):
+        """A changed number, another shape and NaN are noticed, though numpy would read them."""
+        cache.put(KEY, ARRAY)
+        content = stored_file(cache).read_bytes()
+        for spoiled in (ARRAY + 1, ARRAY.reshape(4, 3), ARRAY * np.nan):
+            saved = io.BytesIO()
+            np.save(saved, spoiled)
+            for tail in (b"", content[-32:]):
+                stored_file(cache).write_bytes(saved.getvalue() + tail)
+                assert cache.get(KEY) is None
+
+    def test_arrays_of_other_keys(self, cache):
+        """Two files that were swapped are not there, rather than taken for each other."""
+        other = cache_key("another clip")
+        cache.put(KEY, ARRAY)
+        first = stored_file(cache)
+        cache.put(other, ARRAY + 1)
+        (second,) = (path for path in cache.root.rglob("*.npy") if path != first)
+        contents = first.read_bytes(), second.read_bytes()
+        first.write_bytes(contents[1])
+        second.write_bytes(contents[0])
+        assert cache.get(KEY) is None
+        assert cache.get(other) is None
+
     def test_other_content(self, cache):
         """Text, a zip archive, pickled objects and other types of numbers are not there."""
         zipped = io.BytesIO()

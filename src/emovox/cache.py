@@ -1,6 +1,7 @@
 """A cache of arrays on disk, safe against two processes and half-written files."""
 
 import hashlib
+import io
 import os
 import tempfile
 from contextlib import suppress
@@ -11,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_CHECKSUM_BYTES = 32
+
+
 @dataclass(frozen=True)
 class ArrayCache:
     """Arrays in a folder, one file a key.
 
     A file appears under its name only when it is whole, so that readers need no lock; two writers
-    of one key write the same content, and the last one wins. A file that cannot be read counts as
-    not there. Where the folder cannot be written (disk full, no permission), nothing is kept:
+    of one key write the same content, and the last one wins. Behind each array stands a checksum of
+    its key and content: a file that cannot be read, is damaged or of another key counts as not
+    there. Where the folder cannot be written (disk full, no permission), nothing is kept:
     a cache may cost time, never a result.
 
     Parameters
@@ -31,15 +36,19 @@ class ArrayCache:
     def get(self, key: str) -> NDArray[np.float32] | None:
         """Return the stored array, or None."""
         try:
-            with self._path(key).open("rb") as file:
-                array: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
-        except Exception:  # noqa: BLE001 (a damaged header makes numpy raise almost anything)
+            stored = self._path(key).read_bytes()
+        except OSError:
             return None
-        return array if array.dtype == np.float32 else None
+        content, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        if checksum != _checksum(key, content):
+            return None
+        array: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+        return array
 
     def put(self, key: str, array: NDArray[np.float32]) -> bool:
         """Store an array; return False where the disk would not take it."""
-        path = self._path(key)
+        path, content = self._path(key), io.BytesIO()
+        np.save(content, array, allow_pickle=False)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -47,7 +56,7 @@ class ArrayCache:
             return False
         try:
             with os.fdopen(handle, "wb") as file:
-                np.save(file, array, allow_pickle=False)
+                file.write(content.getvalue() + _checksum(key, content.getvalue()))
             Path(temporary).replace(path)
         except OSError:
             with suppress(OSError):
@@ -57,6 +66,10 @@ class ArrayCache:
 
     def _path(self, key: str) -> Path:
         return self.root / key[:2] / f"{key[2:]}.npy"
+
+
+def _checksum(key: str, content: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + content).digest()
 
 
 def cache_key(*parts: str) -> str:

@@ -404,6 +404,8 @@ class Recognizer:
         seconds : float
             Of the clip, the end of the prediction.
         """
+        if not np.isfinite(logits).all():
+            raise self._no_numbers(None)
         exact = logits.astype(np.float64)
         powers = np.exp((exact - exact.max(1, keepdims=True)) / self.card.temperature)
         probabilities = (powers / powers.sum(1, keepdims=True)).mean(0)
