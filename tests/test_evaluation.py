@@ -1,5 +1,7 @@
 """A recogniser's answers to labelled recordings, and the table that keeps them."""
 
+import csv
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -102,6 +104,31 @@ class TestTable:
         for name in ("truth", "probabilities", "certain"):
             np.testing.assert_array_equal(getattr(again, name), getattr(results, name))
 
+    def test_columns(self, recognizer, utterances, tmp_path):
+        """A row holds the truth, the answer and its score, and the scores of all labels by name."""
+        results = evaluate(recognizer, utterances[:5]).results
+        write_results(results, tmp_path / "predictions.csv")
+        with (tmp_path / "predictions.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        scores = [f"scores.{label}" for label in recognizer.labels]
+        names = ["file", "corpus", "speaker", "truth", "label", "score", "certain"]
+        assert list(rows[0]) == [*names, *scores]
+        for row, one in zip(rows, utterances, strict=False):
+            answer = recognizer.predict(one.file)
+            assert (row["truth"], row["label"]) == (one.emotion, answer.label)
+            assert row["score"] == row[f"scores.{answer.label}"]
+            assert float(row["score"]) == pytest.approx(answer.score, abs=1e-4)
+            assert row["certain"] == ("true" if answer.certain else "false")
+
+    def test_formulas(self, recognizer, utterances, tmp_path):
+        """Names that a spreadsheet would run are written so that it does not, and read back."""
+        one = dataclasses.replace(utterances[0], speaker="=1+1", corpus="@c")
+        results = evaluate(recognizer, [one]).results
+        write_results(results, tmp_path / "predictions.csv")
+        assert ",'@c,'=1+1," in (tmp_path / "predictions.csv").read_text()
+        again = read_results(tmp_path / "predictions.csv")
+        assert (again.speakers, again.corpora) == (("=1+1",), ("@c",))
+
     def test_awkward_names(self, recognizer, utterances, tmp_path):
         """Commas, quotes and letters of any alphabet in names survive."""
         file = tmp_path / 'a, "b" é.wav'
@@ -115,19 +142,21 @@ class TestTable:
         "text",
         [
             "",
-            "file,corpus,speaker,emotion,certain,sad\n",
+            "HEADER\n",
             "file,corpus\na,b\n",
-            "file,corpus,speaker,emotion,certain,sad,angry\na,b,c,happy,1,0.5,0.5\n",
-            "file,corpus,speaker,emotion,certain,sad,angry\na,b,c,sad,1,half,0.5\n",
-            "file,corpus,speaker,emotion,certain,sad,angry\na,b,c,sad,1,0.5\n",
-            "file,corpus,speaker,emotion,certain,sad,angry\na,b,c,sad,1,0.1,0.1\n",
-            "file,corpus,speaker,emotion,certain,sad,angry\na,b,c,sad,1,0.5,0.5,9\n",
+            "HEADER\na,b,c,happy,sad,0.5,true,0.5,0.5\n",
+            "HEADER\na,b,c,sad,sad,0.5,true,half,0.5\n",
+            "HEADER\na,b,c,sad,sad,0.5,true,0.5\n",
+            "HEADER\na,b,c,sad,sad,0.5,true,0.1,0.1\n",
+            "HEADER\na,b,c,sad,sad,0.5,1,0.5,0.5\n",
+            "HEADER\na,b,c,sad,sad,0.5,true,0.5,0.5,9\n",
         ],
     )
     def test_damaged(self, tmp_path, text):
         """A table of another form is an error that names it."""
         path = tmp_path / "predictions.csv"
-        path.write_text(text)
+        header = "file,corpus,speaker,truth,label,score,certain,scores.sad,scores.angry"
+        path.write_text(text.replace("HEADER", header))
         with pytest.raises(ModelError, match=r"predictions\.csv: cannot read the predictions"):
             read_results(path)
 

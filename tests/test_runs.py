@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import soundfile
 import torch
 from safetensors.torch import save_file
 
@@ -71,6 +73,18 @@ def killed_in(epoch_to_die: int) -> Console:
     return Console(training=training)
 
 
+def killed_in_fold(name: str) -> Console:
+    """Make a console whose run dies at the beginning of a fold."""
+
+    @contextmanager
+    def training(fold: str, n_epochs: int):
+        if fold == name:
+            raise KilledError
+        yield Observer()
+
+    return Console(training=training)
+
+
 def weights(path: Path) -> list[bytes]:
     """Return the weights in a model file."""
     return [one.SerializeToString() for one in onnx.load(path).graph.initializer]
@@ -103,7 +117,8 @@ def test_the_model_of_a_run_gives_the_answers_of_its_report(settings, tmp_path):
         for row in csv.DictReader(file):
             (prediction,) = recognizer.predict_samples([load_audio(row["file"])])
             scores = prediction.scores
-            assert {k: float(row[k]) for k in scores} == pytest.approx(dict(scores), abs=1e-5)
+            told = {label: float(row[f"scores.{label}"]) for label in scores}
+            assert told == pytest.approx(dict(scores), abs=1e-5)
     assert recognizer.card.figures["test_uar"] == pytest.approx(report["uar"], abs=1e-4)
     assert recognizer.fingerprint == report["model"]["fingerprint"]
     assert recognizer.card.protocol == "random"
@@ -148,6 +163,51 @@ def test_finished_folds_are_not_run_again(settings, tmp_path):
     again = train(settings, tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "s0" / "model.onnx").stat().st_mtime_ns == stamp
     assert again["folds"] == first["folds"]
+
+
+def changed_table(corpus: str, folder: Path) -> tuple[str, Path]:
+    """Copy a corpus with its table, as a source and the table's path."""
+    table = Path(corpus.partition("=")[2])
+    copied = shutil.copytree(table.parent, folder / "copied")
+    return f"made={copied / table.name}", copied / table.name
+
+
+@pytest.mark.parametrize("protocol", ["random", "speaker"])
+@pytest.mark.parametrize("change", ["sound", "label", "removed", "added"])
+def test_changed_recordings_are_not_mixed(settings, corpus, tmp_path, protocol, change):
+    """A run is not resumed on other recordings: neither is its report shown, nor folds mixed."""
+    source, table = changed_table(corpus, tmp_path)
+    settings = dataclasses.replace(settings, corpora=(source,), protocol=protocol, epochs=1)
+    if protocol == "random":
+        train(settings, tmp_path / "run")
+    else:
+        with pytest.raises(KilledError):
+            train(settings, tmp_path / "run", console=killed_in_fold("s2"))
+    rows = table.read_text().splitlines()
+    first = table.parent / rows[1].split(",")[0]
+    if change == "sound":
+        soundfile.write(first, soundfile.read(first)[0] * 0.9, 16_000)
+    elif change == "label":
+        rows[1] = rows[1].replace(",angry,", ",sad,")
+        table.write_text("\n".join(rows) + "\n")
+    elif change == "removed":
+        table.write_text("\n".join(rows[:-1]) + "\n")
+    else:
+        table.write_text(table.read_text() + rows[1].replace(first.name, "more.wav") + "\n")
+        soundfile.write(first.with_name("more.wav"), soundfile.read(first)[0] * 0.9, 16_000)
+    with pytest.raises(TrainingError, match=r"run.*: \d+ recordings are not those the run began"):
+        train(settings, tmp_path / "run", resume=True)
+
+
+def test_a_moved_corpus_is_the_same(settings, corpus, tmp_path, monkeypatch):
+    """A run goes on where its recordings lie in another folder now."""
+    _, table = changed_table(corpus, tmp_path)
+    monkeypatch.chdir(table.parent)
+    settings = dataclasses.replace(settings, corpora=(f"made={table.name}",), epochs=1)
+    report = train(settings, tmp_path / "run")
+    moved = table.parent.rename(tmp_path / "moved")
+    monkeypatch.chdir(moved)
+    assert train(settings, tmp_path / "run", resume=True) == report
 
 
 def test_a_split_table_can_be_used_again(settings, tmp_path):

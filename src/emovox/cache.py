@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-
 _CHECKSUM_BYTES = 32
 
 

@@ -15,12 +15,14 @@ from .audio import check_audible, load_audio
 from .baseline import Baseline
 from .corpora import Problem, Utterance
 from .errors import AudioError, CorpusError, EmovoxError, ModelError, SilenceError
-from .files import write_text
+from .files import spreadsheet_plain, spreadsheet_safe, write_text
 from .metrics import Results
 from .recognizer import Prediction, Recognizer
 
 _CHUNK = 32  # recordings decoded, then recognised together
-_COLUMNS = ("file", "corpus", "speaker", "emotion", "certain")
+_COLUMNS = ("file", "corpus", "speaker", "truth", "label", "score", "certain")
+_CERTAIN = {"true": True, "false": False}
+_SCORES = "scores."  # before the label in the name of a score's column
 
 
 @dataclass(frozen=True)
@@ -152,19 +154,22 @@ def _results(
 
 
 def write_results(results: Results, path: Path) -> None:
-    """Write answers as CSV: file, corpus, speaker, emotion, certain, and a score a label."""
+    """Write answers as CSV: file, corpus, speaker, truth, label, score, certain, and all scores."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *results.labels))
+    writer.writerow((*_COLUMNS, *(f"{_SCORES}{label}" for label in results.labels)))
     for index, file in enumerate(results.files):
+        names = (file, results.corpora[index], results.speakers[index])
+        emotions = (results.truth[index], results.answers[index])
+        scores = (results.scores[index], *results.probabilities[index])
+        score, *all_scores = (f"{one:.9g}" for one in scores)
         writer.writerow(
             (
-                file,
-                results.corpora[index],
-                results.speakers[index],
-                results.labels[results.truth[index]],
-                int(results.certain[index]),
-                *(f"{score:.9g}" for score in results.probabilities[index]),
+                *map(spreadsheet_safe, names),
+                *(results.labels[one] for one in emotions),
+                score,
+                str(bool(results.certain[index])).lower(),
+                *all_scores,
             )
         )
     write_text(path, text.getvalue())
@@ -181,19 +186,20 @@ def read_results(path: Path) -> Results:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        labels = tuple(name for name in rows[0] if name not in _COLUMNS)
+        names = [name for name in rows[0] if name.startswith(_SCORES)]
+        labels = tuple(name.removeprefix(_SCORES) for name in names)
         return Results(
             labels=labels,
-            truth=np.array([labels.index(row["emotion"]) for row in rows], np.int64),
+            truth=np.array([labels.index(row["truth"]) for row in rows], np.int64),
             probabilities=np.array(
-                [[row[label] for label in labels] for row in rows], dtype=np.float32
+                [[row[name] for name in names] for row in rows], dtype=np.float32
             ),
-            files=tuple(row["file"] for row in rows),
-            speakers=tuple(row["speaker"] for row in rows),
-            corpora=tuple(row["corpus"] for row in rows),
-            certain=np.array([row["certain"] == "1" for row in rows], np.bool_),
+            files=tuple(spreadsheet_plain(row["file"]) for row in rows),
+            speakers=tuple(spreadsheet_plain(row["speaker"]) for row in rows),
+            corpora=tuple(spreadsheet_plain(row["corpus"]) for row in rows),
+            certain=np.array([_CERTAIN[row["certain"]] for row in rows], np.bool_),
         )
-    except (OSError, IndexError, KeyError, ValueError, TypeError, EmovoxError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, EmovoxError) as error:
         raise ModelError(
             f"{path}: cannot read the predictions of a finished fold: {error}"
         ) from None

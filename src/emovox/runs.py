@@ -28,7 +28,15 @@ from .provenance import card_figures, fold_facts, model_card, run_facts
 from .recognizer import Recognizer
 from .report import write_report, write_summary
 from .settings import Settings, read_settings, settings_toml
-from .splits import Fold, check_fold, make_folds, read_groups, read_split, write_split
+from .splits import (
+    Fold,
+    check_fold,
+    count_changes,
+    make_folds,
+    read_groups,
+    read_split,
+    write_split,
+)
 from .training import Observer, Row
 
 HISTORY_COLUMNS = (
@@ -112,13 +120,16 @@ def train(
     if extracted.problems:
         folds = _folds(settings, extracted.utterances)
     run = Run(settings, corpora, extracted, learner, console, command)
+    places = [out] if len(folds) == 1 else [out / fold.name for fold in folds]
+    for fold, place in zip(folds, places, strict=True):
+        _check_same_recordings(fold, place)
     if len(folds) == 1:
         report, _ = _run_fold(run, folds[0], out)
         return report
     reports, results = {}, []
-    for number, fold in enumerate(folds, 1):
+    for number, (fold, place) in enumerate(zip(folds, places, strict=True), 1):
         console.line(f"fold {number} of {len(folds)}: {fold.name}")
-        report, answers = _run_fold(run, fold, out / fold.name)
+        report, answers = _run_fold(run, fold, place)
         reports[fold.name] = report
         results.append(answers)
     return write_summary(out, reports, concatenate(results), facts=run.facts)
@@ -202,6 +213,16 @@ def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
         raise TrainingError(
             f"{config.parent}: holds another run, with different {', '.join(changed)}; give the "
             "same settings to resume it, or another --out"
+        )
+
+
+def _check_same_recordings(fold: Fold, place: Path) -> None:
+    """Refuse to go on with a fold that was begun with other recordings, labels or parts."""
+    begun = any((place / name).exists() for name in ("split.csv", "report.json"))
+    if begun and (n_changed := count_changes(fold, place / "split.csv")):
+        raise TrainingError(
+            f"{place}: {n_changed:,} recordings are not those the run began with, or have other "
+            "labels or another part in it; put them back to resume it, or use another --out"
         )
 
 

@@ -6,7 +6,7 @@ Equal recordings (equal digests) never stand on two sides under any protocol.
 
 from .fold import OTHER_SPEAKERS, PARTS, PROTOCOLS, SAME_SPEAKERS, Fold, check_fold
 from .protocols import make_folds
-from .tables import read_groups, read_split, write_split
+from .tables import count_changes, read_groups, read_split, write_split
 
 __all__ = [
     "OTHER_SPEAKERS",
@@ -15,6 +15,7 @@ __all__ = [
     "SAME_SPEAKERS",
     "Fold",
     "check_fold",
+    "count_changes",
     "make_folds",
     "read_groups",
     "read_split",

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ..corpora.scan import absolute
 from ..corpora.table import Row, read_csv
 from ..corpora.utterance import Utterance
 from ..errors import CorpusError, SplitError
-from ..files import write_text
+from ..files import spreadsheet_safe, write_text
 from .fold import OTHER_SPEAKERS, PARTS, SAME_SPEAKERS, Fold, check_fold, place, speaker_of
 
 COLUMNS = ("file", "emotion", "speaker", "sentence", "subset", "corpus", "digest")
@@ -26,15 +26,45 @@ def write_split(fold: Fold, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     path = Path(path)
+    try:
+        write_text(path, _text_of(fold))
+    except OSError as error:
+        raise SplitError(f"cannot write the split to {path}: {error.strerror}") from None
+
+
+def count_changes(fold: Fold, path: str | os.PathLike[str]) -> int:
+    """Count the recordings of a fold that are not those of a table that `write_split` wrote.
+
+    A recording is known by its content, labels and part, wherever it lies now.
+
+    Raises
+    ------
+    SplitError
+        If the table cannot be read.
+    """
+    try:
+        before = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplitError(f"cannot read the split {path}: {error}") from None
+    then = _contents(before)
+    now = _contents(_text_of(fold).encode(errors="backslashreplace").decode())
+    return max((now - then).total(), (then - now).total())
+
+
+def _text_of(fold: Fold) -> str:
     rows = [(part, clip) for part in PARTS for clip in getattr(fold, part)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(_cells(*row) for row in sorted(rows, key=lambda row: place(row[1])))
-    try:
-        write_text(path, text.getvalue())
-    except OSError as error:
-        raise SplitError(f"cannot write the split to {path}: {error.strerror}") from None
+    return text.getvalue()
+
+
+def _contents(table: str) -> "Counter[tuple[str, ...]]":
+    """Count the rows of a split table by all that they say but the file's place."""
+    place_of_file = COLUMNS.index("file")
+    rows = csv.reader(io.StringIO(table, newline=""))
+    return Counter((*row[:place_of_file], *row[place_of_file + 1 :]) for row in rows)
 
 
 def read_split(
@@ -83,12 +113,12 @@ def read_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 
 def _cells(part: str, one: Utterance) -> tuple[str, ...]:
     return (
-        one.file.as_posix(),
+        spreadsheet_safe(one.file.as_posix()),
         one.emotion,
-        one.speaker,
-        one.sentence,
+        spreadsheet_safe(one.speaker),
+        spreadsheet_safe(one.sentence),
         part,
-        one.corpus,
+        spreadsheet_safe(one.corpus),
         one.digest,
     )
 
