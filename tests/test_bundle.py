@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -140,6 +141,33 @@ class TestCard:
         except ModelError:
             return
         assert Card.from_json(read.to_json()) == read
+
+
+class TestCaution:
+    """Who uses a model is told where its figures promise too much."""
+
+    @pytest.mark.parametrize(
+        ("changes", "caution"),
+        [
+            ({}, ""),
+            ({"protocol": "all"}, ""),
+            ({"protocol": "random"}, "measured on voices it had learned from .protocol random"),
+            ({"protocol": "sentence"}, "voices it had learned from .protocol sentence"),
+            ({"corpora": (CORPUS,)}, "tiny learned from 2 speakers alone"),
+            ({"corpora": (CORPUS | {"speakers": 1},)}, "tiny learned from one speaker alone"),
+        ],
+    )
+    def test_caution(self, card, changes, caution):
+        """The caution names what is wrong, in one line, and is empty where nothing is."""
+        found = dataclasses.replace(card, **changes).caution
+        assert bool(found) == bool(caution)
+        assert re.search(caution, found)
+        assert "\n" not in found
+
+    @pytest.mark.parametrize("name", shipped_models())
+    def test_shipped(self, name):
+        """The models that come with emovox have heard many voices."""
+        assert open_bundle(name).card.caution == ""
 
 
 class TestOpen:

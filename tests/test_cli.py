@@ -253,8 +253,8 @@ class TestInfo:
         for words in (
             "tiny  tiny.onnx, ",
             "labels: angry, disgust, fear, happy, neutral, sad, surprise",
-            "measured (random): test_uar 0.5",
-            "  Made-up noise: 10 utterances, 2 speakers (free)",
+            "measured (speaker): test_uar 0.5",
+            "  Made-up noise: 10 utterances, 20 speakers (free)",
             "licence: free",
             "made by: emovox 0.1.0 abc",
             "An untrained model for tests.",

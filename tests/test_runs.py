@@ -93,7 +93,15 @@ def weights(path: Path) -> list[bytes]:
 def test_a_run_leaves_everything(settings, tmp_path):
     """A run's folder holds settings, split, history, model, answers, report and figures."""
     out = tmp_path / "run"
-    report = train(settings, out)
+    told = []
+    report = train(settings, out, console=Console(line=told.append))
+    assert report["ending"] in told
+    assert report["parts"]["test"] == {"recordings": report["n_test"], "speakers": 3}
+    assert report["model"]["kind"] == "CNN-LSTM on acoustic features"
+    assert "LSTM each way, 12 to 2 x 8, mean over time" in report["model"]["layers"]
+    page = (out / "report.html").read_text()
+    assert "CNN-LSTM" in page
+    assert Recognizer.load(out / "model.onnx").card.name == "acoustic"
     assert {path.name for path in out.iterdir()} == FILES
     assert read_settings(out / "config.toml", {}) == settings
     assert json.loads((out / "report.json").read_text()) == report
@@ -281,6 +289,26 @@ def test_evaluate_measures_any_model_on_any_corpus(settings, corpus, tmp_path):
     assert report["left_out"] == {"happy": 18}
     assert report["n"] == 36
     assert (tmp_path / "measured" / "report.html").exists()
+
+
+def test_evaluate_counts_the_nearest_emotion(settings, corpus, tmp_path):
+    """Boredom counts as neutral for a model that has learned no boredom, and the report says so."""
+    source, table = changed_table(corpus, tmp_path)
+    named = dataclasses.replace(settings, corpora=(source,), epochs=1, merge={"happy": "neutral"})
+    train(named, tmp_path / "run")
+    table.write_text(table.read_text().replace(",happy,", ",boredom,"))
+    told = []
+    report = evaluate_model(
+        tmp_path / "run" / "model.onnx",
+        Settings(corpora=(source,)),
+        tmp_path / "measured",
+        console=Console(line=told.append),
+    )
+    assert (report["n"], report["left_out"], report["merged"]) == (54, {}, {"boredom": 18})
+    assert "18 recordings of boredom count as neutral" in told
+    page = (tmp_path / "measured" / "report.html").read_text()
+    assert "boredom: 18" in page
+    assert "seed" not in page.partition("</h1>")[0].partition("<title>")[2]
 
 
 def test_evaluate_does_not_write_into_a_run(settings, corpus, tmp_path):

@@ -12,7 +12,7 @@ from emovox.emotions import EMOTIONS
 from emovox.errors import ConfigError
 from emovox.features import AcousticConfig
 from emovox.network import NetworkConfig
-from emovox.settings import AcousticTraining, Settings, read_settings, settings_toml
+from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings, settings_toml
 from emovox.splits import PROTOCOLS
 
 KEYS = [field.name for field in dataclasses.fields(Settings)]
@@ -77,6 +77,39 @@ class TestRoundTrip:
         """Every valid settings survive, whatever characters and numbers are in them."""
         folder = tmp_path_factory.getbasetemp()
         assert read(folder, settings_toml(settings)) == settings
+
+
+class TestKinds:
+    """A setting that the chosen features would not heed is refused, wherever it was given."""
+
+    @pytest.mark.parametrize(
+        ("text", "changes", "named"),
+        [
+            ("", {"features": "speech", "epochs": 3}, "epochs"),
+            ("", {"features": "speech", "epochs": 50}, "epochs"),
+            ("features = 'speech'\nlearning_rate = 0.1", {}, "learning_rate"),
+            ("[network]\nn_lstm = 5", {"features": "speech"}, "network"),
+            ("encoder = 'model.safetensors'", {}, "encoder"),
+            ("[head_training]\nepochs = 5", {}, "head_training"),
+        ],
+    )
+    def test_of_the_other_kind(self, tmp_path, text, changes, named):
+        """The error names the setting, and those that the features have instead."""
+        with pytest.raises(ConfigError, match=rf"{named}: not a setting of features = \w+, which"):
+            read(tmp_path, text, **changes)
+
+    def test_from_python(self):
+        """So it is without a file."""
+        with pytest.raises(ConfigError, match="epochs: not a setting of features = speech"):
+            Settings(features="speech", epochs=3)
+
+    def test_written_for_its_kind(self, tmp_path):
+        """A settings file holds what is heeded, and reads back the same."""
+        settings = Settings(features="speech", head_training=HeadTraining(epochs=5))
+        text = settings_toml(settings)
+        assert "[acoustic]" not in text
+        assert "patience" not in text
+        assert read(tmp_path, text) == settings
 
 
 class TestChanges:

@@ -12,7 +12,7 @@ from emovox.examples import Examples
 from emovox.features import AcousticConfig
 from emovox.network import NetworkConfig
 from emovox.settings import AcousticTraining, Settings
-from emovox.training import Observer, Trained, predict_logits, train_network
+from emovox.training import Observer, Trained, ending, idle_epochs, predict_logits, train_network
 
 SETTINGS = Settings(
     epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)
@@ -44,6 +44,27 @@ def run(folder: Path, settings: Settings = SETTINGS, **changes: object) -> Train
 
 class StopError(Exception):
     """Raised to end a training from within, as a kill would."""
+
+
+def history(*losses: float) -> list[dict[str, float]]:
+    """Make the epochs of a training from their validation losses."""
+    return [{"epoch": number, "val_loss": loss} for number, loss in enumerate(losses, 1)]
+
+
+def test_progress_is_what_early_stopping_counts():
+    """An epoch counts as progress where the loss fell by 0.001, and by less it does not."""
+    courses = ((1,), (1, 0.5), (1, 0.9995), (1, 1.1, 0.9))
+    assert [idle_epochs(history(*losses)) for losses in courses] == [0, 0, 1, 0]
+    creeping = history(*(1 - 1e-5 * step for step in range(50)))
+    assert idle_epochs(creeping) == 49
+
+
+def test_the_end_is_told():
+    """It is said why a training stopped, and which epoch is kept."""
+    stopped = ending(history(1.0, 0.5, 0.4995, 0.6), Settings(patience=2))
+    assert "stopped after epoch 4: the validation loss had not fallen by 0.001 for 2" in stopped
+    assert "kept is epoch 3, with the lowest validation loss, 0.4995" in stopped
+    assert "so many were asked for" in ending(history(1.0, 0.5), Settings(epochs=2))
 
 
 def stop_after(n_epochs: int) -> Observer:

@@ -32,6 +32,8 @@ MIN_WINDOW_S = 0.1  # seconds; shorter windows hold no emotion, and a long recor
 MAX_WINDOW_S = MAX_SECONDS
 MAX_EMBEDDING = 1e6  # of an embedding's numbers: far above any, and float32 holds its powers
 
+_SAME_VOICES = frozenset({"random", "sentence"})  # protocols whose test knows all voices
+_MIN_SPEAKERS = 10  # in training, for a model to know voices in general
 _MAX_BYTES = 500_000_000  # of a model file; those of emovox have 15 MB at most
 _MAX_THREADS = 1024
 _MAX_DEPTH = 16  # of objects and lists within each other in JSON
@@ -130,6 +132,20 @@ class Card:
             raise ModelError(
                 f"the model card's {name}: expected {lowest:g} to {highest:g}, got {value}"
             )
+
+    @property
+    def caution(self) -> str:
+        """What a user must know of the figures, in one line; "" where there is nothing."""
+        if self.protocol in _SAME_VOICES:
+            return (
+                f"the figures of {self.name} were measured on voices it had learned from "
+                f"(protocol {self.protocol}); expect less of it on other voices"
+            )
+        n_speakers = sum(corpus["speakers"] for corpus in self.corpora)
+        if n_speakers < _MIN_SPEAKERS:
+            voices = "one speaker" if n_speakers == 1 else f"{n_speakers} speakers"
+            return f"{self.name} learned from {voices} alone; expect little of it on other voices"
+        return ""
 
     def to_json(self) -> str:
         """Return the card as JSON."""

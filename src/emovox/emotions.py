@@ -40,6 +40,9 @@ ALIASES = MappingProxyType(
 )
 """Other words for each emotion; case, hyphens and underscores do not matter."""
 
+NEAREST = MappingProxyType({"boredom": "neutral", "calm": "neutral"})
+"""What emotions count as for a model that does not know them apart, as for the shipped models."""
+
 _BY_WORD = {word: label for label, words in ALIASES.items() for word in (label, *words)}
 
 

@@ -27,11 +27,17 @@ from .export import export_head, export_model
 from .extraction import Features, acoustic_frames, code_digest, speech_statistics
 from .features import AcousticFeatures
 from .files import written_whole
-from .network import SpeakerHead, WaveformModel
+from .network import (
+    SpeakerHead,
+    WaveformModel,
+    count_parameters,
+    describe_head,
+    describe_network,
+)
 from .settings import Settings
 from .splits import Fold
-from .streams import Clips, running_logits, train_head
-from .training import Observer, Row, train_network
+from .streams import Clips, count_epochs, running_logits, train_head
+from .training import Observer, Plan, Row, ending, train_network
 
 SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
 _N_CALIBRATION = 200  # recordings on which the ranges of 8-bit activations are taken
@@ -53,6 +59,9 @@ class Fit:
     n_embedding: int
     prior_seconds: float
     chose_epoch: bool  # whether the validation part chose the epoch, or was only watched
+    ending: str  # why training stopped, and what is kept of it
+    layers: tuple[str, ...]  # of the network, in words, with their sizes
+    n_parameters: int  # that were learnt
     export: Callable[[Card, Path], None]
     export_watched: Callable[[Card, Path], None]
 
@@ -60,9 +69,8 @@ class Fit:
 class Learner(Protocol):
     """A way to learn."""
 
-    @property
-    def n_epochs(self) -> int:
-        """Epochs it trains, at most or at least."""
+    def plan(self, fold: Fold) -> Plan:
+        """Return how long it will train."""
 
     @property
     def knows_speakers(self) -> bool:
@@ -89,10 +97,10 @@ class AcousticLearner:
         """Whether training meets baselines."""
         return self.settings.acoustic_training.p_alone < 1.0
 
-    @property
-    def n_epochs(self) -> int:
-        """Epochs at most."""
-        return self.settings.epochs
+    def plan(self, fold: Fold) -> Plan:
+        """Return the epochs at most, of which the validation part chooses one."""
+        del fold
+        return Plan(self.settings.epochs, chooses=True)
 
     def features(self) -> tuple[Features, str]:
         """Return acoustic frames."""
@@ -121,6 +129,9 @@ class AcousticLearner:
             settings.acoustic.n_features,
             PRIOR_SECONDS,
             True,
+            ending(trained.history, settings),
+            describe_network(trained.network),
+            count_parameters(trained.network),
             export,
             export,
         )
@@ -134,10 +145,11 @@ class SpeechLearner:
     backbone: bytes
     knows_speakers = True
 
-    @property
-    def n_epochs(self) -> int:
-        """Epochs at least."""
-        return self.settings.head_training.epochs
+    def plan(self, fold: Fold) -> Plan:
+        """Return the epochs, whose number depends on that of the recordings."""
+        training = self.settings.head_training
+        n_copies = 1 + len(training.copies) + training.n_elsewhere
+        return Plan(count_epochs(n_copies * len(fold.train), training), chooses=False)
 
     def features(self) -> tuple[Features, str]:
         """Return the encoder's statistics of each clip and its resampled copies."""
@@ -168,7 +180,8 @@ class SpeechLearner:
 
         watched, history = head_of(fold.train, observer)
         logits, truth = _answers_in_use(watched, val, settings.seed)
-        head, _ = head_of((*fold.train, *known(fold.val, labels)), Observer())
+        again = Observer(on_batch=observer.on_batch)
+        head, _ = head_of((*fold.train, *known(fold.val, labels)), again)
         return Fit(
             tuple(history),
             logits,
@@ -176,6 +189,10 @@ class SpeechLearner:
             head.n_embedding,
             settings.head.prior_seconds,
             False,
+            f"trained for all {len(history)} epochs, and once more with the validation part; "
+            "kept is the last epoch of that",
+            describe_head(head),
+            count_parameters(head),
             lambda card, path: export_head(self.backbone, head, card, path),
             lambda card, path: export_head(self.backbone, watched, card, path),
         )

@@ -133,6 +133,40 @@ class EmotionNetwork(nn.Module):
         return logits, embedding
 
 
+def describe_network(network: EmotionNetwork) -> tuple[str, ...]:
+    """Say in words what an acoustic network is made of, from its input to its output."""
+    convolutions = [block.get_submodule("convolution") for block in network.blocks]
+    forth, output = network.lstm.forth, network.output
+    return (
+        *(
+            f"convolution over {one.kernel_size[0]} frames, {one.in_channels} to "
+            f"{one.out_channels} channels, layer norm, ReLU, maximum of frame pairs"
+            for one in convolutions
+            if isinstance(one, nn.Conv1d)
+        ),
+        f"LSTM each way, {forth.input_size} to 2 x {forth.hidden_size}, mean over time",
+        f"linear, {output.in_features} to {output.out_features} emotions",
+    )
+
+
+def describe_head(head: "SpeakerHead") -> tuple[str, ...]:
+    """Say in words what the head of a speech model is made of."""
+    n_statistics, n_dimensions = head.get_buffer("projection").shape
+    config, n_members = head.config, len(head.members)
+    return (
+        f"{n_statistics} statistics of the encoder to a space of {n_dimensions} dimensions",
+        f"{n_members} x two experts, one on the clip, one on how it differs from the speaker's "
+        f"mean: linear {n_dimensions} to {config.n_hidden}, GELU, linear {config.n_hidden} to "
+        f"{head.n_classes} emotions",
+        "mixed by how much of the speaker was heard",
+    )
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return how many numbers of a network are learnt."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 class WaveformModel(nn.Module):
     """A whole model as it is exported: waveform in, logits and embedding out.
 

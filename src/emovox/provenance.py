@@ -12,17 +12,21 @@ import numpy as np
 
 from .audio import RATE
 from .bundle import SCHEMA, Card
-from .corpora import SPECS, Corpus, Problem
+from .corpora import SPECS, Corpus, Problem, Utterance
 from .encoder import SpeechConfig
 from .evaluation import Evaluation
 from .learners import Fit
 from .metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
 from .recognizer import Recognizer
-from .settings import Settings
+from .settings import Settings, others_settings
 from .splits import Fold
 from .version import __version__
 
 # Seconds: a clip or two, after which a voice is told from the training data's mean.
+_KINDS = {
+    "acoustic": "CNN-LSTM on acoustic features",
+    "speech": "head on a frozen speech encoder",
+}
 _PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
 
 
@@ -38,7 +42,7 @@ def model_card(
     published = any(corpus.name in SPECS for corpus in corpora)
     return Card(
         schema=SCHEMA,
-        name=settings.name,
+        name=settings.name or settings.features,
         labels=labels,
         features={"kind": settings.features, **_feature_settings(settings)},
         rate=RATE,
@@ -110,7 +114,11 @@ def run_facts(
     return {
         "protocol": settings.protocol,
         "seed": settings.seed,
-        "settings": dataclasses.asdict(settings),
+        "settings": {
+            key: value
+            for key, value in dataclasses.asdict(settings).items()
+            if key not in others_settings(settings.features)
+        },
         "versions": versions(),
         "corpora": [
             {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
@@ -124,15 +132,37 @@ def run_facts(
 
 def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
     """Return what the report of one fold says beside that."""
+    recognizer = Recognizer.load(model_file)
     return {
         "fold": fold.name,
         "n_train": len(fold.train),
         "n_val": len(fold.val),
         "n_test": len(fold.test),
         "validation": fold.validation if fit.chose_epoch else None,
+        "parts": {
+            name: {"recordings": len(part), "speakers": count_speakers(part)}
+            for name, part in (
+                ("training", fold.train),
+                ("validation", fold.val),
+                ("test", fold.test),
+            )
+        },
         "left_out": evaluation.left_out,
-        "model": {"name": model_file.name, "fingerprint": Recognizer.load(model_file).fingerprint},
+        "ending": fit.ending,
+        "model": {
+            "name": model_file.name,
+            "fingerprint": recognizer.fingerprint,
+            "kind": _KINDS[recognizer.card.features["kind"]],
+            "layers": fit.layers,
+            "n_parameters": fit.n_parameters,
+            "features": dict(recognizer.card.features),
+        },
     }
+
+
+def count_speakers(utterances: Sequence[Utterance]) -> int:
+    """Count the speakers that are known by name."""
+    return len({(one.corpus, one.speaker) for one in utterances if one.speaker})
 
 
 def versions() -> dict[str, str]:

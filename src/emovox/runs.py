@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from .cache import ArrayCache, cache_key, default_cache_folder
 from .corpora import Corpus, Problem, Utterance, load_corpora
+from .emotions import NEAREST
 from .errors import ConfigError, SplitError, TrainingError
 from .evaluation import evaluate, evaluate_running, read_results, write_results
 from .export import with_card
@@ -37,7 +39,7 @@ from .splits import (
     read_split,
     write_split,
 )
-from .training import Observer, Row
+from .training import Observer, Plan, Row
 
 HISTORY_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
@@ -54,7 +56,7 @@ class Console:
         lambda done, total: None
     )
     line: Callable[[str], None] = lambda text: None
-    training: Callable[[str, int], AbstractContextManager[Observer]] = lambda text, epochs: (
+    training: Callable[[str, Plan], AbstractContextManager[Observer]] = lambda text, plan: (
         nullcontext(Observer())
     )
 
@@ -154,11 +156,19 @@ def evaluate_model(
     if out.exists() and not (out.is_dir() and not (out / "config.toml").exists()):
         raise TrainingError(f"{out}: holds a training run; use another --out")
     corpora, utterances = load_utterances(settings, console)
+    utterances, merged = _as_known(utterances, recognizer.labels)
+    for emotion, count in merged.items():
+        console.line(f"{count} recordings of {emotion} count as {NEAREST[emotion]}")
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
+    for emotion, count in evaluation.left_out.items():
+        console.line(f"left out: {count} recordings of {emotion}, which the model does not know")
     problems = _problems(corpora, evaluation.problems)
     facts = run_facts(settings, corpora, problems, command) | {
         "protocol": "evaluate",
+        "seed": None,  # nothing is drawn
+        "settings": {"corpora": settings.corpora, "labels": settings.labels},
+        "merged": merged,
         "n_test": len(evaluation.results.files),
         "left_out": evaluation.left_out,
         "model": {"name": recognizer.card.name, "fingerprint": recognizer.fingerprint},
@@ -166,6 +176,21 @@ def evaluate_model(
     out.mkdir(parents=True, exist_ok=True)
     write_results(evaluation.results, out / "predictions.csv")
     return write_report(out, evaluation.results, facts=facts)
+
+
+def _as_known(
+    utterances: Sequence[Utterance], labels: Sequence[str]
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Count emotions that a model does not know as the nearest that it does; say how many."""
+    known, merged = [], Counter[str]()
+    for one in utterances:
+        nearest = NEAREST.get(one.emotion, "")
+        if one.emotion not in labels and nearest in labels:
+            merged[one.emotion] += 1
+            known.append(dataclasses.replace(one, emotion=nearest))
+        else:
+            known.append(one)
+    return known, dict(sorted(merged.items()))
 
 
 def _problems(corpora: Sequence[Corpus], more: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -301,6 +326,7 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     write_split(fold, out / "split.csv")
     labels = tuple(sorted({one.emotion for one in fold.train}))
     fit = _fit(run, fold, labels, out)
+    run.console.line(fit.ending)
     model_file = out / "model.onnx"
     card = model_card(run.settings, fold, run.corpora, labels, fit)
     # Without a test part, what is measured must not have learned the validation part.
@@ -339,7 +365,7 @@ def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
     settings = run.settings
     learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
     key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
-    with run.console.training(fold.name, run.learner.n_epochs) as observer:
+    with run.console.training(fold.name, run.learner.plan(fold)) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
             _write_history(history, out / "history.csv")

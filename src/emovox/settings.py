@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,19 @@ from .network import HeadConfig, NetworkConfig
 from .splits import PROTOCOLS
 
 FEATURES = ("acoustic", "speech")
+
+_OF_KIND = {  # settings that one kind of features has alone
+    "acoustic": (
+        "epochs",
+        "patience",
+        "batch_size",
+        "learning_rate",
+        "network",
+        "acoustic",
+        "acoustic_training",
+    ),
+    "speech": ("encoder", "head", "head_training"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class Settings:
         Emotions that count as another one, such as {"calm": "neutral"}.
     seed : int, 0 to 2 ** 32 - 1
     epochs : int > 0
-        At most so many.
+        For "acoustic", as the three below it: at most so many.
     patience : int > 0
         Stop after so many epochs in which the validation loss has not fallen by 0.001.
     batch_size : int > 0
@@ -99,7 +112,7 @@ class Settings:
         Seconds; longer recordings are cut to their first window in training, and answered window
         by window in use.
     name, notes : str
-        For the model card.
+        For the model card; without a name the model is called after its features.
     network : NetworkConfig
     acoustic : AcousticConfig
     acoustic_training : AcousticTraining
@@ -127,7 +140,7 @@ class Settings:
     threshold: float = 0.5
     coverage: float = 0.0
     window_s: float = 10.0
-    name: str = "acoustic"
+    name: str = ""
     notes: str = ""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
@@ -139,6 +152,7 @@ class Settings:
         """Refuse what no run can be made of."""
         _expect(self.features in FEATURES, "features", self.features, " or ".join(FEATURES))
         _expect(self.protocol in PROTOCOLS, "protocol", self.protocol, ", ".join(PROTOCOLS))
+        self._expect_kind()
         emotions = (*self.labels, *self.merge.keys(), *self.merge.values())
         for emotion in emotions:
             _expect(emotion in EMOTIONS, "labels or merge", emotion, ", ".join(EMOTIONS))
@@ -160,6 +174,29 @@ class Settings:
         _check_acoustic(self.acoustic)
         _check_acoustic_training(self.acoustic_training)
         _check_head(self.head, self.head_training)
+
+    def _expect_kind(self) -> None:
+        """Refuse what is set for the other kind of features, where nothing would heed it."""
+        defaults = {entry.name: _default_of(entry) for entry in dataclasses.fields(self)}
+        changed = [name for name, default in defaults.items() if getattr(self, name) != default]
+        _check_kind(self.features, changed)
+
+
+def others_settings(features: str) -> tuple[str, ...]:
+    """Return the settings that go with the other kind of features alone."""
+    return tuple(name for kind, names in _OF_KIND.items() if kind != features for name in names)
+
+
+def _default_of(entry: "dataclasses.Field[Any]") -> Any:
+    return entry.default_factory() if callable(entry.default_factory) else entry.default
+
+
+def _check_kind(features: str, given: Iterable[str]) -> None:
+    if foreign := [name for name in given if name in others_settings(features)]:
+        raise ConfigError(
+            f"{', '.join(foreign)}: not a setting of features = {features}, which has "
+            f"{', '.join(_OF_KIND[features])} of its own"
+        )
 
 
 def _check_head(head: HeadConfig, training: HeadTraining) -> None:
@@ -263,6 +300,7 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
     given = {key: value for key, value in changes.items() if value is not None}
     try:
         settings: Settings = _build(Settings, {**data, **given})
+        _check_kind(settings.features, given)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
     return settings
@@ -270,7 +308,9 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
 
 def settings_toml(settings: Settings) -> str:
     """Write settings as TOML that `read_settings` reads back to the same."""
-    data = dataclasses.asdict(settings)
+    everything = dataclasses.asdict(settings)
+    others = others_settings(settings.features)
+    data = {key: value for key, value in everything.items() if key not in others}
     lines = [f"{key} = {_toml(value)}" for key, value in data.items() if not _is_table(value)]
     for key, table in data.items():
         if _is_table(table):

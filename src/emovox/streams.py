@@ -115,6 +115,15 @@ def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tenso
     return torch.from_numpy(emotions).float(), torch.from_numpy(axes).float()
 
 
+def count_epochs(n_clips: int, training: HeadTraining) -> int:
+    """Return how many epochs a head is trained on so many clips, copies included."""
+    return max(training.epochs, -(-training.min_steps // _count_steps(n_clips, training)))
+
+
+def _count_steps(n_clips: int, training: HeadTraining) -> int:
+    return n_clips // training.batch_size + 1
+
+
 def train_head(
     clips: Clips,
     val: Clips,
@@ -185,9 +194,9 @@ class _Learner:
             )
             for member in head.members
         ]
-        n_steps = len(self.targets) // training.batch_size + 1
-        self.n_epochs = max(training.epochs, -(-training.min_steps // n_steps))
-        self.n_steps = self.n_epochs * n_steps
+        n_clips = len(self.targets)
+        self.n_epochs = count_epochs(n_clips, training)
+        self.n_steps = self.n_epochs * _count_steps(n_clips, training)
         self.steps = [0] * len(head.members)
 
     def epoch(self, epoch: int, observer: Observer) -> dict[str, float]:

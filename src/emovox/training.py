@@ -29,6 +29,14 @@ Row = Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How long a training goes on: so many epochs, of which the validation may choose one."""
+
+    n_epochs: int  # at most, where one is chosen
+    chooses: bool
+
+
+@dataclass(frozen=True)
 class Trained:
     """The network of the best epoch, in evaluation mode, and the course of the training.
 
@@ -89,17 +97,9 @@ class _State:
 
     def finished(self, settings: Settings) -> bool:
         """Whether the last epoch is done or the validation loss has stopped falling."""
-        return len(self.history) >= settings.epochs or self._idle() >= settings.patience
-
-    def _idle(self) -> int:
-        """Epochs since the validation loss last fell by `MIN_GAIN`."""
-        best, idle = float("inf"), 0
-        for row in self.history:
-            if row["val_loss"] < best - MIN_GAIN:
-                best, idle = row["val_loss"], 0
-            else:
-                idle += 1
-        return idle
+        return (
+            len(self.history) >= settings.epochs or idle_epochs(self.history) >= settings.patience
+        )
 
     def record(self, row: dict[str, float]) -> None:
         """Append an epoch, and keep its weights if it is the best so far."""
@@ -107,6 +107,31 @@ class _State:
         self.history.append(row)
         if not losses or row["val_loss"] < min(losses):
             self.best = {key: value.clone() for key, value in self.network.state_dict().items()}
+
+
+def idle_epochs(history: Sequence[Row]) -> int:
+    """Count the epochs since the validation loss last fell by `MIN_GAIN`: early stopping's rule."""
+    best, idle = float("inf"), 0
+    for row in history:
+        if row["val_loss"] < best - MIN_GAIN:
+            best, idle = row["val_loss"], 0
+        else:
+            idle += 1
+    return idle
+
+
+def ending(history: Sequence[Row], settings: Settings) -> str:
+    """Say why an acoustic training stopped, and which epoch is kept."""
+    idle, n_epochs = idle_epochs(history), len(history)
+    kept = min(history, key=lambda row: row["val_loss"])
+    if idle >= settings.patience:
+        why = f"the validation loss had not fallen by {MIN_GAIN:g} for {idle} epochs (patience)"
+    else:
+        why = "so many were asked for (epochs)"
+    return (
+        f"stopped after epoch {n_epochs}: {why}; kept is epoch {kept['epoch']:.0f}, with the "
+        f"lowest validation loss, {kept['val_loss']:.4f}"
+    )
 
 
 def train_network(

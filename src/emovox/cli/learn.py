@@ -12,7 +12,9 @@ import typer
 from .console import progress_bar, say, warn
 
 if TYPE_CHECKING:
-    from ..training import Observer, Row
+    from ..training import Observer, Plan, Row
+
+_EVERY = 25  # epochs of a training whose number of them is fixed
 
 Corpora = Annotated[
     list[str] | None,
@@ -117,24 +119,31 @@ def _print_outcome(report: dict[str, Any], out: Path) -> None:
 
 
 @contextmanager
-def _training_display(fold: str, n_epochs: int) -> "Iterator[Observer]":
-    """Show a bar of the batches, and print a line for each epoch, on stderr."""
+def _training_display(fold: str, plan: "Plan") -> "Iterator[Observer]":
+    """Show a bar of the batches, and print a line an epoch, of a fixed many a few, on stderr."""
     from ..training import Observer
+
+    def on_epoch(history: "Sequence[Row]") -> None:
+        epoch = len(history)
+        if plan.chooses or epoch % _EVERY == 0 or epoch in (1, plan.n_epochs):
+            warn(_epoch_line(history, chooses=plan.chooses))
 
     with progress_bar(f"training {fold}") as on_progress:
 
         def on_batch(epoch: int, done: int, total: int) -> None:
-            on_progress((epoch - 1) * total + done, n_epochs * total)
+            on_progress((epoch - 1) * total + done, plan.n_epochs * total)
 
-        yield Observer(on_batch, lambda history: warn(_epoch_line(history)))
+        yield Observer(on_batch, on_epoch)
 
 
-def _epoch_line(history: "Sequence[Row]") -> str:
+def _epoch_line(history: "Sequence[Row]", *, chooses: bool) -> str:
+    from ..training import idle_epochs
+
     row = history[-1]
-    best = min(earlier["val_loss"] for earlier in history)
+    best = chooses and not idle_epochs(history)
     return (
         f"epoch {row['epoch']:2.0f}  loss {row['train_loss']:.4f}  "
         f"accuracy {row['train_accuracy']:.1%}  validation loss {row['val_loss']:.4f}  "
         f"accuracy {row['val_accuracy']:.1%}  {row['seconds']:.1f} s"
-        f"{'  best' if row['val_loss'] == best else ''}"
+        f"{'  best' if best else ''}"
     )

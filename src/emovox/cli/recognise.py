@@ -104,6 +104,8 @@ def predict(
         raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
     _check_segments(segments, speaker_by, channels, (vtt, audacity))
     recognizer = Recognizer.load(model)
+    if recognizer.card.caution:
+        warn(f"emovox: {recognizer.card.caution}")
     found, errors = expand(files, speaker_by)
     own = Baseline.load(baseline) if baseline else None
     if segments:

@@ -55,8 +55,9 @@ def write_report(
         The model's answers to the test recordings.
     facts : mapping
         What is known of the run: protocol, fold, seed, n_train, n_val, n_test, validation,
-        settings, versions, corpora, left_out, problems, model, command; any may be missing, and
-        validation is None where it chose no epoch.
+        settings, versions, corpora, left_out, problems, model, command, parts (recordings and
+        speakers of each part), ending (of the training); any may be missing, and validation is
+        None where it chose no epoch.
     history : sequence of mappings
         Columns epoch, train_loss, train_accuracy, val_loss, val_accuracy, a row an epoch; empty
         where nothing was trained.
@@ -136,9 +137,12 @@ def write_summary(
         values = [fold[key] for fold in folds.values()]
         mean[key] = float(np.mean(values))
         mean[f"{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    model = next(iter(reports.values())).get("model") or {}
+    common = {key: value for key, value in model.items() if key not in ("name", "fingerprint")}
     report: dict[str, Any] = _plain(
         {
             **facts,
+            **({"model": common} if common else {}),
             "n_test": pooled["n"],
             **{key: mean[key] for key in FIGURES},
             "folds": folds,
@@ -214,8 +218,12 @@ def _page_of(
         "n_mistakes": int((results.answers != results.truth).sum()),
         "n_resamples": N_RESAMPLES,
         "colours": EMOTION_COLOURS,
+        "model": words.model_words(report.get("model")),
+        "parts": report.get("parts") or {},
+        "ending": words.sentence(report.get("ending")),
         "corpora": words.corpora_of(report.get("corpora")),
         "left_out": report.get("left_out") or {},
+        "merged": report.get("merged") or {},
         "problems": report.get("problems") or [],
         "settings": _flat(report.get("settings") or {}),
         "versions": _flat(report.get("versions") or {}),

@@ -97,6 +97,26 @@ def running_uar(report: Mapping[str, Any]) -> float | None:
     return next((value for name, value in figures.items() if name.endswith("_uar")), None)
 
 
+def model_words(model: Any) -> dict[str, list[str]]:
+    """Say what a model is made of: rows of a table, each with one line or more."""
+    if not isinstance(model, Mapping) or "kind" not in model:
+        return {}
+    features = dict(model.get("features") or {})
+    settings = ", ".join(f"{name} {value}" for name, value in features.items() if name != "kind")
+    return {
+        "kind": [str(model["kind"])],
+        "layers": [str(layer) for layer in model.get("layers") or ()],
+        "learnt parameters": [f"{model.get('n_parameters', 0):,}"],
+        "features": [f"{features.get('kind', '')}: {settings}"],
+    }
+
+
+def sentence(text: Any) -> str:
+    """Write a line of the terminal as a sentence; nothing stays nothing."""
+    line = str(text or "")
+    return f"{line[:1].upper()}{line[1:]}." if line else ""
+
+
 def _running(without: float, running: float | None) -> list[str]:
     """Say what a speaker's baseline, learned on the way, changes; nothing where there was none."""
     if running is None:
