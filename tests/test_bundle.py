@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from emovox.audio import load_audio
 from emovox.bundle import (
     INPUTS,
     METADATA_KEY,
@@ -29,6 +30,7 @@ from emovox.export import with_card
 KEYS = [field.name for field in dataclasses.fields(Card)]
 WRONG = {"schema": 1.5, "rate": "16000", "window_s": "4", "temperature": True, "threshold": None}
 CORPUS = {"name": "a", "title": "A", "licence": "free", "utterances": 3, "speakers": 2}
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 FLOAT, LONG = TensorProto.FLOAT, TensorProto.INT64
 
 
@@ -463,6 +465,19 @@ class TestShipped:
             assert bundle.card.notes
             assert bundle.card.corpora
             assert bundle.card.figures
+
+    @pytest.mark.parametrize(("name", "tolerance"), [("speech", 0.05), ("acoustic", 1e-4)])
+    def test_batches(self, name, tolerance):
+        """In a batch the logits are those of each clip alone, up to the documented tolerance."""
+        bundle = open_bundle(name)
+        clips = [load_audio(file) for file in sorted(EXAMPLES.glob("*.flac"))]
+        lengths = np.array([len(clip) for clip in clips], np.int64)
+        audio = np.stack([np.pad(clip, (0, lengths.max() - len(clip))) for clip in clips])
+        baselines = np.tile(np.array(bundle.card.baseline, np.float32), (len(clips), 1))
+        feeds = dict(zip(INPUTS, (audio, lengths, baselines), strict=True))
+        together, _ = bundle.session.run(None, feeds)
+        alone = np.stack([bundle.run(clip, baselines[0])[0] for clip in clips])
+        np.testing.assert_allclose(together, alone, rtol=0, atol=tolerance)
 
     def test_a_path_wins_nothing_over_a_name(self, model_file):
         """A path of its own is found as it is."""
