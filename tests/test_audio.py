@@ -128,6 +128,15 @@ class TestFormats:
             content[4:8] = content[40:44] = size.to_bytes(4, "little")
             np.testing.assert_allclose(load_audio(bytes(content)), voice, atol=4e-5)
 
+    def test_streamed_flac(self, voice):
+        """A FLAC written to a pipe does not tell its length, and is read to its end."""
+        content = bytearray(encoded(voice, RATE, "FLAC"))
+        content[21] &= 0xF0
+        content[22:26] = bytes(4)
+        np.testing.assert_allclose(load_audio(bytes(content)), voice, atol=4e-5)
+        with pytest.raises(AudioError, match="the file is cut off or damaged"):
+            load_audio(bytes(content[:9_000]))
+
     def test_careless_sizes(self, voice):
         """A header that counts itself into its size is forgiven."""
         content = bytearray(encoded(voice))
@@ -248,14 +257,10 @@ class TestLimits:
         with pytest.raises(AudioError, match=r"at most 3600 s of audio, got 18000\.0 s"):
             load_audio(bytes(content))
 
-    def test_mp3_header_that_lies(self, voice):
-        """An MP3 that announces hours but holds a second is read, and measured by what it holds."""
-        content = bytearray(encoded(voice, RATE, "MP3"))
-        at = max(content.find(b"Info"), content.find(b"Xing")) + 8
-        content[at : at + 4] = (2**31).to_bytes(4, "big")
-        assert abs(len(load_audio(bytes(content))) - RATE) < 2_000
+    def test_mp3_is_measured_by_what_it_holds(self, voice):
+        """An MP3 tells no length that could be trusted: the limit holds while it is decoded."""
         with pytest.raises(AudioError, match=r"at most 0\.5 s"):
-            load_audio(bytes(content), max_seconds=0.5)
+            load_audio(encoded(voice, RATE, "MP3"), max_seconds=0.5)
 
 
 class TestAudible:
@@ -435,14 +440,6 @@ class TestSources:
         (tmp_path / "a.wav").touch(mode=0)
         with pytest.raises(AudioError, match="no permission to read it"):
             load_audio(tmp_path / "a.wav")
-
-    def test_flac_that_tells_no_length(self, voice):
-        """A FLAC written to a pipe cannot be read, and the error says what to do."""
-        content = bytearray(encoded(voice, RATE, "FLAC"))
-        content[21] &= 0xF0
-        content[22:26] = bytes(4)
-        with pytest.raises(AudioError, match=r"does not tell its length.*; convert it to WAV"):
-            load_audio(bytes(content))
 
     def test_too_short_for_a_sample(self):
         """So little audio that nothing is left at 16 kHz is refused."""

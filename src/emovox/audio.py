@@ -1,19 +1,23 @@
 """Audio in: decode, check and resample any recording to mono float32 at 16 kHz."""
 
-import io
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import soxr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .errors import AudioError, SilenceError
+from .sound import (
+    MOST_CHANNELS,
+    NO_MEMORY,
+    Sound,
+    mean_of,
+    open_sound,
+    source_name,
+)
+from .sound import AudioSource as AudioSource
+from .sound import Samples as Samples
 
 RATE = 16_000  # Hz; what every model hears
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz; outside of these a header is not to be believed
@@ -24,13 +28,9 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf"}
 )
 
-Samples = NDArray[np.float32]
-AudioSource = str | os.PathLike[str] | bytes | BinaryIO
-
-_UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile gives more for a FLAC that tells no length
-_STREAMED_BYTES = 0x7FFF_F000  # sizes from here on stand for "unknown" in a streamed WAV
-_SLACK_BYTES = 256  # careless writers count their headers in
-_CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+OTHER_SUFFIXES = frozenset(  # of recordings that have to be converted first
+    {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".webm", ".mka", ".mkv", ".wma"}
+)
 
 
 def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samples:
@@ -56,8 +56,38 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
     """
     _check_limit(max_seconds)
     name = source_name(source)
-    samples, rate = _decode(source, name, max_seconds)
-    return _with_name(name, samples, rate, max_seconds)
+    with open_sound(source, name) as sound:
+        try:
+            return _decoded(sound, max_seconds)
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from None
+
+
+def _decoded(sound: Sound, max_seconds: float) -> Samples:
+    """Decode, check and resample a second at a time; a header's length is not to be trusted."""
+    check_rate(rate := sound.samplerate)
+    if sound.frames is not None and sound.frames > max_seconds * rate:
+        raise too_long(sound.frames / rate, max_seconds)
+    resample = resampler(rate)
+    heard = bytearray()  # grows in place, so that little more is needed than what it ends as
+    n_read, is_over = 0, False
+    while not is_over:
+        second = sound.read(rate)
+        n_read, is_over = n_read + len(second), len(second) < rate
+        if n_read > max_seconds * rate:
+            raise too_long(n_read / rate, max_seconds)
+        if len(second):
+            _check_range(second)
+        heard += resample(second, is_over).tobytes()
+    if n_read == 0 or sound.broken:
+        raise AudioError(sound.broken or "expected audio, got zero samples")
+    return _some(np.frombuffer(heard, np.float32), n_read, rate)
+
+
+def _some(resampled: Samples, n_samples: int, rate: float) -> Samples:
+    if resampled.size == 0:
+        raise AudioError(f"expected audio, got only {n_samples} samples at {rate} Hz")
+    return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def check_audio(
@@ -88,18 +118,31 @@ def check_audio(
     """
     check_rate(rate)
     _check_limit(max_seconds)
+    try:
+        return _checked(samples, rate, max_seconds)
+    except MemoryError:
+        raise AudioError(NO_MEMORY) from None
+
+
+def _checked(samples: ArrayLike, rate: float, max_seconds: float) -> Samples:
     mono = _mono(_as_float(samples))
     if mono.size == 0:
         raise AudioError("expected audio, got zero samples")
     if mono.size > max_seconds * rate:
         raise too_long(mono.size / rate, max_seconds)
     _check_range(mono)
+    return _some(resampler(rate)(mono, True), mono.size, rate)
+
+
+def resampler(rate: float) -> Callable[[Samples, bool], Samples]:
+    """Return what resamples blocks to 16 kHz: called with a block, and with whether it is the last.
+
+    Together they give what resampling the whole at once would.
+    """
     if rate == RATE:
-        return mono
-    resampled: Samples = soxr.resample(mono, float(rate), RATE)
-    if resampled.size == 0:
-        raise AudioError(f"expected audio, got only {mono.size} samples at {rate} Hz")
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+        return lambda block, last: block
+    stream = soxr.ResampleStream(float(rate), RATE, 1, dtype="float32")
+    return lambda block, last: stream.resample_chunk(block, last=last)
 
 
 def check_rate(rate: float) -> None:
@@ -195,165 +238,6 @@ def audio_files(root: Path) -> list[Path]:
     )
 
 
-def source_name(source: AudioSource) -> str:
-    """Return what errors call a source."""
-    if isinstance(source, str | os.PathLike):
-        return str(Path(source))
-    return f"{len(source)} bytes" if isinstance(source, bytes) else "file object"
-
-
-def _open(source: AudioSource, name: str) -> BinaryIO:
-    """Open any source as a seekable file."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    try:
-        if isinstance(source, str | os.PathLike):
-            path = Path(source)
-            if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-                what = "a folder" if path.is_dir() else "a pipe or device"
-                raise AudioError(f"{name}: expected an audio file, got {what}")
-            return path.open("rb")
-        content = source.read()
-    except FileNotFoundError:
-        raise AudioError(f"{name}: no such file") from None
-    except PermissionError:
-        raise AudioError(f"{name}: no permission to read it") from None
-    except (OSError, ValueError) as error:  # ValueError: a closed file, a name with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise AudioError(f"{name}: cannot be read: {reason}") from None
-    except AttributeError:
-        kind = type(source).__name__
-        raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
-    if not isinstance(content, bytes):
-        raise AudioError(f"{name}: expected a file opened in binary mode, got one of text")
-    return io.BytesIO(content)
-
-
-class _Nameless:
-    """A file for libsndfile: without a name to guess by, and without exceptions.
-
-    Damaged files make it seek to impossible places; an exception in there would be printed, not
-    raised. Staying where one is and reading nothing are what it understands.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def seek(self, offset: int, whence: int) -> int:
-        with suppress(OSError, ValueError):
-            self._file.seek(offset, whence)
-        return self._file.tell()
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, n_bytes: int) -> bytes:
-        with suppress(OSError, ValueError):
-            return self._file.read(n_bytes)
-        return b""
-
-
-@contextmanager
-def open_sound(source: AudioSource, name: str) -> Iterator[soundfile.SoundFile]:
-    """Open a recording with libsndfile while the block runs; `name` is for the error's text.
-
-    Raises
-    ------
-    AudioError
-        If the source is missing, empty or no audio.
-    """
-    with _open(source, name) as opened:
-        if not opened.read(1):
-            raise AudioError(f"{name}: empty (0 bytes)")
-        opened.seek(0)
-        try:
-            file = soundfile.SoundFile(_Nameless(opened))
-        except soundfile.LibsndfileError as error:
-            raise _unreadable(name, reason_of(error)) from None
-        with file:
-            yield file
-
-
-def _decode(source: AudioSource, name: str, max_seconds: float) -> tuple[Samples, int]:
-    """Read all samples, shape (n_samples, n_channels); the limit holds while decoding."""
-    with open_sound(source, name) as file:
-        return _read(file, name, max_seconds), int(file.samplerate)
-
-
-def _read(file: soundfile.SoundFile, name: str, max_seconds: float) -> Samples:
-    # A header may claim any number of samples: trust only what is decoded, up to the limit.
-    limit = int(min(max_seconds * file.samplerate, _UNKNOWN_LENGTH))
-    told = told_frames(file, name) is not None
-    if told and file.frames > limit:
-        raise too_long(file.frames / file.samplerate, max_seconds, name)
-    try:
-        samples: Samples = file.read(frames=limit + 1, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{name}: the file is cut off or damaged: {reason_of(error)}") from None
-    except MemoryError:
-        raise AudioError(
-            f"{name}: {file.frames} samples in {file.channels} channels do not fit into memory"
-        ) from None
-    if told and len(samples) < min(file.frames, limit + 1):
-        raise AudioError(
-            f"{name}: the file is cut off or damaged: its header announces {file.frames} samples, "
-            f"only {len(samples)} could be read"
-        )
-    if lacking := missing_part(file, name):
-        raise AudioError(lacking)
-    return samples
-
-
-def missing_part(file: soundfile.SoundFile, name: str) -> str:
-    """Say that a WAV, AIFF or AU file holds less than its header announces; "" where it does not.
-
-    libsndfile only logs that.
-    """
-    for announced, found in _CUT_OFF.findall(file.extra_info):
-        if int(found) + _SLACK_BYTES < int(announced) < _STREAMED_BYTES:
-            return (
-                f"{name}: the file is cut off: its header announces {announced} bytes of samples, "
-                f"it holds {found}"
-            )
-    return ""
-
-
-def told_frames(file: soundfile.SoundFile, name: str) -> int | None:
-    """Return the samples that a header announces; None for MP3, whose headers only estimate.
-
-    Raises
-    ------
-    AudioError
-        If it should tell and does not: libsndfile does not read such a file to its end.
-    """
-    if file.format == "MP3":
-        return None
-    if file.frames >= _UNKNOWN_LENGTH:
-        raise AudioError(
-            f"{name}: its header does not tell its length, as in FLAC written to a pipe; "
-            "convert it to WAV, or encode it into a file"
-        )
-    return int(file.frames)
-
-
-def _unreadable(name: str, reason: str) -> AudioError:
-    return AudioError(
-        f"{name}: not a readable audio file (expected WAV, FLAC, Ogg, MP3 or AIFF): {reason}"
-    )
-
-
-def reason_of(error: soundfile.LibsndfileError) -> str:
-    """Return libsndfile's own words, fit for ours."""
-    return str(error.error_string).removeprefix("Error :").strip().rstrip(".")
-
-
-def _with_name(name: str, samples: Samples, rate: int, max_seconds: float) -> Samples:
-    try:
-        return check_audio(samples, rate, max_seconds=max_seconds)
-    except AudioError as error:
-        raise AudioError(f"{name}: {error}") from None
-
-
 def _check_limit(max_seconds: float) -> None:
     if not (_is_real(max_seconds) and max_seconds > 0):
         raise AudioError(f"expected a limit of more than 0 seconds, got {max_seconds!r}")
@@ -363,11 +247,11 @@ def _is_real(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def too_long(seconds: float, max_seconds: float, name: str = "") -> AudioError:
+def too_long(seconds: float, max_seconds: float) -> AudioError:
     """Return the error that a recording is longer than the limit."""
     return AudioError(
-        f"{name + ': ' if name else ''}expected at most {max_seconds:g} s of audio, got "
-        f"{seconds:.1f} s; raise the limit (max_seconds, --max-seconds) or cut the recording"
+        f"expected at most {max_seconds:g} s of audio, got {seconds:.1f} s; raise the limit "
+        "(max_seconds, --max-seconds) or cut the recording"
     )
 
 
@@ -388,12 +272,11 @@ def _as_float(samples: ArrayLike) -> Samples:
 def _mono(samples: Samples) -> Samples:
     if samples.ndim == 1:
         return np.ascontiguousarray(samples)
-    if samples.ndim == 2 and 0 < samples.shape[1] <= 64:
-        with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused by the caller
-            return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
+    if samples.ndim == 2 and 0 < samples.shape[1] <= MOST_CHANNELS:
+        return np.ascontiguousarray(mean_of(samples))
     raise AudioError(
-        "expected samples of shape (n_samples,) or (n_samples, n_channels) with at most 64 "
-        f"channels, got {samples.shape}"
+        "expected samples of shape (n_samples,) or (n_samples, n_channels) with at most "
+        f"{MOST_CHANNELS} channels, got {samples.shape}"
     )
 
 

@@ -5,22 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 from numpy.typing import ArrayLike
 
-from .audio import (
-    RATE,
-    AudioSource,
-    Samples,
-    check_audio,
-    check_rate,
-    missing_part,
-    open_sound,
-    reason_of,
-    source_name,
-    told_frames,
-)
+from .audio import RATE, AudioSource, Samples, check_audio, check_rate
 from .errors import AudioError
+from .sound import open_sound, source_name
 
 
 class BrokenRecordingWarning(UserWarning):
@@ -101,41 +90,28 @@ def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[
 
 def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
     name = source_name(source)
-    with open_sound(source, name) as file:
-        _check_channel(channel, file.channels, name)
-        rate, told = int(file.samplerate), told_frames(file, name)
-        check_rate(rate)
-        seconds = None if told is None else told / rate
-        n_read, broken, is_over = 0, "", False
+    with open_sound(source, name) as sound:
+        _check_channel(channel, sound.channels, name)
+        rate = sound.samplerate
+        _check_rate(rate, name)
+        seconds = None if sound.frames is None else sound.frames / rate
+        n_read, is_over = 0, False
         while not is_over:
-            decoded, broken = _next(file, name)
-            is_over = len(decoded) < rate
-            n_read += len(decoded)
-            if n_read == 0:
+            second = sound.read(rate, channel)
+            is_over = len(second) < rate
+            broken = f"{name}: {sound.broken}" if sound.broken else ""
+            if n_read == len(second) == 0:
                 raise AudioError(broken or f"{name}: expected audio, got zero samples")
-            if is_over and not broken:
-                broken = _cut_off(file, name, told, n_read)
-            wanted = decoded if channel is None else decoded[:, channel]
-            at_s = (n_read - len(decoded)) / rate
-            yield Block(_checked(wanted, at_s, f"{name}: "), rate, seconds, broken)
+            checked = _checked(second, n_read / rate, f"{name}: ")
+            n_read += len(second)
+            yield Block(checked, rate, seconds, broken)
 
 
-def _next(file: soundfile.SoundFile, name: str) -> tuple[Samples, str]:
+def _check_rate(rate: float, name: str) -> None:
     try:
-        return file.read(frames=file.samplerate, dtype="float32", always_2d=True), ""
-    except soundfile.LibsndfileError as error:
-        nothing = np.zeros((0, file.channels), np.float32)
-        return nothing, f"{name}: the file is cut off or damaged: {reason_of(error)}"
-
-
-def _cut_off(file: soundfile.SoundFile, name: str, told: int | None, n_read: int) -> str:
-    """Say that fewer samples came than were announced; "" where all came."""
-    if told is None or n_read >= told:
-        return missing_part(file, name)
-    return (
-        f"{name}: the file is cut off or damaged: its header announces {told} samples, only "
-        f"{n_read} could be read"
-    )
+        check_rate(rate)
+    except AudioError as error:
+        raise AudioError(f"{name}: {error}") from None
 
 
 def _check_channel(channel: int | None, n_channels: int, name: str) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .activity import PART_S, Activity, Stretch
-from .audio import AudioSource, too_long
+from .audio import AudioSource, resampler, too_long
 from .baseline import Baseline
 from .blocks import Block, BrokenRecordingWarning, read_blocks
 from .explanation import explained
 from .prediction import Prediction
-from .stream import Listener, placed, resampler
+from .stream import Listener, placed
 
 OnProgress = Callable[[float, float], None]
 OnBroken = Callable[[str], None]

@@ -1,17 +1,16 @@
 """Live recognition: samples in as they come, predictions out, all state in the `Stream`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
-import soxr
 from numpy.typing import ArrayLike
 
 from .activity import PART_S, Activity, Stretch
-from .audio import RATE, Samples, check_block, check_rate
+from .audio import RATE, Samples, check_block, check_rate, resampler
 from .baseline import Baseline
 from .bundle import Card
 from .prediction import Prediction
@@ -249,14 +248,3 @@ def smoothed(now: Prediction, before: Prediction, kept: float, threshold: float)
         scores=MappingProxyType(scores),
         certain=scores[label] >= threshold,
     )
-
-
-def resampler(rate: float) -> Callable[[Samples, bool], Samples]:
-    """Return what resamples blocks to 16 kHz: called with a block, and with whether it is the last.
-
-    Together they give what resampling the whole at once would.
-    """
-    if rate == RATE:
-        return lambda block, last: block
-    stream = soxr.ResampleStream(float(rate), RATE, 1, dtype="float32")
-    return lambda block, last: stream.resample_chunk(block, last=last)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ..audio import open_sound, told_frames
 from ..baseline import Baseline
 from ..blocks import BrokenRecordingWarning
 from ..errors import ArchiveError, AudioError, NoSpeechError
 from ..prediction import Prediction
 from ..recognizer import Recognizer
+from ..sound import open_sound
 from ..version import __version__
 from .answers import Answer, table, tally
 from .attempt import Attempt
@@ -187,7 +187,7 @@ def segments_of(
 def _seconds(file: Path, read_s: int) -> float:
     """Return how long a recording is, in whole seconds where its header only estimates."""
     with open_sound(file, str(file)) as sound:
-        told = told_frames(sound, str(file))
+        told = sound.frames
         return float(read_s) if told is None else round(told / sound.samplerate, 4)
 
 

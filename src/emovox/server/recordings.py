@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from ..audio import load_audio, open_sound
+from ..audio import load_audio
 from ..baseline import Baseline
 from ..errors import AudioError
 from ..prediction import Prediction
+from ..sound import open_sound
 from ..summary import summary_fields
 from .refusals import RefusedError
 from .service import Service
@@ -170,11 +171,12 @@ def _check_sound(content: bytes, most: float, hint: str, *, whole: bool) -> _Sou
             f"expected at most {MAX_CHANNELS} channels and {_MAX_RATE} Hz, got {n_channels} "
             f"and {rate} Hz",
         )
+    if frames is None:  # the reading limits it
+        return _Sound(n_channels, None)
     too_much = whole and frames * n_channels > most * _MAX_WHOLE_PER_S
-    unknown = frames >= 1 << 40  # libsndfile's way to say so; the reading refuses or limits it
-    if not unknown and (frames > most * rate or too_much):
+    if frames > most * rate or too_much:
         raise _too_long(most, hint)
-    return _Sound(int(n_channels), None if unknown else frames / rate)
+    return _Sound(n_channels, frames / rate)
 
 
 def _too_long(most: float, hint: str) -> RefusedError:
