@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 
 from .audio import NOISE_FLOOR, RATE, Samples
+from .cleaning import RunningOffset, cleaned
 from .errors import ConfigError, NoSpeechError
 
 CHUNK = 512  # samples, 32 ms: what Silero judges at a time
@@ -50,17 +51,20 @@ class Voice:
         self._memory = np.zeros((2, 1, 128), np.float32)
         self._context = np.zeros(_CONTEXT, np.float32)
         self._levels: deque[float] = deque(maxlen=STEADY)
+        self._offset = RunningOffset()
 
     def probability(self, chunk: Samples) -> float:
         """Return the probability of speech in the next chunk.
 
         Below the noise floor it is 0, without asking the network; and where the level has stayed
-        within 1 dB for 0.19 s, since the network takes a loud hum for a voice.
+        within 1 dB for 0.19 s, since the network takes a loud hum for a voice. A constant offset
+        is taken out first.
 
         Parameters
         ----------
         chunk : ndarray of float32, shape=(512,)
         """
+        chunk = self._offset.without(chunk)
         context, self._context = self._context, chunk[-_CONTEXT:]
         self._levels.append(10 * math.log10(float(chunk @ chunk) / CHUNK + _QUIETEST))
         if float(np.abs(chunk).max()) < NOISE_FLOOR:
@@ -222,7 +226,7 @@ class Activity:
         """Cut a part that grew too long where it is quietest; the utterance goes on."""
         first = self._part + self._most // 2
         chunks = self._chunks(first - 1, max(first + 1, self._n - PAUSE + 1))
-        powers = np.array([float(chunk @ chunk) for chunk in chunks])
+        powers = np.array([float(np.var(chunk)) for chunk in chunks])  # whatever the offset
         at = first + int(np.argmin(powers[:-1] + powers[1:]))
         found = self._part_until(at)
         self._part = at
@@ -264,6 +268,7 @@ def check_speech(clip: Samples) -> None:
     NoSpeechError
         If there is none.
     """
+    clip = cleaned(clip)
     peak = float(np.abs(clip).max(initial=0.0))
     heard = clip * np.float32(max(1.0, FAINT / max(peak, NOISE_FLOOR)))
     for slower in SLOWER:

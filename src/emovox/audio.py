@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import AudioError, SilenceError
 from .sound import (
@@ -54,7 +55,7 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
     AudioError
         If the source is missing, is no audio, is empty, cut off, not finite or too long.
     """
-    _check_limit(max_seconds)
+    check_limit(max_seconds)
     name = source_name(source)
     with open_sound(source, name) as sound:
         try:
@@ -117,7 +118,7 @@ def check_audio(
         [-1, 1], or the rate is out of range.
     """
     check_rate(rate)
-    _check_limit(max_seconds)
+    check_limit(max_seconds)
     try:
         return _checked(samples, rate, max_seconds)
     except MemoryError:
@@ -238,7 +239,14 @@ def audio_files(root: Path) -> list[Path]:
     )
 
 
-def _check_limit(max_seconds: float) -> None:
+def check_limit(max_seconds: float) -> None:
+    """Refuse a limit of seconds that is no number above 0.
+
+    Raises
+    ------
+    AudioError
+        If it is so.
+    """
     if not (_is_real(max_seconds) and max_seconds > 0):
         raise AudioError(f"expected a limit of more than 0 seconds, got {max_seconds!r}")
 
@@ -255,11 +263,22 @@ def too_long(seconds: float, max_seconds: float) -> AudioError:
     )
 
 
-def _as_float(samples: ArrayLike) -> Samples:
+def as_array(samples: ArrayLike) -> NDArray[Any]:
+    """Return samples as an array.
+
+    Raises
+    ------
+    AudioError
+        If they are none, such as lists of different lengths.
+    """
     try:
-        array = np.asarray(samples)
+        return np.asarray(samples)
     except (ValueError, TypeError) as error:
         raise AudioError(f"expected an array of samples, got: {error}") from None
+
+
+def _as_float(samples: ArrayLike) -> Samples:
+    array = as_array(samples)
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
             return array.astype(np.float32, copy=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .audio import RATE, AudioSource, Samples, check_audio, check_rate
+from .audio import RATE, AudioSource, Samples, as_array, check_audio, check_rate
 from .errors import AudioError
 from .sound import open_sound, source_name
 
@@ -75,7 +75,7 @@ def n_channels(source: AudioSource) -> int:
 
 def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[Block]:
     check_rate(rate)
-    array = np.asarray(samples)
+    array = as_array(samples)
     if array.ndim == 0 or len(array) == 0:
         raise AudioError(f"expected an array of samples, got one of shape {array.shape}")
     if channel is not None:
@@ -115,9 +115,11 @@ def _check_rate(rate: float, name: str) -> None:
 
 
 def _check_channel(channel: int | None, n_channels: int, name: str) -> None:
-    if channel is not None and not 0 <= channel < n_channels:
+    if channel is None:
+        return
+    if not isinstance(channel, int | np.integer) or not 0 <= channel < n_channels:
         raise AudioError(
-            f"{name}: expected a channel of 0 to {n_channels - 1}, counted from 0, got {channel}"
+            f"{name}: expected a channel of 0 to {n_channels - 1}, counted from 0, got {channel!r}"
         )
 
 

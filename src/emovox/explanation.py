@@ -6,6 +6,7 @@ import numpy as np
 
 from .audio import NOISE_FLOOR, RATE, Samples
 from .baseline import Baseline
+from .cleaning import cleaned
 from .prediction import Moment, Prediction
 from .stream import Listener
 
@@ -33,6 +34,7 @@ def moments(
     baseline : Baseline, optional
         That it was recognised with.
     """
+    clip = cleaned(clip)
     n_windows = int(np.ceil(len(clip) / (listener.card.window_s * RATE)))
     found, origin = [], 0
     for window in np.array_split(clip, n_windows):

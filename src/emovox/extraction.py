@@ -13,10 +13,11 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from . import audio, elsewhere, features
+from . import audio, cleaning, containers, elsewhere, features, sound
 from .audio import RATE, Samples, check_audible, load_audio, without_silence
 from .backbone import backbone_digest, open_backbone, statistics_of
 from .cache import ArrayCache, cache_key
+from .cleaning import cleaned
 from .corpora import Problem, Utterance
 from .elsewhere import recorded_elsewhere
 from .errors import AudioError
@@ -68,7 +69,7 @@ def extract(
         if stored is not None:
             return stored
         try:
-            clip = load_audio(utterance.file)
+            clip = cleaned(load_audio(utterance.file))
             check_audible(clip)
         except AudioError as error:
             return error
@@ -150,5 +151,6 @@ def _gather(
 
 def code_digest(*modules: ModuleType) -> str:
     """Tell this code from any other: stored features must not outlive the code that made them."""
-    sources = [audio.__file__, __file__, *(str(module.__file__) for module in modules)]
+    heard_by = (audio, cleaning, containers, sound)
+    sources = [__file__, *(str(module.__file__) for module in (*heard_by, *modules))]
     return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()

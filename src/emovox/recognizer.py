@@ -23,6 +23,7 @@ from .audio import (
 )
 from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
+from .cleaning import cleaned
 from .errors import AudioError, BaselineError, EmovoxError, ModelError
 from .explanation import explained
 from .prediction import Prediction
@@ -386,8 +387,9 @@ class Recognizer:
         return baseline.vector(self._mean, self.card.baseline_seconds)
 
     def _windows(self, clip: Samples) -> list[Samples]:
-        """Cut a clip into equal windows; what is silent, around and within them, is left out."""
+        """Clean a clip and cut it into equal windows; silence around and in them is left out."""
         check_clip(clip)
+        clip = cleaned(clip)
         check_audible(clip)
         sound = without_silence(clip)
         n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))

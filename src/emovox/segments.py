@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .activity import PART_S, Activity, Stretch
-from .audio import AudioSource, resampler, too_long
+from .audio import AudioSource, check_limit, resampler, too_long
 from .baseline import Baseline
 from .blocks import Block, BrokenRecordingWarning, read_blocks
 from .explanation import explained
@@ -51,6 +51,7 @@ def iter_segments(
     on_broken: OnBroken | None = None,
 ) -> Iterator[Prediction]:
     """Yield what `Recognizer.segments` returns, each part as soon as it is recognised."""
+    check_limit(max_seconds)
     heard = listener.new_baseline() if baseline is None else baseline
     listener.check_baseline(heard)
     blocks = _limited(read_blocks(audio, rate, channel=channel), max_seconds)

@@ -261,7 +261,7 @@ def _open(source: AudioSource, name: str) -> BinaryIO:
         raise AudioError(f"{name}: no permission to read it") from None
     except (OSError, ValueError) as error:  # ValueError: a closed file, a name with a null byte
         raise AudioError(f"{name}: {_why(error)}") from None
-    except AttributeError:
+    except (AttributeError, TypeError, NotImplementedError):
         kind = type(source).__name__
         raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
     if not isinstance(content, bytes):

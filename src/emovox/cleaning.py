@@ -1,0 +1,129 @@
+"""Clicks and a constant offset taken out of a clip, which say nothing of the voice."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import NOISE_FLOOR, RATE, Samples
+
+CLICK = RATE // 1_000  # samples (1 ms) that a click lasts at most
+_AROUND = RATE // 100  # samples (10 ms) on both sides that a click is compared with
+_STEEPER = 6.0  # times as steep as all around; glottal pulses and plosives are less
+_FAINT = 0.05  # a step from one sample to the next below this is no click
+_LEAST = RATE // 10  # samples; of less nobody can tell an offset from a voice
+_BLOCK = 1 << 18  # samples searched at a time
+_SLOWEST = 1 / 64  # of the say of a new chunk in the running offset: 2 s of memory
+
+
+def cleaned(clip: Samples) -> Samples:
+    """Return a clip without clicks and without a constant offset; a clean one as it is.
+
+    A click is a millisecond or less that rises and falls at least six times as steeply as
+    anything within 10 ms on both sides of it; a straight line takes its place. An offset is the
+    mean of what lies between the first and the last sound, where that is above the noise floor.
+
+    Parameters
+    ----------
+    clip : ndarray of float32, shape=(n_samples,)
+        Mono at 16 kHz.
+
+    Returns
+    -------
+    clip : ndarray of float32, shape=(n_samples,)
+    """
+    sounds = np.flatnonzero(np.abs(clip) >= NOISE_FLOOR)
+    if not sounds.size:
+        return clip
+    first, last = int(sounds[0]), int(sounds[-1]) + 1
+    heard = clip[first:last]
+    sound = _without_clicks(heard)
+    offset = float(sound.mean(dtype=np.float64)) if len(sound) >= _LEAST else 0.0
+    if abs(offset) >= NOISE_FLOOR:
+        sound = sound - np.float32(offset)
+    elif sound is heard:
+        return clip
+    return np.concatenate((clip[:first], sound, clip[last:]))
+
+
+class RunningOffset:
+    """The offset of a recording that is still coming in, from its chunks so far."""
+
+    def __init__(self) -> None:
+        self._n_chunks = 0
+        self._offset = 0.0
+
+    def without(self, chunk: Samples) -> Samples:
+        """Learn from the next chunk, and return it without the offset.
+
+        Parameters
+        ----------
+        chunk : ndarray of float32, shape=(n_samples,)
+            Longer than two clicks, whose peaks are not counted.
+        """
+        mean = float(np.sort(chunk)[CLICK:-CLICK].mean(dtype=np.float64))
+        self._n_chunks += 1
+        self._offset += max(1 / self._n_chunks, _SLOWEST) * (mean - self._offset)
+        return chunk - np.float32(self._offset) if abs(self._offset) >= NOISE_FLOOR else chunk
+
+
+def _without_clicks(sound: Samples) -> Samples:
+    """Put a straight line in the place of each click; return the same array if there is none."""
+    found = [click for at in range(0, len(sound), _BLOCK) for click in _clicks(sound, at)]
+    if found:
+        sound = sound.copy()
+    for first, last in found:
+        after = float(sound[min(last, len(sound) - 1)])
+        before = float(sound[first - 1]) if first else after
+        after = after if last < len(sound) else before
+        sound[first:last] = np.linspace(before, after, last - first + 2)[1:-1]
+    return sound
+
+
+def _clicks(sound: Samples, at: int) -> Iterator[tuple[int, int]]:
+    """Yield the first sample of each click in the block from `at` on, and the one behind it."""
+    margin = CLICK + _AROUND
+    start, stop = max(0, at - margin), min(len(sound), at + _BLOCK + margin)
+    steps = np.abs(np.diff(sound[start:stop], prepend=sound[max(0, start - 1)]))
+    around = _steepest_around(steps)
+    done = at - 1
+    for index in map(int, np.flatnonzero(steps > np.maximum(_STEEPER * around, _FAINT))):
+        if done < start + index < at + _BLOCK:
+            done = start + index + CLICK
+            near = max(0, index - CLICK)
+            steep = steps[near : index + CLICK + 1] > 2 * around[index]
+            edges = start + near + np.flatnonzero(steep)
+            yield from _between(int(edges[0]), int(edges[-1]), len(sound))
+
+
+def _between(first: int, last: int, n_samples: int) -> Iterator[tuple[int, int]]:
+    """Yield what lies between two edges; one alone is a click at either end, else a step."""
+    if first < last:
+        yield first, last
+    elif first <= CLICK:
+        yield 0, first
+    elif n_samples - first <= CLICK:
+        yield first, n_samples
+
+
+def _steepest_around(steps: Samples) -> Samples:
+    """Return the largest step on either side of each, beyond what a click would hold."""
+    before = _delayed(_largest_of_last(steps))
+    after = _delayed(_largest_of_last(steps[::-1]))[::-1]
+    return np.maximum(before, after)
+
+
+def _delayed(values: Samples) -> Samples:
+    later = np.zeros_like(values)
+    later[CLICK + 1 :] = values[: -CLICK - 1]
+    return later
+
+
+def _largest_of_last(values: NDArray[np.float32]) -> Samples:
+    """Return the maximum of each value and those before it, as many as lie around a click."""
+    largest, n_seen = values.copy(), 1
+    while n_seen < _AROUND:
+        further = min(n_seen, _AROUND - n_seen)
+        largest[further:] = np.maximum(largest[further:], largest[:-further])
+        n_seen += further
+    return largest
