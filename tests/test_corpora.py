@@ -554,3 +554,34 @@ class TestRealCorpora:
         corpus = load_corpus("tess", tmp_path)
         assert len(corpus.utterances) == 400
         assert problem(corpus, "copy").text.startswith("400 files")
+
+
+class TestSamples:
+    """A recording is told by its samples, not by its bytes."""
+
+    @pytest.fixture
+    def pair(self, talk, tmp_path):
+        """Write a recording as WAV and as FLAC, and another one of the same length."""
+        for name, sound in (("a.wav", talk), ("b.flac", talk), ("c.wav", talk[::-1])):
+            soundfile.write(tmp_path / name, sound[:16_000], 16_000, "PCM_16")
+        return tmp_path
+
+    def test_table(self, pair):
+        """A copy in another container is the same recording, and no split parts the two."""
+        rows = [("a.wav", "sad"), ("b.flac", "sad"), ("c.wav", "happy")]
+        table = pair / "own.csv"
+        table.write_text("file,emotion\n" + "".join(f"{file},{word}\n" for file, word in rows))
+        corpus = load_corpus("own", table)
+        one, copy, other = corpus.utterances
+        assert one.digest == copy.digest != other.digest
+        (problem,) = corpus.problems
+        assert (problem.kind, problem.files) == ("identical", ("a.wav", "b.flac"))
+
+    def test_folder(self, pair):
+        """In a folder, where it says no more than the first, it is left out."""
+        (pair / "sad").mkdir()
+        for name in ("a.wav", "b.flac", "c.wav"):
+            (pair / name).rename(pair / "sad" / name)
+        corpus = load_corpus("own", pair)
+        assert [one.file.name for one in corpus.utterances] == ["a.wav", "c.wav"]
+        assert [problem.kind for problem in corpus.problems] == ["copy"]

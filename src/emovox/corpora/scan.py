@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..audio import audio_files
-from ..errors import CorpusError
+from ..errors import AudioError, CorpusError
+from ..sound import open_sound
 from .utterance import Corpus, CorpusSpec, Parsed, Problem, Utterance
 
 Progress = Callable[[int, int], None]
 
 N_NAMED = 10  # so many files a problem's text names; its `files` hold all
 POINTER = b"version https://git-lfs"  # what stands in place of a file that git-lfs did not fetch
+_COMPARED_FIRST = 1 << 10  # samples
+_BLOCK = 1 << 16  # samples compared at a time
 LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus"})
 
 
@@ -105,6 +108,48 @@ def digest_of(file: Path) -> str:
         raise CorpusError(f"cannot read {file}: {error.strerror}") from None
 
 
+def digests_of_samples(digests: dict[Path, str]) -> dict[Path, str]:
+    """Give files that hold the same samples one digest, that of the first: FLAC beside WAV.
+
+    Only files that begin alike are decoded. Lossy ones are told apart by their bytes alone.
+    """
+    by_beginning = defaultdict(list)
+    for file in digests:
+        by_beginning[_beginning(file)].append(file)
+    by_beginning.pop(None, None)
+    found = dict(digests)
+    for files in by_beginning.values():
+        if len({digests[file] for file in files}) > 1:
+            first: dict[str, str] = {}
+            for file in files:
+                found[file] = first.setdefault(_samples_of(file), digests[file])
+    return found
+
+
+def _beginning(file: Path) -> tuple[int | None, int, int, bytes] | None:
+    """Return length, rate, channels and first samples; None where nothing can be compared."""
+    if file.suffix.lower() in LOSSY:
+        return None
+    try:
+        with open_sound(file, str(file)) as sound:
+            first = sound.read(_COMPARED_FIRST).tobytes()
+            return sound.frames, sound.samplerate, sound.channels, first
+    except AudioError:
+        return None
+
+
+def _samples_of(file: Path) -> str:
+    """Return a digest of what is heard; a broken file, which is like no other, gives its name."""
+    digest = hashlib.sha256()
+    try:
+        with open_sound(file, str(file)) as sound:
+            while (samples := sound.read(_BLOCK)).size:
+                digest.update(samples.tobytes())
+            return str(file) if sound.broken else digest.hexdigest()
+    except AudioError:
+        return str(file)
+
+
 def identical_recordings(utterances: Sequence[Utterance], root: Path) -> Iterator[Problem]:
     """Yield a problem naming the utterances that are one and the same recording."""
     by_digest = defaultdict(list)
@@ -178,7 +223,7 @@ def _read(
             digests[file] = digest
         if on_progress:
             on_progress(done, len(files))
-    return digests, pointers
+    return digests_of_samples(digests), pointers
 
 
 def _is_pointer(file: Path) -> bool:

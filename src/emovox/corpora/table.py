@@ -6,7 +6,16 @@ from pathlib import Path
 
 from ..emotions import EMOTIONS, canonical
 from ..errors import CorpusError
-from .scan import Progress, absolute, count, digest_of, identical_recordings, named, relative_name
+from .scan import (
+    Progress,
+    absolute,
+    count,
+    digest_of,
+    digests_of_samples,
+    identical_recordings,
+    named,
+    relative_name,
+)
 from .utterance import Corpus, Problem, Utterance
 
 REQUIRED = ("file", "emotion")
@@ -59,11 +68,15 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     files = [absolute(name, path.parent / row["file"]) for _, row in rows]
     _check_files(name, rows, files)
     by_file, copies = _one_a_file(name, path.parent, rows, files)
-    utterances = []
+    digests = {}
     for done, file in enumerate(sorted(by_file), start=1):
-        utterances.append(_utterance(name, file, by_file[file]))
+        digests[file] = digest_of(file)
         if on_progress:
             on_progress(done, len(by_file))
+    utterances = [
+        _utterance(name, file, by_file[file], digest)
+        for file, digest in digests_of_samples(digests).items()
+    ]
     problems = (*copies, *identical_recordings(utterances, path.parent))
     return Corpus(name, path.parent, tuple(utterances), problems)
 
@@ -159,7 +172,7 @@ def _one_a_file(
     return {file: row for file, (_, row) in kept.items()}, problems
 
 
-def _utterance(name: str, file: Path, row: dict[str, str]) -> Utterance:
+def _utterance(name: str, file: Path, row: dict[str, str], digest: str) -> Utterance:
     emotion = canonical(row["emotion"])
     assert emotion is not None  # labels were checked before
     return Utterance(
@@ -170,6 +183,6 @@ def _utterance(name: str, file: Path, row: dict[str, str]) -> Utterance:
         corpus=name,
         language=row.get("language", "").lower(),
         sex=SEXES.get(row.get("sex", "").lower(), ""),
-        digest=digest_of(file),
+        digest=digest,
         subset=SUBSETS[_split(row).lower()],
     )

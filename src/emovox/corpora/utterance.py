@@ -12,8 +12,9 @@ class Utterance:
     `file` is an absolute path; `emotion` is of `emovox.emotions.EMOTIONS`; `speaker` and
     `sentence` are unique within the corpus ("" where the corpus does not tell); `corpus` is the
     corpus's name; `language` is an ISO 639-1 code or ""; `sex` is "female", "male" or "";
-    `digest` is the sha256 of the file's bytes: equal digests are the same recording; `subset` is
-    "train", "val" or "test" where a user's table says so, else "".
+    `digest` is the sha256 of the file's bytes, or of those of the first file with the same
+    samples: equal digests are the same recording; `subset` is "train", "val" or "test" where a
+    user's table says so, else "".
     """
 
     file: Path
