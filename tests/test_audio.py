@@ -20,6 +20,7 @@ from emovox.audio import (
     check_audible,
     check_audio,
     load_audio,
+    no_audio,
     without_silence,
 )
 from emovox.errors import AudioError, SilenceError
@@ -309,6 +310,16 @@ class TestFolders:
             (tmp_path / name).touch()
         (tmp_path / "folder.wav").mkdir()
         assert audio_files(tmp_path) == sorted(tmp_path / name for name in wanted)
+
+    def test_to_be_converted(self, tmp_path):
+        """Of a folder with recordings of other formats alone it is said what to do with them."""
+        assert no_audio(tmp_path) == f"{tmp_path}: no audio files in this folder"
+        (tmp_path / "calls").mkdir()
+        (tmp_path / "calls" / "One.M4A").touch()
+        assert no_audio(tmp_path) == (
+            f"{tmp_path}: no audio files that can be read in this folder; "
+            f"{Path('calls/One.M4A')}: convert it first, e.g. with: ffmpeg -i voice.m4a voice.wav"
+        )
 
     def test_suffixes_are_what_can_be_read(self, voice):
         """Every container a suffix stands for can be decoded."""

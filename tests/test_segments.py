@@ -137,6 +137,28 @@ class TestReading:
         assert len(recognizer.segments(written(talk, "MP3"))) == 5
 
 
+class TestMisuse:
+    """What cannot be asked is refused in one line."""
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"max_seconds": None}, "expected a limit of more than 0 seconds, got None"),
+            ({"max_seconds": "5"}, "expected a limit of more than 0 seconds, got '5'"),
+            ({"channel": "0"}, "expected a channel of 0 to 0, counted from 0, got '0'"),
+        ],
+    )
+    def test_options(self, recognizer, talk, options, reason):
+        """Limits and channels that are no numbers are named."""
+        with pytest.raises(AudioError, match=reason):
+            recognizer.segments(written(talk, "WAV"), **options)
+
+    def test_ragged_list(self, recognizer):
+        """Lists of different lengths are no samples."""
+        with pytest.raises(AudioError, match="expected an array of samples, got"):
+            recognizer.segments([[0.1, 0.2], [0.3]], RATE)
+
+
 class TestBroken:
     """What was read before a break is answered, and the break is told."""
 

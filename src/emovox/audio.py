@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import AudioError, SilenceError
 from .sound import (
+    CONVERT,
     MOST_CHANNELS,
     NO_MEMORY,
     Sound,
@@ -230,10 +231,23 @@ def without_silence(audio: Samples) -> Samples:
 
 def audio_files(root: Path) -> list[Path]:
     """List the audio files below a folder by their suffix, sorted; hidden ones are left out."""
+    return _files(root, AUDIO_SUFFIXES)
+
+
+def no_audio(root: Path) -> str:
+    """Say that a folder holds no audio files, or only such as have to be converted first."""
+    others = _files(root, OTHER_SUFFIXES)
+    if not others:
+        return f"{root}: no audio files in this folder"
+    name = others[0].relative_to(root)
+    return f"{root}: no audio files that can be read in this folder; {name}: {CONVERT}"
+
+
+def _files(root: Path, suffixes: frozenset[str]) -> list[Path]:
     return sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
+        if path.suffix.lower() in suffixes
         and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts)
         and path.is_file()
     )

@@ -49,6 +49,8 @@ def expand(
     typer.BadParameter
         If a column is asked for, and one of the paths is no table.
     """
+    from ..audio import no_audio
+
     found: list[Recording] = []
     empty = []
     for path in paths:
@@ -61,7 +63,7 @@ def expand(
         inside = _rows(path, speaker_by) if is_table else _files(path, speaker_by)
         found += inside
         if not inside:
-            empty.append(f"{path}: no audio files in this folder")
+            empty.append(no_audio(path))
     return found, empty
 
 
