@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,42 @@ def test_a_file_keeps_its_permissions(tmp_path, mode):
     write_text(path, "new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == mode
+
+
+@needs_posix
+def test_a_file_is_kept_write_protected():
+    """Whoever may write to the folder may replace a file that is write-protected, and it stays so.
+
+    Root may do anything, so that another user has to try.
+    """
+    code = (
+        "import os; from pathlib import Path; from emovox.files import write_text\n"
+        "os.getuid() or os.setuid(65534)\n"
+        "path = Path('a.txt'); path.write_text('old'); path.chmod(0o444)\n"
+        "write_text(path, 'new')"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest are root's alone
+        Path(folder).chmod(0o777)
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+        path = Path(folder) / "a.txt"
+        assert path.read_text() == "new"
+        assert path.stat().st_mode & 0o777 == 0o444
+
+
+@needs_posix
+def test_links_in_a_circle(tmp_path):
+    """Links that lead nowhere are an OSError with the file's name."""
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        write_text(tmp_path / "a", "x")
+    assert caught.value.filename == str(tmp_path / "a")
+
+
+def test_the_topmost_folder():
+    """The top of the file system is a folder like any other."""
+    with pytest.raises(OSError, match="directory|busy"):
+        write_text(Path(Path.cwd().anchor), "x")
 
 
 @needs_posix

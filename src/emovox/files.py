@@ -35,11 +35,11 @@ def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
     OSError
         If the file cannot be written (no space, no permission); nothing is left behind then.
     """
-    if _is_special(path):
+    if is_special(path):
         with _poured_into(path) as temporary:
             yield temporary
         return
-    target = path.resolve()
+    target = target_of(path)
     make_folder(target.parent, private=private)
     temporary = target.parent / f".part-{secrets.token_hex(8)}{path.suffix}"
     try:
@@ -47,8 +47,7 @@ def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
         mode = _PRIVATE_FILE if private or target.exists() else 0o666
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, mode))
         yield temporary
-        _keep_mode(target, temporary)
-        _sync(temporary)
+        _settle(temporary, target)
         temporary.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
@@ -137,7 +136,21 @@ def make_folder(path: Path, *, private: bool = False) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def _is_special(path: Path) -> bool:
+def target_of(path: Path) -> Path:
+    """Return the file that a path stands for, links followed; it need not be there.
+
+    Raises
+    ------
+    OSError
+        If the links lead round in a circle.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError:  # which Python before 3.13 raises
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+
+
+def is_special(path: Path) -> bool:
     """Tell whether a path, or what it links to, is a pipe, a device or an open file's number."""
     try:
         mode = path.stat().st_mode
@@ -150,8 +163,8 @@ def _is_special(path: Path) -> bool:
 
 def _is_system(path: Path) -> bool:
     """Tell whether a name is one of the system's, such as /dev/stdout, whatever it stands for."""
-    above = path.absolute().parents
-    return Path("/proc") in above or above[0] in (Path("/dev"), Path("/dev/fd"))
+    whole = path.absolute()
+    return Path("/proc") in whole.parents or whole.parent in (Path("/dev"), Path("/dev/fd"))
 
 
 @contextmanager
@@ -163,13 +176,12 @@ def _poured_into(path: Path) -> Iterator[Path]:
             shutil.copyfileobj(content, out)
 
 
-def _keep_mode(old: Path, new: Path) -> None:
-    with suppress(OSError):  # there is no old one, or a disk without permissions
-        new.chmod(stat.S_IMODE(old.stat().st_mode))
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:  # Windows does not sync what is open for reading
+def _settle(new: Path, old: Path) -> None:
+    """Write a file to the disk, with the permissions of the one whose place it takes."""
+    # Opened first, since these may forbid it; Windows does not sync what is open for reading.
+    with new.open("rb+") as file:
+        with suppress(OSError):  # there is no old one, or a disk without permissions
+            new.chmod(stat.S_IMODE(old.stat().st_mode))
         os.fsync(file.fileno())
 
 
