@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from conftest import LABELS
 from emovox.audio import RATE
 from emovox.cli import run
+from emovox.cli.segments import _turns
 from emovox.cli.tracks import clock, vtt
 from emovox.prediction import Prediction
 
@@ -95,7 +98,9 @@ class TestResults:
         options = ("--vtt", "a.vtt", "--audacity", "a.txt", "--csv", "a.csv")
         code, out, err = call(file, *options)
         assert (code, out) == (0, "")
-        assert err == "wrote a.csv\nwrote a.vtt\nwrote a.txt\n"
+        assert err.splitlines()[:3] == ["wrote a.csv", "wrote a.vtt", "wrote a.txt"]
+        assert re.match(r"talk\.wav: \d+\.\d s of speech: ", err.splitlines()[3])
+        assert err.splitlines()[4].startswith("talk.wav: turning points")
         cues = Path("a.vtt").read_text("utf-8").split("\n\n")
         assert cues[0] == "WEBVTT"
         assert len(cues) == 6
@@ -107,6 +112,9 @@ class TestResults:
         rows = list(csv.DictReader(Path("a.csv").read_text("utf-8").splitlines()))
         assert [float(row["start"]) for row in rows] == [float(one[0]) for one in labels]
         assert [row["file"] for row in rows] == ["talk.wav"] * 5
+        scores = [f"scores.{label}" for label in LABELS]
+        about = ["file", "channel", "start", "end", "label", "score"]
+        assert list(rows[0]) == [*about, *scores, "certain"]
 
     def test_channels(self, call, stereo, recognizer):
         """Each channel is a speaker with a baseline of its own; parts stand in order of time."""
@@ -171,6 +179,16 @@ class TestTroubles:
         assert [len(one["segments"]) for one in json.loads(out)] == [0, 5, 0]
         assert "bad.wav: not a readable audio file" in err
         assert "missing.wav: no such file" in err
+        code, out, _ = call("bad.wav", file)
+        assert (code, "bad.wav" in out, "no speech found" in out) == (1, False, False)
+
+    def test_nothing_to_answer(self, call):
+        """A folder without recordings is reported; there is nothing to write subtitles of."""
+        Path("empty").mkdir()
+        code, out, err = call("empty", "--vtt", "a.vtt", "--audacity", "a.txt")
+        assert (code, out) == (1, "")
+        assert err == "emovox: empty: no audio files in this folder\n"
+        assert not Path("a.vtt").exists()
 
     def test_usage(self, call, file, model_file, capsys):
         """Options that do not go together are refused."""
@@ -201,6 +219,34 @@ class TestTroubles:
         assert "wrote a.csv" in err
         assert "emovox: interrupted; long.wav was heard up to 0" in err
         assert len(Path("a.csv").read_text("utf-8").splitlines()) > 1
+
+
+class TestTurningPoints:
+    """What a person is told of where the emotion changes."""
+
+    def parts(self, n: int) -> list[Prediction]:
+        """Make parts that turn from one label to the other, surer and surer."""
+        return [
+            Prediction(("sad", "happy")[k % 2], 0.5 + k / 1000, {}, 10.0 * k, 10.0 * k + 5, True)
+            for k in range(n)
+        ]
+
+    def test_few(self):
+        """Ten are told, in the order of time."""
+        told = _turns(self.parts(11))
+        assert told.startswith("turning points: sad to happy at 00:00:10.000, happy to sad at ")
+        assert told.count(" to ") == 10
+
+    def test_many(self):
+        """Of more, the ten between the surest parts, and how many there are."""
+        told = _turns(self.parts(80))
+        assert told.startswith("turning points (the 10 surest of 79): happy to sad at 00:11:40.000")
+        assert told.endswith("at 00:13:10.000")
+        assert told.count(" at ") == 10
+
+    def test_none(self):
+        """Where nothing changes, it says so."""
+        assert _turns(self.parts(1)) == "turning points: none"
 
 
 class TestTracks:

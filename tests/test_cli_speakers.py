@@ -2,6 +2,10 @@
 
 import csv
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,22 @@ from emovox.cli import run
 from emovox.recognizer import Recognizer
 
 RATE = 16_000
+HEARD = re.compile(r"(\w+): heard [\d.]+ s of speech in (\d of \d recordings?), ([\d.]+) s long\n")
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from emovox.cli import main
+from emovox.recognizer import Recognizer
+
+learn = Recognizer.learn
+
+def telling(self, *arguments):
+    print("learning", file=sys.stderr, flush=True)
+    return learn(self, *arguments)
+
+Recognizer.learn = telling
+main()
+"""
 
 
 @pytest.fixture
@@ -66,33 +86,87 @@ class TestEnrol:
         """The file holds what Python learns from the same recordings in the same order."""
         code, out, err = call("enrol", "anna", voices / "anna", "--out", "new/anna.json")
         assert code == 0
-        assert out == "anna: heard 3.0 s in 3 of 3 recordings\n"
+        assert HEARD.fullmatch(out).groups() == ("anna", "3 of 3 recordings", "3.0")
         assert err.splitlines() == [
             f"wrote {Path('new') / 'anna.json'}",
-            "emovox: this is little; 20 s or more make a better baseline",
+            "emovox: this is little; 20 s of speech or more make a better baseline",
         ]
         clips = [load_audio(file) for file in files_of(voices / "anna")]
         assert Baseline.load("new/anna.json") == recognizer.enrol("anna", clips)
 
     def test_enough(self, call, voices, voice):
-        """From 20 s of sound on, nothing is warned of."""
-        soundfile.write("long.wav", np.tile(voice, 21), RATE)
+        """From 20 s of speech on, nothing is warned of."""
+        soundfile.write("long.wav", np.tile(voice, 23), RATE)
         code, out, err = call("enrol", "anna", "long.wav", "--out", "anna.json")
         assert (code, err) == (0, "wrote anna.json\n")
-        assert out == "anna: heard 21.0 s in 1 of 1 recordings\n"
+        assert HEARD.fullmatch(out).groups() == ("anna", "1 of 1 recording", "23.0")
+
+    def test_pauses_are_no_speech(self, call, voices, voice):
+        """What is told is the speech, not the pauses of the recording."""
+        rng = np.random.default_rng(3)
+        pause = rng.normal(0, 0.002, 30 * RATE)  # of breath: not silent
+        soundfile.write("long.wav", np.concatenate((voice, pause, voice)), RATE)
+        code, out, err = call("enrol", "anna", "long.wav", "--out", "anna.json")
+        assert code == 0
+        seconds = float(re.search(r"heard ([\d.]+) s of speech", out)[1])
+        assert 1.0 < seconds < 3.0
+        assert "1 of 1 recording, 32.0 s long" in out
+        assert "this is little" in err
+
+    def test_faint_speech_counts(self, call, voices, voice):
+        """A faint recording is heard, and its speech is counted, as that of a loud one."""
+        soundfile.write("loud.wav", voice, RATE, "FLOAT")
+        soundfile.write("faint.wav", voice * 0.01, RATE, "FLOAT")
+        heard = [call("enrol", "a", f"{name}.wav", "--out", "a")[1] for name in ("loud", "faint")]
+        seconds = [float(re.search(r"heard ([\d.]+) s", out)[1]) for out in heard]
+        assert seconds[1] == pytest.approx(seconds[0], abs=0.3)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process there")
+    def test_interrupted(self, voices, voice, model_file):
+        """Ctrl-C keeps what was heard, says how much that was, and ends with exit code 130."""
+        for number in range(3, 3_000):
+            Path(f"voices/anna/{number}.wav").hardlink_to("voices/anna/0.wav")
+        words = ["enrol", "anna", "voices/anna", "--out", "anna.json", "--model", str(model_file)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTIBLE, *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert [process.stderr.readline() for _ in range(2)] == ["learning\n"] * 2
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "wrote anna.json" in err
+        n_heard = int(re.search(r"interrupted; ([\d,]+) of 3,000 recordings were heard", err)[1])
+        assert Baseline.load("anna.json").seconds == pytest.approx(n_heard, abs=0.01 * n_heard)
+        assert f" {n_heard} of 3,000 recordings" in out
+
+    def test_name_in_another_encoding(self, call, voices):
+        """A name that is no text is refused before any work; one that can be read is read."""
+        code, out, err = call("enrol", "\udcff", voices / "anna", "--out", "a.json")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert err.startswith("emovox: expected a speaker's name in UTF-8, got \\udcff")
+        assert call("enrol", "Zo\udcc3\udcab", voices / "anna", "--out", "a.json")[0] == 0
+        assert Baseline.load("a.json").name == "Zoë"
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+    def test_private(self, call, voices):
+        """The baseline can be read by its owner alone, and so can the folder made for it."""
+        call("enrol", "anna", voices / "anna", "--out", "new/anna.json")
+        assert Path("new/anna.json").stat().st_mode & 0o777 == 0o600
+        assert Path("new").stat().st_mode & 0o777 == 0o700
 
     def test_given_twice(self, call, voices):
         """A recording given twice is heard once."""
         file = voices / "anna" / "0.wav"
         _, out, _ = call("enrol", "anna", file, file, "--out", "anna.json")
-        assert out == "anna: heard 1.0 s in 1 of 1 recordings\n"
+        assert HEARD.fullmatch(out).groups() == ("anna", "1 of 1 recording", "1.0")
 
     def test_bad_among_good(self, call, voices):
         """What cannot be heard is told, the others are learned, and the exit code is 1."""
         soundfile.write("silent.wav", np.zeros(RATE), RATE)
         code, out, err = call("enrol", "a", "no.wav", "silent.wav", voices / "bea", "--out", "b")
         assert code == 1
-        assert out == "a: heard 3.0 s in 3 of 5 recordings\n"
+        assert HEARD.fullmatch(out).groups() == ("a", "3 of 5 recordings", "3.0")
         assert err.splitlines()[2] == "emovox: no.wav: no such file"
         assert err.splitlines()[3].startswith("emovox: silent.wav: no sound above the noise floor")
         assert err.splitlines()[4] == "emovox: 2 of 5 recordings could not be heard"
@@ -109,7 +183,7 @@ class TestEnrol:
         Path("file").touch()
         code, _, err = call("enrol", "anna", voices / "anna", "--out", "file/anna.json")
         assert code == 1
-        assert err.startswith("emovox: file")
+        assert err.startswith("emovox: --out file/anna.json: cannot be written: ")
 
     @pytest.mark.parametrize("arguments", [[], ["anna"], ["anna", "a.wav"], ["--out", "b.json"]])
     def test_wrong_usage(self, call, arguments):
@@ -222,7 +296,7 @@ class TestTables:
         _, out, _ = call("predict", table, "--json")
         assert [answer["baseline"] for answer in json.loads(out)] == ["none"] * 5
         _, out, _ = call("enrol", "all", table, "--out", "all.json")
-        assert out == "all: heard 5.0 s in 5 of 5 recordings\n"
+        assert HEARD.fullmatch(out).groups() == ("all", "5 of 5 recordings", "5.0")
 
     def test_by_folder(self, call, table, voices):
         """In a table, too, the folder can be the speaker."""

@@ -191,7 +191,7 @@ def test_links_in_a_circle(tmp_path):
 
 def test_the_topmost_folder():
     """The top of the file system is a folder like any other."""
-    with pytest.raises(OSError, match="directory|busy"):
+    with pytest.raises(OSError, match=r"directory|busy"):
         write_text(Path(Path.cwd().anchor), "x")
 
 

@@ -151,14 +151,14 @@ class Baseline:
         return cls(data["model"], data["total"], data["seconds"], data["name"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the baseline as JSON, whole or not at all.
+        """Write the baseline as JSON, whole or not at all; a new file is for its owner alone.
 
         Raises
         ------
         OSError
             As the disk has it.
         """
-        write_text(Path(path), self.to_json() + "\n")
+        write_text(Path(path), self.to_json() + "\n", private=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Baseline":

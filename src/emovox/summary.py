@@ -78,16 +78,19 @@ def summarise(predictions: Sequence[Prediction]) -> Summary:
     times = dict.fromkeys(parts[0].scores, 0.0) if parts else {}
     for part in parts:
         times[part.label] += part.end - part.start
-    certain = [part for part in parts if part.certain]
-    sure_seconds = sum(part.end - part.start for part in certain)
-    turns = (
-        TurningPoint(after.start, before.label, after.label)
-        for before, after in pairwise(certain)
-        if before.label != after.label
+    sure_seconds = sum(part.end - part.start for part in parts if part.certain)
+    points = (
+        TurningPoint(after.start, before.label, after.label) for before, after in turns(parts)
     )
     return Summary(
         round(seconds, 4),
         MappingProxyType({label: time / seconds for label, time in times.items()}),
         1 - sure_seconds / seconds if parts else 0.0,
-        tuple(turns),
+        tuple(points),
     )
+
+
+def turns(predictions: Sequence[Prediction]) -> list[tuple[Prediction, Prediction]]:
+    """Return the parts on both sides of each turning point of one speaker, in the order spoken."""
+    certain = [part for part in predictions if part.final and part.certain]
+    return [pair for pair in pairwise(certain) if pair[0].label != pair[1].label]

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import typer
 
@@ -56,25 +58,50 @@ def _options(
 
 def main() -> None:
     """Run the command line; end with 0, 1 (an error, said in one line), 2 (wrong usage) or 130."""
+    _open_streams()
+    code = run(sys.argv[1:])
+    sys.exit(_flushed() or code)
+
+
+def _flushed() -> int:
+    """Write out what stdout still holds, while a full disk or a closed pipe can be reported."""
+    from .console import discard, results, warn
+
+    code = 0
+    try:
+        with results() as out:
+            out.flush()
+    except OSError as error:
+        code = 1
+        if not isinstance(error, BrokenPipeError):  # whoever closed the pipe knows
+            warn(f"emovox: {_words(error)}")
+    try:
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+    return code
+
+
+def _open_streams() -> None:
+    """Have a stdin, stdout and stderr, even where whoever called left one closed.
+
+    A file opened later would take its number, and with it what is printed. Results that should go
+    to a closed stdout are an error; what should go to a closed stderr is lost.
+    """
+    for number, access in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, access), number)
+    sys.stdout = sys.stdout or _writer(1)
+    sys.stderr = sys.stderr or _writer(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # file names need not be in the terminal's code
             stream.reconfigure(errors="backslashreplace")
-    code = run(sys.argv[1:])
-    sys.exit(_flush() or code)
 
 
-def _flush() -> int:
-    """Write out what stdout still holds, while a full disk or a closed pipe can be reported."""
-    from .console import warn
-
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # whoever closed the pipe knows
-            warn(f"emovox: cannot write the results: {error.strerror}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
-        return 1
-    return 0
+def _writer(number: int) -> TextIO:
+    return io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", line_buffering=True)
 
 
 def run(arguments: list[str]) -> int:
@@ -86,26 +113,13 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, prog_name="emovox", standalone_mode=False)
     except typer.Exit as end:
         return end.exit_code
-    except typer.Abort:
-        warn("emovox: stopped")
-        return 130
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         warn("emovox: interrupted")
         return 130
-    except EmovoxError as error:
-        warn(f"emovox: {error}")
-        return 1
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRAS:
-            raise
-        extra = _EXTRAS[(error.name or "").partition(".")[0]]
-        warn(f"emovox: this needs {error.name}; install it with: pip install 'emovox[{extra}]'")
-        return 1
     except (BrokenPipeError, SystemExit):  # typer makes the one of the other
         return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        warn(f"emovox: {where}{error.strerror or error}")
+    except (EmovoxError, OSError, MemoryError, ModuleNotFoundError) as error:
+        warn(f"emovox: {_words(error)}")
         return 1
     except Exception as error:  # noqa: BLE001 (typer's usage errors have no public root)
         return _usage_error(error)
@@ -123,10 +137,28 @@ _EXTRAS = {
 }
 
 
+def _words(error: Exception) -> str:
+    """Say what went wrong; let a module that is missing and none of ours to name, through."""
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRAS:
+            raise error
+        return f"this needs {error.name}; install it with: pip install 'emovox[{_EXTRAS[missing]}]'"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return "this needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+
+
 def _usage_error(error: Exception) -> int:
     """Show wrong usage as typer does; let anything else, a bug of ours, through."""
+    from .console import shown
+
     show = getattr(error, "show", None)
     if show is None:
         raise error
-    show()
+    if isinstance(message := getattr(error, "message", None), str):
+        error.message = shown(message)  # type: ignore[attr-defined] # it has one
+    with suppress(OSError):  # nobody need hear it
+        show()
     return int(getattr(error, "exit_code", 2))

@@ -1,10 +1,56 @@
-"""What the commands share: progress on stderr, tables on stdout, words for errors."""
+"""What the commands share: progress on stderr, tables on stdout, words for errors.
 
+Every text goes to the terminal through here, since names of files, cards of models and the words
+of libraries come from others: `shown` takes away what a terminal would obey.
+"""
+
+import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Literal, TextIO
+from unicodedata import category
 
 Progress = Callable[[int, int], None]
+
+_CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of what has no shape of its own
+_JOINERS = "\u200c\u200d"  # which letters and emoji are put together with
+
+
+def shown(text: str) -> str:
+    r"""Return a text as it is shown: one line, in which nothing moves the cursor or the letters.
+
+    Examples
+    --------
+    >>> shown("two\nlines, \x1b[31mred")
+    'two\\nlines, \\x1b[31mred'
+    """
+    return re.sub(r"[^ -~]", lambda found: _harmless(found[0], _python_escape), text)
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """Return JSON; what a terminal would obey stands in JSON's own escapes, so it stays exact."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return re.sub(r"[^\n -~]", lambda found: _harmless(found[0], _json_escape), text)
+
+
+def _harmless(char: str, escape: Callable[[str], str]) -> str:
+    return escape(char) if category(char) in _CONTROLS and char not in _JOINERS else char
+
+
+def _python_escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(char: str) -> str:
+    return json.dumps(char)[1:-1]
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: 1 part, 2 parts, 1,000 parts."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 @contextmanager
@@ -20,9 +66,10 @@ def progress_bar(text: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(text, total=None)
+        task = bars.add_task(shown(text), total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
@@ -32,19 +79,59 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(shown(title)) if title else None, title_justify="left")
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        side: Literal["left", "right"] = "left" if index == 0 else "right"
+        table.add_column(Text(shown(name)), justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    with results() as out:
+        Console(file=out, width=None if out.isatty() else 120).print(table)
 
 
 def say(text: str) -> None:
     """Print one line on stdout."""
-    sys.stdout.write(text + "\n")
+    with results() as out:
+        out.write(shown(text) + "\n")
+
+
+def say_json(value: object, indent: int | None = 2) -> None:
+    """Print JSON on stdout, in ASCII where stdout's encoding could not hold it."""
+    text = as_json(value, indent)
+    with results() as out:
+        is_unicode = (out.encoding or "").lower().startswith("utf")
+        out.write((text if is_unicode else json.dumps(value, indent=indent)) + "\n")
+
+
+@contextmanager
+def results() -> Iterator[TextIO]:
+    """Give stdout; where it takes no more, the error names it, and what waits in it is let go.
+
+    Raises
+    ------
+    OSError
+        If it is full or closed; BrokenPipeError if nobody reads any more.
+    """
+    try:
+        yield sys.stdout
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        discard(sys.stdout)
+        raise
+
+
+def discard(stream: TextIO) -> None:
+    """Have what is and will be written to a stream go nowhere, so that it fails only once."""
+    with suppress(OSError, ValueError):  # it is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def warn(text: str) -> None:
-    """Print one line on stderr, where it does not disturb results in a pipe."""
-    sys.stderr.write(text + "\n")
+    """Print one line on stderr, where it does not disturb results in a pipe.
+
+    Where nobody can hear it, the work goes on all the same.
+    """
+    with suppress(OSError):
+        sys.stderr.write(shown(text) + "\n")

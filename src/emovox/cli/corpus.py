@@ -1,6 +1,5 @@
 """`emovox corpus`: which corpora there are, what is in one, and how to get it."""
 
-import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .console import Progress, print_table, progress_bar, say, warn
+from .console import Progress, counted, print_table, progress_bar, say, say_json, warn
 
 corpus_app = typer.Typer(
     help="Know, check and download corpora of emotional speech.", no_args_is_help=True
@@ -24,7 +23,7 @@ def list_corpora(as_json: JsonOption = False) -> None:
 
     if as_json:
         fields = ("name", "title", "language", "n_expected", "licence", "citation", "homepage")
-        say(_dump([{field: getattr(spec, field) for field in fields} for spec in SPECS.values()]))
+        say_json([{field: getattr(spec, field) for field in fields} for spec in SPECS.values()])
         return
     rows = [
         (
@@ -54,7 +53,7 @@ def summary(
     with progress_bar(f"measuring {name}") as on_progress:
         result = summarise(corpus, on_progress)
     if as_json:
-        say(_dump(result))
+        say_json(result)
     else:
         _print_summary(result)
 
@@ -72,7 +71,8 @@ def download(
     from ..corpora.download import download as fetch
 
     def accept(terms: str) -> bool:
-        warn(terms)
+        for line in terms.splitlines():
+            warn(line)
         return yes or _confirm("Do you accept these terms?")
 
     with ExitStack() as stack:
@@ -92,10 +92,6 @@ def _confirm(question: str) -> bool:
     sys.stderr.write(f"{question} [y/N]: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _print_summary(result: dict[str, Any]) -> None:
@@ -127,9 +123,7 @@ def _print_summary(result: dict[str, Any]) -> None:
 
 
 def _headline(result: dict[str, Any]) -> str:
-    expected = f" of {result['n_expected']:,}" if result["n_expected"] else ""
-    return (
-        f"{result['name']}: {result['n_utterances']:,}{expected} utterances, "
-        f"{result['n_speakers']} speakers, {result['n_emotions']} emotions, "
-        f"{result['n_sentences']} sentences"
-    )
+    n, expected = result["n_utterances"], result["n_expected"]
+    clips = f"{n:,} of {counted(expected, 'utterance')}" if expected else counted(n, "utterance")
+    told = [counted(result[f"n_{noun}s"], noun) for noun in ("speaker", "emotion", "sentence")]
+    return f"{result['name']}: {', '.join((clips, *told))}"

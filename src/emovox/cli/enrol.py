@@ -1,15 +1,44 @@
 """`emovox enrol`: learn how a speaker usually sounds."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import progress_bar, say, warn
+from .console import counted, progress_bar, say, warn
+from .outputs import check_outputs
 from .recognise import ModelOption
-from .recordings import chunks, expand, read, report_failures
+from .recordings import Interruptible, expand, read, report, told_apart
+from .speakers import plain_name
 
-_FEW_SECONDS = 20.0  # below this, a baseline is worth much less
+if TYPE_CHECKING:
+    from ..audio import Samples
+    from ..baseline import Baseline
+    from ..recognizer import Recognizer
+
+_FEW_SECONDS = 20.0  # of speech; below this, a baseline is worth much less
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A speaker's baseline, and what it was learned from."""
+
+    baseline: "Baseline"
+    n_recordings: int = 0
+    seconds: float = 0.0  # of the recordings
+    speech_seconds: float = 0.0  # of these
+
+    def with_clip(self, recognizer: "Recognizer", clip: "Samples") -> "_Learned":
+        """Return what is known after one recording more."""
+        from ..audio import RATE
+
+        return _Learned(
+            recognizer.learn(self.baseline, [clip]),
+            self.n_recordings + 1,
+            self.seconds + len(clip) / RATE,
+            self.speech_seconds + _speech_seconds(clip),
+        )
 
 
 def enrol(
@@ -22,24 +51,46 @@ def enrol(
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
 ) -> None:
     """Learn a speaker's usual voice from recordings, without labels."""
+    from ..bundle import find_model
     from ..recognizer import Recognizer
 
-    recognizer = Recognizer.load(model)
+    name = plain_name(name)
     found, errors = expand(files)
-    found = list(dict.fromkeys(found))
-    n_all, n_heard = len(found) + len(errors), 0
-    baseline = recognizer.new_baseline(name)
-    with progress_bar("listening") as on_progress:
-        for chunk in chunks(found):
-            clips, unusable = read(chunk, max_seconds)
-            baseline = recognizer.learn(baseline, list(clips.values()))
-            errors += unusable.values()
-            n_heard += len(clips)
-            on_progress(n_heard + len(errors), n_all)
-    if n_heard:
-        baseline.save(out)
-        say(f"{name}: heard {baseline.seconds:.1f} s in {n_heard} of {n_all} recordings")
-        warn(f"wrote {out}")
-        if baseline.seconds < _FEW_SECONDS:
-            warn(f"emovox: this is little; {_FEW_SECONDS:g} s or more make a better baseline")
-    report_failures(errors, n_all, "heard")
+    recordings = list(dict.fromkeys(one.file for one in found))
+    check_outputs({"--out": out}, [*files, *recordings, find_model(model)])
+    recognizer = Recognizer.load(model)
+    n_all = len(recordings) + len(errors)
+    learned = _Learned(recognizer.new_baseline(name))
+    with Interruptible() as work, progress_bar("listening") as on_progress:
+        for done, file in enumerate(recordings, start=1):
+            with told_apart(file, errors):
+                learned = learned.with_clip(recognizer, read(file, max_seconds))
+            on_progress(done, len(recordings))
+    if learned.n_recordings:
+        _keep(learned, out, n_all)
+    only = learned.n_recordings if work.interrupted else None
+    raise typer.Exit(report(errors, n_all, "heard", only=only))
+
+
+def _keep(learned: _Learned, out: Path, n_all: int) -> None:
+    """Write the baseline, and say what it is worth."""
+    learned.baseline.save(out)
+    recordings = f"{learned.n_recordings:,} of {counted(n_all, 'recording')}"
+    say(
+        f"{learned.baseline.name}: heard {learned.speech_seconds:.1f} s of speech in {recordings}, "
+        f"{learned.seconds:.1f} s long"
+    )
+    warn(f"wrote {out}")
+    if learned.speech_seconds < _FEW_SECONDS:
+        warn(f"emovox: this is little; {_FEW_SECONDS:g} s of speech or more make a better baseline")
+
+
+def _speech_seconds(clip: "Samples") -> float:
+    """Return how long somebody speaks in a clip, however faintly; short pauses count."""
+    from ..activity import FAINT, Activity
+    from ..audio import RATE
+
+    activity = Activity()
+    louder = clip * max(1.0, FAINT / float(abs(clip).max()))
+    parts = [*activity.feed(louder), *activity.flush()]
+    return sum(part.end - part.start for part in parts) / RATE

@@ -1,10 +1,8 @@
 """`emovox predict` and `emovox info`: recognise recordings; show a model's card."""
 
-import csv
-import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_table, progress_bar, say, warn
-from .recordings import Recording, chunks, expand, read, report_failures
+from .console import print_table, progress_bar, say, say_json, warn
+from .outputs import check_outputs, write
+from .recordings import Interruptible, Recording, expand, read, report, told_apart
 from .segments import Listening, Outputs, predict_segments
+from .tracks import csv_table, score_cells, score_columns
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -35,20 +35,21 @@ class Channels(StrEnum):
 
 @dataclass(frozen=True)
 class _Answer:
-    """A file with its prediction, or with why there is none."""
+    """A file with its prediction."""
 
     file: Path
-    prediction: "Prediction | None"
+    prediction: "Prediction"
     baseline: str  # "none", "file" or "speaker"
-    error: str = ""
 
 
 @dataclass(frozen=True)
-class _Known:
-    """The baselines of the speakers that are known, and where these come from."""
+class _Task:
+    """How recordings are recognised."""
 
-    baselines: "Mapping[str, Baseline]"
-    origin: str  # "file" or "speaker"
+    recognizer: "Recognizer"
+    own: "Baseline | None"  # of the one speaker of all recordings
+    max_seconds: float
+    explain: bool
 
 
 def predict(
@@ -96,41 +97,24 @@ def predict(
     ] = None,
 ) -> None:
     """Recognise the emotion in recordings."""
-    from ..audio import MAX_SECONDS
-    from ..baseline import Baseline
-    from ..recognizer import Recognizer
+    from ..bundle import find_model
 
     if baseline and speaker_by is not None:
         raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
     _check_segments(segments, speaker_by, channels, (vtt, audacity))
-    recognizer = Recognizer.load(model)
-    if recognizer.card.caution:
-        warn(f"emovox: {recognizer.card.caution}")
     found, errors = expand(files, speaker_by)
-    own = Baseline.load(baseline) if baseline else None
+    if len(found) > 1 and (vtt or audacity):
+        raise typer.BadParameter("--vtt and --audacity are of one recording")
+    recordings = [one.file for one in found]
+    outputs = Outputs(as_json, csv_out, vtt, audacity)
+    check_outputs(outputs.files(), [*files, *recordings, baseline, find_model(model)])
+    task = _task(model, baseline, max_seconds, explain, segments)
     if segments:
-        listening = Listening(own, channels is Channels.SEPARATE, explain, max_seconds or math.inf)
-        outputs = Outputs(as_json, csv_out, vtt, audacity)
-        recordings = [one.file for one in found]
-        if len(recordings) > 1 and (vtt or audacity):
-            raise typer.BadParameter("--vtt and --audacity are of one recording")
-        code = predict_segments(recognizer, recordings, listening, outputs)
-        report_failures(errors, len(files), "recognised")
-        raise typer.Exit(code)
-    limit = max_seconds or MAX_SECONDS
-    if own:
-        known = _Known({"": own}, "file")
-    else:
-        known = _Known(_learn(recognizer, found, limit), "speaker")
-    answers: list[_Answer] = []
-    with progress_bar("recognising") as on_progress:
-        for chunk in chunks(found):
-            answers += _answer(recognizer, chunk, known, limit, explain)
-            on_progress(len(answers), len(found))
-    _show(recognizer, answers, as_json, csv_out)
-    n_all = len(answers) + len(errors)
-    errors += [answer.error for answer in answers if answer.error]
-    report_failures(errors, n_all, "recognised")
+        separate = channels is Channels.SEPARATE
+        listening = Listening(task.own, separate, explain, task.max_seconds)
+        heard = predict_segments(task.recognizer, recordings, listening, outputs)
+        raise typer.Exit(max(heard, report(errors, 1, "recognised")))
+    raise typer.Exit(_predict(task, found, errors, outputs))
 
 
 def _check_segments(
@@ -145,69 +129,88 @@ def _check_segments(
         )
 
 
-def _show(
-    recognizer: "Recognizer", answers: Sequence[_Answer], as_json: bool, csv_out: Path | None
-) -> None:
-    good = [answer for answer in answers if answer.prediction]
-    if csv_out:
-        _write_csv(csv_out, recognizer.labels, good)
-    if as_json:
-        say(json.dumps([_row(answer) for answer in good], ensure_ascii=False, indent=2))
-    elif good and not csv_out:
-        _print_answers(good)
+def _task(
+    model: str | None,
+    baseline: Path | None,
+    max_seconds: float | None,
+    explain: bool,
+    segments: bool,
+) -> _Task:
+    """Open the model and the baseline, which must go together."""
+    from ..audio import MAX_SECONDS
+    from ..baseline import Baseline
+    from ..recognizer import Recognizer
+
+    recognizer = Recognizer.load(model)
+    if recognizer.card.caution:
+        warn(f"emovox: {recognizer.card.caution}")
+    own = Baseline.load(baseline) if baseline else None
+    if own:
+        recognizer.check_baseline(own)
+    return _Task(recognizer, own, max_seconds or (math.inf if segments else MAX_SECONDS), explain)
 
 
-def _learn(
-    recognizer: "Recognizer", recordings: Sequence[Recording], max_seconds: float
-) -> dict[str, "Baseline"]:
+def _predict(
+    task: _Task, recordings: Sequence[Recording], errors: list[str], outputs: Outputs
+) -> int:
+    """Recognise recordings as a whole, one after the other, and return the exit code.
+
+    Ctrl-C ends it: what was recognised until then is written and printed.
+    """
+    n_all = len(recordings) + len(errors)
+    answers: list[_Answer] = []
+    with Interruptible() as work:
+        learned = _learn(task, recordings)
+        with progress_bar("recognising") as on_progress:
+            for done, recording in enumerate(recordings, start=1):
+                with told_apart(recording.file, errors):
+                    answers.append(_answer(task, recording, learned.get(recording.speaker)))
+                on_progress(done, len(recordings))
+    is_written = _show(task.recognizer.labels, answers, outputs)
+    code = report(errors, n_all, "recognised", only=len(answers) if work.interrupted else None)
+    return code if is_written else max(code, 1)
+
+
+def _learn(task: _Task, recordings: Sequence[Recording]) -> dict[str, "Baseline"]:
     """Learn the baseline of each speaker that is told, from all its recordings in their order."""
     learned: dict[str, Baseline] = {}
     named = [recording for recording in dict.fromkeys(recordings) if recording.speaker]
     if not named:
         return learned
-    done = 0
     with progress_bar("listening") as on_progress:
-        for chunk in chunks(named):
-            clips, _ = read(chunk, max_seconds)  # what cannot be read is told when recognising
-            for recording, clip in clips.items():
-                speaker = recording.speaker
-                before = learned.get(speaker, recognizer.new_baseline(speaker))
-                learned[speaker] = recognizer.learn(before, [clip])
-            done += len(chunk)
+        for done, recording in enumerate(named, start=1):
+            speaker = recording.speaker
+            before = learned.get(speaker) or task.recognizer.new_baseline(speaker)
+            with told_apart(recording.file, []):  # what is wrong is told when recognising
+                clip = read(recording.file, task.max_seconds)
+                learned[speaker] = task.recognizer.learn(before, [clip])
             on_progress(done, len(named))
     return learned
 
 
-def _answer(
-    recognizer: "Recognizer",
-    recordings: Sequence[Recording],
-    known: _Known,
-    max_seconds: float,
-    explain: bool,
-) -> list[_Answer]:
+def _answer(task: _Task, recording: Recording, learned: "Baseline | None") -> _Answer:
     from ..explanation import explained
 
-    clips, errors = read(recordings, max_seconds)
-    predictions = {}
-    for recording, clip in clips.items():
-        baseline = known.baselines.get(recording.speaker)
-        prediction = recognizer.predict_samples([clip], baseline)[0]
-        if explain:
-            prediction = explained(recognizer, clip, prediction, baseline)
-        predictions[recording] = prediction
-    return [
-        _Answer(
-            one.file,
-            predictions.get(one),
-            known.origin if one.speaker in known.baselines else "none",
-            errors.get(one, ""),
-        )
-        for one in recordings
-    ]
+    baseline = task.own or learned
+    clip = read(recording.file, task.max_seconds)
+    prediction = task.recognizer.predict_samples([clip], baseline)[0]
+    if task.explain:
+        prediction = explained(task.recognizer, clip, prediction, baseline)
+    origin = "file" if task.own else "speaker" if learned else "none"
+    return _Answer(recording.file, prediction, origin)
+
+
+def _show(labels: Sequence[str], answers: Sequence[_Answer], outputs: Outputs) -> bool:
+    """Write and print answers as asked, and print them if they cannot be written; tell whether."""
+    is_written = outputs.csv is None or write(outputs.csv, _csv(labels, answers))
+    if outputs.as_json:
+        say_json([_row(answer) for answer in answers])
+    elif answers and not (outputs.csv and is_written):
+        _print_answers(answers)
+    return is_written
 
 
 def _row(answer: _Answer) -> dict[str, Any]:
-    assert answer.prediction is not None  # only good answers are shown
     return {
         "file": str(answer.file),
         **answer.prediction.to_dict(),
@@ -216,21 +219,21 @@ def _row(answer: _Answer) -> dict[str, Any]:
 
 
 def _print_answers(answers: Sequence[_Answer]) -> None:
-    explained = any(answer.prediction and answer.prediction.moments for answer in answers)
-    rows = [
-        (
-            str(answer.file),
-            p.label if p.certain else f"{p.label} (uncertain)",
-            f"{p.score:.0%}",
-            ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
-            f"{p.end:.2f}",
-            *([_carried(p)] if explained else []),
-        )
-        for answer in answers
-        if (p := answer.prediction)
+    explained = any(answer.prediction.moments for answer in answers)
+    header = ("file", "emotion", "score", "next", "seconds", *(["carried by"] if explained else []))
+    print_table("", header, [_cells(answer) for answer in answers])
+
+
+def _cells(answer: _Answer) -> list[str]:
+    p = answer.prediction
+    return [
+        str(answer.file),
+        p.label if p.certain else f"{p.label} (uncertain)",
+        f"{p.score:.0%}",
+        ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
+        f"{p.end:.2f}",
+        *([_carried(p)] if p.moments else []),
     ]
-    header = ("file", "emotion", "score", "next", "seconds")
-    print_table("", (*header, "carried by") if explained else header, rows)
 
 
 def _carried(prediction: "Prediction") -> str:
@@ -239,20 +242,14 @@ def _carried(prediction: "Prediction") -> str:
     return f"{moment.start:.2f} to {moment.end:.2f} s ({moment.weight:+.0%})"
 
 
-def _write_csv(path: Path, labels: Sequence[str], answers: Sequence[_Answer]) -> None:
-    from ..files import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "label", "score", *labels, "start", "end", "certain", "baseline"))
+def _csv(labels: Sequence[str], answers: Sequence[_Answer]) -> str:
+    header = ("file", "label", "score", *score_columns(labels), "start", "end", "certain")
+    rows: list[tuple[object, ...]] = []
     for answer in answers:
-        if p := answer.prediction:
-            scores = (f"{p.scores[label]:.6f}" for label in labels)
-            certain = str(p.certain).lower()
-            about = (p.start, p.end, certain, answer.baseline)
-            writer.writerow((answer.file, p.label, f"{p.score:.6f}", *scores, *about))
-    write_text(path, text.getvalue())
-    warn(f"wrote {path}")
+        p = answer.prediction
+        first = (str(answer.file), p.label, f"{p.score:.6f}", *score_cells(labels, p))
+        rows.append((*first, p.start, p.end, str(p.certain).lower(), answer.baseline))
+    return csv_table((*header, "baseline"), rows)
 
 
 def info(
@@ -267,7 +264,7 @@ def info(
     bundle = open_bundle(model)
     card: dict[str, Any] = json.loads(bundle.card.to_json())
     if as_json:
-        say(json.dumps(card, ensure_ascii=False, indent=2))
+        say_json(card)
         return
     path = find_model(model)
     say(f"{card['name']}  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {bundle.fingerprint}")
@@ -290,5 +287,5 @@ def _card_lines(card: dict[str, Any]) -> list[str]:
         *corpora,
         f"licence: {card['licence']}",
         f"made by: emovox {card['emovox_version']} {card['code_revision']}".rstrip(),
-        *(["", card["notes"]] if card["notes"] else []),
+        *(["", *card["notes"].splitlines()] if card["notes"] else []),
     ]

@@ -1,18 +1,19 @@
 """The recordings a command is given: files, folders, tables that name files, and their speakers."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from .console import warn
+from ..errors import EmovoxError
+from .console import counted, warn
 
 if TYPE_CHECKING:
     from ..audio import Samples
 
-_CHUNK = 32  # recordings decoded together
 _FOLDER = "folder"  # the word for: a file's folder is its speaker
 
 
@@ -96,39 +97,60 @@ def _folder(file: Path) -> str:
     return str(file.parent.resolve())
 
 
-def chunks(recordings: Sequence[Recording]) -> Iterator[Sequence[Recording]]:
-    """Yield so many recordings as are held in memory together."""
-    for first in range(0, len(recordings), _CHUNK):
-        yield recordings[first : first + _CHUNK]
+def read(file: Path, max_seconds: float) -> "Samples":
+    """Decode a recording in which somebody speaks.
 
-
-def read(
-    recordings: Sequence[Recording], max_seconds: float
-) -> tuple[dict[Recording, "Samples"], dict[Recording, str]]:
-    """Decode recordings; return the clips with speech in them, and a line on each of the others."""
+    Raises
+    ------
+    AudioError
+        If it cannot be used; `told_apart` adds the file's name where that is missing.
+    """
     from ..activity import check_speech
     from ..audio import check_audible, load_audio
-    from ..errors import AudioError, SilenceError
 
-    clips, errors = {}, {}
-    for recording in recordings:
-        try:
-            clip = load_audio(recording.file, max_seconds=max_seconds)
-            check_audible(clip)
-            check_speech(clip)
-            clips[recording] = clip
-        except SilenceError as error:
-            errors[recording] = f"{recording.file}: {error}"
-        except AudioError as error:
-            errors[recording] = str(error)
-    return clips, errors
+    clip = load_audio(file, max_seconds=max_seconds)
+    check_audible(clip)
+    check_speech(clip)
+    return clip
 
 
-def report_failures(errors: Sequence[str], n_all: int, done: str) -> None:
-    """Say what could not be `done` (a participle); end with exit code 1 if anything was."""
+@contextmanager
+def told_apart(file: Path, errors: list[str]) -> Iterator[None]:
+    """Have what goes wrong with one recording cost that one alone, and a line among the errors."""
+    try:
+        yield
+    except EmovoxError as error:
+        text = str(error)
+        errors.append(text if text.startswith(str(file)) else f"{file}: {text}")
+    except MemoryError:
+        errors.append(f"{file}: does not fit into memory")
+    except OSError as error:
+        errors.append(f"{file}: cannot be read: {error.strerror or error}")
+
+
+class Interruptible:
+    """A block that Ctrl-C ends: what it found until then is kept, and `interrupted` is true."""
+
+    interrupted = False
+
+    def __enter__(self) -> "Interruptible":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        return self.interrupted
+
+
+def report(errors: Sequence[str], n_all: int, done: str, *, only: int | None = None) -> int:
+    """Say what could not be `done` (a participle), and return the exit code.
+
+    `only` tells how many were done where Ctrl-C kept the others from being tried.
+    """
     for error in errors:
         warn(f"emovox: {error}")
-    if errors:
-        if n_all > 1:
-            warn(f"emovox: {len(errors)} of {n_all} recordings could not be {done}")
-        raise typer.Exit(1)
+    if only is not None:
+        warn(f"emovox: interrupted; {only:,} of {counted(n_all, 'recording')} were {done}")
+        return 130
+    if errors and n_all > 1:
+        warn(f"emovox: {len(errors):,} of {n_all:,} recordings could not be {done}")
+    return 1 if errors else 0

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import say, warn
+from .console import say, say_json, warn
 from .recognise import ModelOption
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def score(
         raise typer.Exit(130) from None
     warn(f"wrote {out / 'scores'}")
     if as_json:
-        say(summary.to_json())
+        say_json(asdict(summary))
     else:
         _print(summary)
     if strict and summary.failures:

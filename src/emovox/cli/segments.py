@@ -1,18 +1,21 @@
 """`emovox predict --segments`: recordings of any length, part by part."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import print_table, progress_bar, say, warn
-from .tracks import audacity, clock, csv_table, vtt
+from .console import counted, print_table, progress_bar, say, say_json, warn
+from .outputs import write
+from .recordings import Interruptible, told_apart
+from .tracks import audacity, clock, parts_table, vtt
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
     from ..prediction import Prediction
     from ..recognizer import Recognizer
+
+_MOST_TURNS = 10  # turning points told to a person
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Outputs:
     vtt: Path | None
     audacity: Path | None
 
+    def files(self) -> dict[str, Path | None]:
+        """Return the files to be written, by their options."""
+        return {"--csv": self.csv, "--vtt": self.vtt, "--audacity": self.audacity}
+
 
 @dataclass
 class Heard:
@@ -43,8 +50,13 @@ class Heard:
     n_channels: int = 1
     parts: "list[tuple[int, Prediction]]" = field(default_factory=list)  # with their channels
     seconds: float = 0.0
-    problem: str = ""
+    problems: list[str] = field(default_factory=list)
     interrupted: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the recording was heard to its end."""
+        return not self.problems and not self.interrupted
 
 
 def predict_segments(
@@ -59,32 +71,31 @@ def predict_segments(
         heard.append(_listen(recognizer, file, listening))
         if heard[-1].interrupted:
             break
-    _write(outputs, recognizer.labels, heard)
+    is_written = _write(outputs, recognizer.labels, heard)
+    answered = [one for one in heard if one.parts or one.is_whole]
     if outputs.as_json:
-        found = [_row(one, listening.separate) for one in heard]
-        say(json.dumps(found, ensure_ascii=False, indent=2))
-    elif not (outputs.csv or outputs.vtt or outputs.audacity):
-        for one in heard:
+        say_json([_row(one, listening.separate) for one in heard])
+    elif is_written and any(outputs.files().values()):
+        for one in answered:
+            for line in _summary_lines(one, listening.separate):
+                warn(f"{one.file}: {line}")
+    else:
+        for one in answered:
             _print(one, listening.separate)
-    return _report(heard, len(files))
+    return max(_report(heard, len(files)), 0 if is_written else 1)
 
 
 def _listen(recognizer: "Recognizer", file: Path, listening: Listening) -> Heard:
     """Recognise the parts of one recording; whatever goes wrong, what was found is kept."""
     from ..blocks import n_channels
-    from ..errors import AudioError
 
     heard = Heard(file)
-    try:
+    with Interruptible() as work, told_apart(file, heard.problems):
         if listening.separate:
             heard = replace(heard, n_channels=n_channels(file))
         for channel in range(heard.n_channels):
             _listen_to_channel(recognizer, heard, channel, listening)
-    except AudioError as error:
-        text = str(error)
-        heard.problem = text if text.startswith(str(file)) else f"{file}: {text}"
-    except KeyboardInterrupt:
-        heard.interrupted = True
+    heard.interrupted = work.interrupted
     heard.parts.sort(key=lambda part: (part[1].start, part[0]))
     return heard
 
@@ -101,7 +112,7 @@ def _listen_to_channel(
             show(int(done), int(whole))
 
         def on_broken(problem: str) -> None:
-            heard.problem = f"{problem}; what comes before is answered"
+            heard.problems[:] = [f"{problem}; what comes before is answered"]
 
         parts = recognizer.iter_segments(
             heard.file,
@@ -131,25 +142,23 @@ def _row(heard: Heard, separate: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "file": str(heard.file),
         "seconds": round(heard.seconds, 4),
-        "complete": not heard.problem and not heard.interrupted,
+        "complete": heard.is_whole,
         "segments": segments,
     }
     return row | summary_fields(heard.parts, heard.n_channels if separate else None)
 
 
-def _write(outputs: Outputs, labels: Sequence[str], heard: Sequence[Heard]) -> None:
-    from ..files import write_text
-
+def _write(outputs: Outputs, labels: Sequence[str], heard: Sequence[Heard]) -> bool:
+    """Write what was asked for; tell whether all of it could be written."""
     texts: dict[Path, str] = {}
     if outputs.csv:
-        texts[outputs.csv] = csv_table(labels, [(one.file, one.parts) for one in heard])
-    if outputs.vtt:
+        texts[outputs.csv] = parts_table(labels, [(one.file, one.parts) for one in heard])
+    if outputs.vtt and heard:
         texts[outputs.vtt] = vtt(heard[0].parts, heard[0].n_channels)
-    if outputs.audacity:
+    if outputs.audacity and heard:
         texts[outputs.audacity] = audacity(heard[0].parts, heard[0].n_channels)
-    for path, text in texts.items():
-        write_text(path, text)
-        warn(f"wrote {path}")
+    written = [write(path, text) for path, text in texts.items()]
+    return all(written)
 
 
 def _print(heard: Heard, separate: bool) -> None:
@@ -166,41 +175,56 @@ def _print(heard: Heard, separate: bool) -> None:
         for channel, part in heard.parts
     ]
     print_table(str(heard.file), header, rows)
+    for line in _summary_lines(heard, separate):
+        say(line)
+
+
+def _summary_lines(heard: Heard, separate: bool) -> "Iterator[str]":
+    """Yield lines for a person on what the parts of each speaker come to."""
     for channel, parts in _by_channel(heard):
         who = f"channel {channel}: " if separate else ""
-        for line in _summary_lines(parts):
-            say(f"{who}{line}")
+        if parts:
+            yield f"{who}{_shares(parts)}"
+            yield f"{who}{_turns(parts)}"
+        else:
+            yield f"{who}no speech found"
 
 
-def _summary_lines(parts: "Sequence[Prediction]") -> list[str]:
+def _shares(parts: "Sequence[Prediction]") -> str:
     from ..summary import summarise
 
-    if not parts:
-        return ["no speech found"]
     summary = summarise(parts)
     best = sorted(summary.shares.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{label} {share:.0%}" for label, share in best if share > 0)
-    turns = [
-        f"{turn.before} to {turn.after} at {clock(turn.at)}" for turn in summary.turning_points
-    ]
-    return [
-        f"{summary.speech_seconds:.1f} s of speech: {shares}; uncertain {summary.uncertain:.0%}",
-        f"turning points: {', '.join(turns) or 'none'}",
-    ]
+    return f"{summary.speech_seconds:.1f} s of speech: {shares}; uncertain {summary.uncertain:.0%}"
+
+
+def _turns(parts: "Sequence[Prediction]") -> str:
+    """Tell the turning points; of many those between the parts of which the model is surest."""
+    from ..summary import turns
+
+    found = turns(parts)
+    surest = sorted(found, key=lambda turn: -min(part.score for part in turn))[:_MOST_TURNS]
+    told = ", ".join(
+        f"{before.label} to {after.label} at {clock(after.start)}"
+        for before, after in sorted(surest, key=lambda turn: turn[1].start)
+    )
+    of_all = f" (the {len(surest)} surest of {len(found)})" if len(found) > len(surest) else ""
+    return f"turning points{of_all}: {told or 'none'}"
 
 
 def _report(heard: Sequence[Heard], n_files: int) -> int:
     """Say what is not whole, and return the exit code."""
     for one in heard:
-        if one.problem:
-            warn(f"emovox: {one.problem}")
+        for problem in one.problems:
+            warn(f"emovox: {problem}")
     if heard and heard[-1].interrupted:
         last = heard[-1]
         left = n_files - len(heard)
-        rest = f"; {left} more recordings were not begun" if left else ""
+        rest = f"; {counted(left, 'more recording')} not begun" if left else ""
         warn(
-            f"emovox: interrupted; {last.file} was heard up to {clock(last.seconds)}, and its "
-            f"{len(last.parts)} parts until there are kept{rest}"
+            f"emovox: interrupted; {last.file} was heard up to {clock(last.seconds)}, "
+            f"{counted(len(last.parts), 'part')} until there kept{rest}"
         )
         return 130
-    return 1 if any(one.problem for one in heard) else 0
+    return 1 if any(one.problems for one in heard) else 0

@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import spreadsheet_safe
+
 if TYPE_CHECKING:
     from ..prediction import Prediction
 
@@ -38,18 +40,35 @@ def audacity(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
     return "".join(lines)
 
 
-def csv_table(
+def score_columns(labels: Sequence[str]) -> list[str]:
+    """Return the names of the columns that hold the scores."""
+    return [f"scores.{label}" for label in labels]
+
+
+def score_cells(labels: Sequence[str], prediction: "Prediction") -> list[str]:
+    """Return what stands in these columns."""
+    return [f"{prediction.scores[label]:.6f}" for label in labels]
+
+
+def parts_table(
     labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
 ) -> str:
-    """Write a table with a row for each part of each recording."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "channel", "start", "end", "label", "score", *labels, "certain"))
+    """Write CSV with a row for each part of each recording."""
+    header = ("file", "channel", "start", "end", "label", "score", *score_columns(labels))
+    rows: list[tuple[object, ...]] = []
     for file, parts in recordings:
         for channel, part in parts:
-            scores = (f"{part.scores[label]:.6f}" for label in labels)
-            about = (file, channel, part.start, part.end, part.label, f"{part.score:.6f}")
-            writer.writerow((*about, *scores, str(part.certain).lower()))
+            about = (str(file), channel, part.start, part.end, part.label, f"{part.score:.6f}")
+            rows.append((*about, *score_cells(labels, part), str(part.certain).lower()))
+    return csv_table((*header, "certain"), rows)
+
+
+def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write CSV in which no spreadsheet takes a text for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in (header, *rows):
+        writer.writerow([spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
 
 
