@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emovox.cache import ArrayCache, cache_key, default_cache_folder
+from emovox.errors import ConfigError
 
 KEY = cache_key("clip")
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -202,3 +203,11 @@ class TestDefaultFolder:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
         assert default_cache_folder() == tmp_path / ".cache" / "emovox"
+
+    def test_no_home(self, monkeypatch):
+        """Without a home directory one line says what to set."""
+        for name in ("EMOVOX_CACHE", "LOCALAPPDATA", "XDG_CACHE_HOME", "HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user nobody knows
+        with pytest.raises(ConfigError, match="you have no home directory; set EMOVOX_CACHE"):
+            default_cache_folder()

@@ -112,6 +112,12 @@ class TestDownload:
         assert "cannot reach" in str(result.exception)
         assert "Burkhardt" in result.stderr
 
+    def test_nobodys_home(self) -> None:
+        """The home of a user who is not there is no place to download to."""
+        options = ["--to", "~nobody-of-this-name/x", "--yes"]
+        result = RUNNER.invoke(corpus_app, ["download", "emodb", *options])
+        assert "not a usable path" in str(result.exception)
+
     def test_by_hand(self, tmp_path: Path) -> None:
         """A corpus that needs a registration says so and names its page."""
         result = RUNNER.invoke(corpus_app, ["download", "savee", "--to", str(tmp_path)])

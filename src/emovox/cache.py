@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ConfigError
+
 _CHECKSUM_BYTES = 32
 
 
@@ -81,9 +83,20 @@ def cache_key(*parts: str) -> str:
 
 
 def default_cache_folder() -> Path:
-    """Return the user's cache folder of emovox; the variable EMOVOX_CACHE moves it."""
+    """Return the user's cache folder of emovox; the variable EMOVOX_CACHE moves it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such variable and the user has no home directory.
+    """
     named = os.environ.get("EMOVOX_CACHE")
     if named:
         return Path(named)
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "emovox"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "emovox"
+    except RuntimeError:
+        raise ConfigError(
+            "no place for the feature cache: you have no home directory; set EMOVOX_CACHE"
+        ) from None

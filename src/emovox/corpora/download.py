@@ -15,7 +15,7 @@ from types import ModuleType
 
 from ..errors import CorpusError, MissingExtraError
 from . import SPECS, load_corpus
-from .scan import Progress
+from .scan import Progress, absolute
 from .utterance import CorpusSpec, Download
 
 STAMP = ".emovox-download"  # a folder that holds this file was unpacked whole
@@ -67,7 +67,7 @@ def download(
     """
     spec = _spec(name)
     source = _source(spec, url)
-    destination = destination.expanduser().resolve()
+    destination = absolute(name, destination)
     folder = destination / name
     if (folder / STAMP).is_file():
         return folder
