@@ -42,7 +42,7 @@ def test_recording_goes_to_the_current_folder(wav, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     result = run("recording", wav)
     assert result.exit_code == 0, result.exception
-    assert result.stdout.split() == ["voice.v1.png", "voice.v1.svg"]
+    assert result.stdout.split() == ["voice.v1.recording.png", "voice.v1.recording.svg"]
     assert {p.name for p in (tmp_path / "here").iterdir()} == set(result.stdout.split())
 
 
@@ -60,11 +60,47 @@ def test_out_chooses_the_format(wav, tmp_path, out, names):
 
 
 def test_out_may_be_a_folder(wav, tmp_path):
-    """In a folder that is there the files get the recording's name."""
+    """In a folder that is there the files are named for the recording and the picture."""
     (tmp_path / "pictures.png").mkdir()
     result = run("recording", wav, "--out", tmp_path / "pictures.png")
     names = sorted(path.name for path in (tmp_path / "pictures.png").iterdir())
-    assert names == ["voice.v1.png", "voice.v1.svg"], result.exception
+    assert names == ["voice.v1.recording.png", "voice.v1.recording.svg"], result.exception
+
+
+def test_each_kind_has_its_own_names(wav, folder, tmp_path, model_file, monkeypatch):
+    """A recording, its timeline and a corpus of the same name do not take each other's place."""
+    monkeypatch.chdir(tmp_path)
+    assert run("recording", wav).exit_code == 0
+    result = run("timeline", wav, "--model", model_file, "--no-explain")
+    assert result.exit_code == 0, result.exception
+    assert run("corpus", f"voice={folder}").exit_code == 0
+    names = {path.name for suffix in ("png", "svg") for path in tmp_path.glob(f"*.{suffix}")}
+    kinds = ("voice.v1.recording", "voice.v1.timeline", "voice.corpus")
+    assert names == {f"{kind}.{suffix}" for kind in kinds for suffix in ("png", "svg")}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.svg"])
+def test_another_picture_is_left_alone(wav, folder, tmp_path, name):
+    """What is there and was not made by the same kind of plot is not written over."""
+    out = tmp_path / name
+    assert run("recording", wav, "--out", out).exit_code == 0
+    before = out.read_bytes()
+    assert run("corpus", f"own={folder}", "--out", out).exit_code == 1
+    error = run("corpus", f"own={folder}", "--out", tmp_path / "a").exception
+    assert f"{out}: is there already, and no picture of `emovox plot corpus`" in str(error)
+    assert out.read_bytes() == before
+    out.write_bytes(b"a photograph of mine")
+    assert run("recording", wav, "--out", out).exit_code == 1
+    assert out.read_bytes() == b"a photograph of mine"
+
+
+def test_the_same_kind_is_drawn_anew(wav, tmp_path):
+    """A picture of the same kind is replaced, which is said."""
+    out = tmp_path / "a.png"
+    assert run("recording", wav, "--out", out).stderr == ""
+    result = run("recording", wav, "--out", out)
+    assert (result.exit_code, result.stdout) == (0, f"{out}\n")
+    assert result.stderr == f"replaced {out}\n"
 
 
 def test_corpus_is_drawn(folder, tmp_path):

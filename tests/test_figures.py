@@ -301,6 +301,17 @@ def test_save_is_deterministic_and_clean(tmp_path):
     assert b"dc:date" not in before[1]
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_figure_tells_its_kind(tmp_path, suffix):
+    """A saved figure is known as of its kind, and of no other, as no other file is."""
+    figure = figures.training_curves(history())
+    (path,) = figures.save(figure, tmp_path / "a", (suffix,), kind="curves")
+    assert figures.is_of_kind(path, "curves")
+    assert not figures.is_of_kind(path, "curve")
+    (plain,) = figures.save(figure, tmp_path / "b", (suffix,))
+    assert not figures.is_of_kind(plain, "curves")
+
+
 def test_save_to_where_one_cannot_write(tmp_path):
     """A folder that is a file gives one plain error."""
     (tmp_path / "file").touch()

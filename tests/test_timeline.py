@@ -68,6 +68,14 @@ class TestFigure:
         patches = figures.timeline(sound, PARTS, "a").legends[0].get_patches()
         assert len({patch.get_facecolor() for patch in patches[:3]}) == 3
 
+    @pytest.mark.parametrize(("n", "told"), [(0, "0 parts"), (1, "1 part"), (2, "2 parts")])
+    def test_title(self, sound, n, told):
+        """The title says how many parts of speech there are."""
+        final = [one for one in PARTS if one.final][:n]
+        assert (
+            figures.timeline(sound, final, "a")._suptitle.get_text().endswith(f"{told} of speech")
+        )
+
     def test_no_speech(self, sound):
         """A recording in which nobody speaks is drawn without emotions."""
         figure = figures.timeline(sound, [], "a")

@@ -1,11 +1,16 @@
 """`emovox plot`: pictures of a recording or of a corpus."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Progress, progress_bar, say
+from ..errors import EmovoxError
+from ..files import is_special
+from .console import Progress, progress_bar, say, warn
+from .outputs import check_outputs
 from .recognise import ModelOption
 
 if TYPE_CHECKING:
@@ -26,6 +31,56 @@ Out = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class _Pictures:
+    """The files of one picture: `path` with a suffix for each of the formats.
+
+    Each kind of picture has names of its own, and never takes the place of another file.
+    """
+
+    kind: str
+    path: Path
+    formats: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kind: str, subject: str, out: Path | None) -> "_Pictures":
+        """Choose PNG, SVG or both, as the suffix of `out` says, and names where it gives none."""
+        name = f"{subject}.{kind}"
+        if out is None or out.is_dir():
+            return cls(kind, Path(name) if out is None else out / name, ("png", "svg"))
+        suffix = out.suffix.lower()
+        if suffix in (".png", ".svg"):
+            return cls(kind, out.with_suffix(""), (suffix[1:],))
+        return cls(kind, out, ("png", "svg"))
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that will be written."""
+        return [self.path.with_name(f"{self.path.name}.{suffix}") for suffix in self.formats]
+
+    def check(self, inputs: Iterable[Path | None]) -> None:
+        """Refuse, before any work, to write over what is read or is no such picture."""
+        from ..figures import is_of_kind
+
+        check_outputs({f"--out {file.suffix}": file for file in self.files}, inputs)
+        for file in self.files:
+            if file.exists() and not is_special(file) and not is_of_kind(file, self.kind):
+                raise EmovoxError(
+                    f"{file}: is there already, and no picture of `emovox plot {self.kind}`; "
+                    "choose another name with --out, or delete it"
+                )
+
+    def write(self, figure: "Figure") -> None:
+        """Write the files, print their paths, and tell which took the place of an older one."""
+        from ..figures import save
+
+        older = [file for file in self.files if file.exists()]
+        for file in save(figure, self.path, self.formats, kind=self.kind):
+            say(str(file))
+            if file in older:
+                warn(f"replaced {file}")
+
+
 @plot_app.command("recording")
 def plot_recording(
     file: Annotated[Path, typer.Argument(help="An audio file.", show_default=False)],
@@ -35,8 +90,9 @@ def plot_recording(
     from ..audio import load_audio
     from ..figures import recording
 
-    figure = recording(load_audio(file), file.name)
-    _write(figure, out, default=file.stem)
+    pictures = _Pictures.of("recording", file.stem, out)
+    pictures.check([file])
+    pictures.write(recording(load_audio(file), file.name))
 
 
 @plot_app.command("timeline")
@@ -54,15 +110,18 @@ def plot_timeline(
     """Draw a recording as it was heard: emotions, labels, loudness, pitch, what carried them."""
     from ..audio import load_audio
     from ..baseline import Baseline
+    from ..bundle import find_model
     from ..figures import timeline
     from ..recognizer import Recognizer
 
+    pictures = _Pictures.of("timeline", file.stem, out)
+    pictures.check([file, baseline, find_model(model)])
     recognizer = Recognizer.load(model)
     known = Baseline.load(baseline) if baseline else None
     audio = load_audio(file)
     with progress_bar("listening") as progress:
         predictions = _heard(recognizer, audio, known, explain, progress)
-    _write(timeline(audio, predictions, file.name), out, default=file.stem)
+    pictures.write(timeline(audio, predictions, file.name))
 
 
 def _heard(
@@ -105,20 +164,8 @@ def plot_corpus(
     name, path = parse_source(source)
     with progress_bar("reading") as progress:
         utterances = load_corpus(name, path, on_progress=progress).utterances
+    pictures = _Pictures.of("corpus", name, out)
+    pictures.check([path, *(utterance.file for utterance in utterances)])
     with progress_bar("measuring") as progress:
         measurements = measure(utterances, progress)
-    _write(corpus(measurements, name), out, default=name)
-
-
-def _write(figure: "Figure", out: Path | None, default: str) -> None:
-    """Write PNG, SVG or both, as the suffix says, and print the paths."""
-    from ..figures import save
-
-    target = Path(default) if out is None else out / default if out.is_dir() else out
-    suffix = target.suffix.lower()
-    if target == out and suffix in (".png", ".svg"):
-        written = save(figure, target.with_suffix(""), (suffix[1:],))
-    else:
-        written = save(figure, target)
-    for path in written:
-        say(str(path))
+    pictures.write(corpus(measurements, name))

@@ -6,7 +6,7 @@ from ._scores import coverage, reliability
 from ._timeline import timeline
 from .measurements import Measurements, measure
 from .results import confusion, training_curves
-from .style import EMOTION_COLOURS, rendered, save, write_file
+from .style import EMOTION_COLOURS, is_of_kind, rendered, save, write_file
 
 __all__ = [
     "EMOTION_COLOURS",
@@ -14,6 +14,7 @@ __all__ = [
     "confusion",
     "corpus",
     "coverage",
+    "is_of_kind",
     "measure",
     "recording",
     "reliability",

@@ -43,7 +43,7 @@ def corpus(measurements: Measurements, title: str) -> "Figure":
         _draw_spectra(figure.add_subplot(grid[2, :]), measurements)
         speakers = len(measurements.speakers)
         figure.suptitle(
-            f"{shortened(title, 50)}  ·  {n_clips:,} clips, {speakers} "
+            f"{shortened(title, 50)}  ·  {n_clips:,} clip{'s' * (n_clips != 1)}, {speakers} "
             f"speaker{'s' * (speakers != 1)} ({note})"
         )
         return figure

@@ -49,7 +49,8 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         seconds = len(audio) / RATE
         panels[-1].set(xlabel="time (s)", xlim=(0, seconds))
         figure.align_ylabels(panels)
-        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {len(final)} parts of speech")
+        parts = f"{len(final)} part{'s' * (len(final) != 1)} of speech"
+        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {parts}")
         _draw_legend(figure, colours, any(not one.certain for one in final))
         return figure
 

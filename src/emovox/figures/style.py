@@ -34,10 +34,15 @@ EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True))
 
 ACCENT = "#0b5cad"
 INK = "#14171c"
+_HEAD = 4096  # bytes of a file in which its description stands
 
 
-def save(figure: "Figure", path: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+def save(
+    figure: "Figure", path: Path, formats: Sequence[str] = ("png", "svg"), *, kind: str = ""
+) -> list[Path]:
     """Write a figure as `path`.png (150 dpi) and `path`.svg; the same figure, the same bytes.
+
+    `kind` stands in the file, where `is_of_kind` finds it.
 
     Raises
     ------
@@ -47,17 +52,34 @@ def save(figure: "Figure", path: Path, formats: Sequence[str] = ("png", "svg")) 
     written = []
     for suffix in formats:
         target = path.with_name(f"{path.name}.{suffix}")
-        write_file(target, rendered(figure, suffix))
+        write_file(target, rendered(figure, suffix, kind=kind))
         written.append(target)
     return written
 
 
-def rendered(figure: "Figure", suffix: str) -> bytes:
+def is_of_kind(path: Path, kind: str) -> bool:
+    """Tell whether a file is a figure that was saved as of this kind.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return _description(kind).encode() in file.read(_HEAD)
+
+
+def _description(kind: str) -> str:
+    return f"emovox figure: {kind}."
+
+
+def rendered(figure: "Figure", suffix: str, *, kind: str = "") -> bytes:
     """Render a figure as "png" (150 dpi) or "svg"; nothing in it tells the time."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    metadata = {"Software": None} if suffix == "png" else {"Date": None, "Creator": None}
+    metadata: dict[str, str | None] = {"Description": _description(kind)} if kind else {}
+    metadata |= {"Software": None} if suffix == "png" else {"Date": None, "Creator": None}
     with rc_context({"svg.hashsalt": "emovox", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
     return buffer.getvalue()
