@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ class TestPlayed:
         decisions, summary = lines(listen("--json")[1])
         assert summary["seconds"] == pytest.approx(len(talk) / RATE, abs=0.001)
         assert (summary["dropped_seconds"], summary["overflows"]) == (0, 0)
-        assert summary["gone_seconds"] == 0
+        assert (summary["gone_seconds"], summary["incomplete"]) == (0, [])
         assert summary["decisions"] == len(decisions) > summary["parts"] == len(finals(decisions))
         lengths = [one["end"] - one["start"] for one in finals(decisions)]
         assert summary["speech_seconds"] == pytest.approx(sum(lengths), abs=0.01)
@@ -162,6 +163,56 @@ class TestKept:
         assert (code, err) == (0, "wrote out.wav\n")
         assert soundfile.info("out.wav").subtype == "PCM_16"
         assert load_audio("out.wav") == pytest.approx(talk, abs=1 / 32_768)
+
+    @POSIX
+    def test_private(self, listen):
+        """Both, and the folders made for them, can be read by their owner alone."""
+        listen("--record", "new/out.wav", "--log", "logs/out.jsonl", "--speaker", "anna")
+        files = [Path("new/out.wav"), Path("logs/out.jsonl"), *Path("data").rglob("*.json")]
+        assert len(files) == 3
+        for file in files:
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert file.parent.stat().st_mode & 0o777 == 0o700
+
+    @POSIX
+    def test_link(self, listen):
+        """A link to a file that is not there yet is followed."""
+        Path("link.wav").symlink_to("new/out.wav")
+        assert listen("--record", "link.wav")[0] == 0
+        assert Path("link.wav").is_symlink()
+        assert len(load_audio("new/out.wav")) > RATE
+
+    @POSIX
+    @pytest.mark.parametrize("as_json", [True, False])
+    def test_full_disk(self, model_file, talk, recognizer, as_json):
+        """A disk that takes no more ends the files, not the session; each is named once."""
+        limited = ["sh", "-c", 'ulimit -f 6; exec "$@"', "sh", sys.executable, "-c", MAIN]
+        words = ["listen", "--wav", "talk.wav", "--speed", "0", "--model", str(model_file)]
+        files = ["--record", "out.wav", "--log", "out.jsonl", "--speaker", "anna"]
+        command = [*limited, *words, *files, *(["--json"] if as_json else [])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1
+        assert [line for line in done.stderr.splitlines() if "listening goes on" in line] == [
+            line
+            for line in done.stderr.splitlines()
+            if re.match(r"emovox: out\.\w+: File too large; it lacks what came after 00:", line)
+        ]
+        assert done.stderr.count("out.wav: File too large") == 1
+        heard = load_audio("out.wav")
+        assert 0 < len(heard) < len(talk)
+        assert heard == pytest.approx(talk[: len(heard)], abs=1 / 32_768)
+        logged = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        assert Baseline.load(speaker_file("anna", recognizer.fingerprint)).seconds > 3
+        if not as_json:
+            assert done.stdout.count("\nincomplete: out.") == 2
+            return
+        decisions, summary = lines(done.stdout)
+        assert len(finals(decisions)) == len(recognizer.segments("talk.wav"))
+        assert logged == decisions[: len(logged)]
+        assert [one["file"] for one in summary["incomplete"]] == ["out.jsonl", "out.wav"]
+        since = {one["file"]: one["since"] for one in summary["incomplete"]}
+        assert since["out.wav"] == pytest.approx(len(heard) / RATE, abs=0.01)
+        assert since["out.jsonl"] == pytest.approx(logged[-1]["end"], abs=0.01)
 
     @pytest.mark.parametrize("option", ["--log", "--record"])
     def test_not_over(self, listen, option):
@@ -281,6 +332,51 @@ class TestSpeaker:
             place / "data" / "emovox" / "speakers" / recognizer.fingerprint
         )
         assert Baseline.load(file).name == name
+
+    def test_composed(self, listen, recognizer):
+        """A name is the same in whichever form its letters come, and so is one of before."""
+        composed, decomposed = "jos\u00e9", "jose\u0301"
+        listen("--speaker", decomposed)
+        file = speaker_file(composed, recognizer.fingerprint)
+        assert Baseline.load(file).name == composed
+        older = file.with_name(quote(decomposed) + ".json")
+        file.rename(older)
+        before = Baseline.load(older).seconds
+        listen("--speaker", composed)
+        assert [one.name for one in file.parent.iterdir()] == [older.name]
+        assert Baseline.load(older).seconds > before
+        file.write_text(older.read_text())
+        forgotten = listen("--forget", "--speaker", decomposed, wav="")
+        assert forgotten == (0, f"forgot {composed}\n", "")
+        assert not list(file.parent.iterdir())
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("\udcff", "expected a speaker's name in UTF-8, got \\udcff"),
+            ("a" * 999, "a shorter name"),
+        ],
+    )
+    @pytest.mark.parametrize("options", [[], ["--forget"]])
+    def test_impossible_names(self, listen, name, reason, options):
+        """A name that is no text, or too long for a file, is refused in one line."""
+        code, out, err = listen("--speaker", name, *options, wav="" if options else "talk.wav")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert reason in err
+
+    def test_no_home(self, listen, monkeypatch):
+        """Without a home directory there is no place for speakers, which one line says."""
+
+        def nowhere(path: str) -> str:
+            return path
+
+        for name in ("HOME", "XDG_DATA_HOME"):
+            monkeypatch.delenv(name)
+        monkeypatch.setattr(os.path, "expanduser", nowhere)  # a user whom the system does not know
+        for options in (["--speaker", "anna"], ["--speaker", "anna", "--forget"]):
+            code, out, err = listen(*options, wav="" if "--forget" in options else "talk.wav")
+            assert (code, out, err.count("\n")) == (1, "", 1)
+            assert "you have no home directory; set HOME or XDG_DATA_HOME" in err
 
     def test_damaged(self, listen, recognizer):
         """A damaged file is named in one line, and left as it is."""

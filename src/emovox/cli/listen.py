@@ -1,6 +1,5 @@
 """`emovox listen`: recognise emotion live, from a microphone or from a file played as one."""
 
-import json
 import os
 import signal
 import sys
@@ -8,17 +7,23 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_table, say, warn
+from .console import as_json as json_text
+from .console import counted, print_table, results, say, say_json, shown, warn
+from .outputs import check_outputs
 from .recognise import ModelOption
 
 if TYPE_CHECKING:
+    from ..baseline import Baseline
+    from ..microphone import Chunk
     from ..recognizer import Prediction, Recognizer
     from .listening import Decision, Listener, Source
+    from .record import Incomplete
 
 _WAIT_S = 0.2  # the longest time between two looks at level, clock and device
 _DIGITAL_SILENCE_S = 5.0  # nothing but zeros for so long: no microphone is as quiet as that
@@ -95,9 +100,11 @@ def listen(
     elif list_devices:
         _show_devices(as_json)
     else:
+        from ..bundle import find_model
         from ..microphone import Microphone, Playback
         from ..recognizer import Recognizer
 
+        check_outputs({"--record": record, "--log": log}, [wav, find_model(model)])
         recognizer = Recognizer.load(model)
         if wav:
             played = Playback(wav, 1.0 if speed is None else speed)
@@ -133,7 +140,7 @@ def _check_usage(
 ) -> None:
     if forget and not speaker:
         raise typer.BadParameter("--forget needs --speaker NAME")
-    if speaker == "":
+    if speaker is not None and not speaker.strip():
         raise typer.BadParameter("expected a name, got an empty --speaker")
     if wav and device is not None:
         raise typer.BadParameter("sound comes from --wav or from --device, not from both")
@@ -142,10 +149,10 @@ def _check_usage(
 
 
 def _forget(speaker: str) -> None:
-    from .speakers import forget
+    from .speakers import forget, plain_name
 
-    n_files = forget(speaker)
-    say(f"forgot {speaker}" if n_files else f"nothing is kept of {speaker}")
+    name = plain_name(speaker)
+    say(f"forgot {name}" if forget(name) else f"nothing is kept of {name}")
 
 
 def _show_devices(as_json: bool) -> None:
@@ -153,7 +160,7 @@ def _show_devices(as_json: bool) -> None:
 
     found = devices()
     if as_json:
-        say(json.dumps([device.to_dict() for device in found], ensure_ascii=False, indent=2))
+        say_json([device.to_dict() for device in found])
         return
     default = find_device()  # an error where there is none
     rows = [
@@ -163,9 +170,67 @@ def _show_devices(as_json: bool) -> None:
     print_table("", ("name", "number", "system", "channels", "rate", "default"), rows)
 
 
+class _Keeper:
+    """Counts what was decided, and keeps what is wished for in files.
+
+    Parameters
+    ----------
+    wishes : _Wishes
+    speaker : Path or None
+        Where the baseline is kept.
+    ends : ExitStack
+        Closes the files.
+    """
+
+    def __init__(self, wishes: _Wishes, speaker: Path | None, ends: ExitStack) -> None:
+        from .record import Kept, Record, append, create_log
+
+        self.totals = Totals()
+        self.recording = Record(wishes.record) if wishes.record else None
+        self.log_path = wishes.log
+        self._log = self._record = self._speaker = None
+        if self.recording:
+            self._record = Kept(str(wishes.record), self.recording.write, self.recording.close)
+            ends.callback(self._record.close)
+        if wishes.log:
+            log = ends.enter_context(create_log(wishes.log))
+            self._log = Kept(str(wishes.log), partial(append, log))
+        if speaker:
+            self._speaker = Kept(str(speaker), partial(_save, path=speaker), again=True)
+
+    def record(self, chunk: "Chunk") -> None:
+        """Keep a chunk of sound; called from the recogniser's thread."""
+        if self._record:
+            self._record.write(chunk.end, chunk)
+
+    def keep(self, decision: "Decision") -> None:
+        """Count and keep a decision."""
+        prediction = decision.prediction
+        self.totals.add(prediction)
+        if self._log:
+            self._log.write(prediction.end, _json_line(decision).encode())
+        if self._speaker and prediction.final:
+            self._speaker.write(prediction.end, decision.baseline)
+
+    @property
+    def written(self) -> list[Path]:
+        """The files written, but for the baseline."""
+        return [*([self.log_path] if self.log_path else []),
+                *(self.recording.paths if self.recording else [])]  # fmt: skip
+
+    @property
+    def incomplete(self) -> "list[Incomplete]":
+        """What could not be written."""
+        kept = (self._log, self._record, self._speaker)
+        return [one.incomplete for one in kept if one and one.incomplete]
+
+
+def _save(baseline: "Baseline", path: Path) -> None:
+    baseline.save(path)
+
+
 def _listen(recognizer: "Recognizer", source: "Source", wishes: _Wishes) -> None:
     from .listening import Listener, Session
-    from .record import Record, create
     from .speakers import recall, speaker_file
 
     name = wishes.speaker
@@ -173,33 +238,21 @@ def _listen(recognizer: "Recognizer", source: "Source", wishes: _Wishes) -> None
         ends.callback(source.close)
         baseline = recall(name, recognizer) if name else recognizer.new_baseline()
         speaker = speaker_file(name, recognizer.fingerprint) if name and wishes.learn else None
-        log = ends.enter_context(create(wishes.log)) if wishes.log else None
-        record = Record(wishes.record) if wishes.record else None
-        if record:
-            ends.callback(record.close)
+        keeper = _Keeper(wishes, speaker, ends)
         session = Session(recognizer, baseline, learn=wishes.learn)
-        listener = Listener(source, session, record.write if record else None)
-        totals = Totals()
-
-        def keep(decision: "Decision") -> None:
-            totals.add(decision.prediction)
-            if log:
-                log.write(_json_line(decision).encode())
-                log.flush()
-            if speaker and decision.prediction.final:
-                decision.baseline.save(speaker)
-
+        listener = Listener(source, session, keeper.record)
         ends.callback(listener.close)
         with (
             _ended_by_signals(listener.stop),
-            _shown(listener, recognizer.labels, wishes.as_json) as show,
+            _shown(listener, keeper, recognizer.labels, wishes.as_json) as show,
         ):
             listener.start()
-            _follow(listener, keep, show)
-    written = [*([wishes.log] if wishes.log else []), *(record.paths if record else [])]
-    for path in written:
+            _follow(listener, keeper.keep, show)
+    for path in keeper.written:
         warn(f"wrote {path}")
-    _print_summary(totals, listener, wishes.as_json)
+    _print_summary(keeper, listener, wishes.as_json)
+    if keeper.incomplete:
+        raise typer.Exit(1)
 
 
 def _follow(listener: "Listener", keep: Callable[["Decision"], None], show: Show) -> None:
@@ -238,10 +291,12 @@ def _ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _shown(listener: "Listener", labels: Sequence[str], as_json: bool) -> Iterator[Show]:
+def _shown(
+    listener: "Listener", keeper: _Keeper, labels: Sequence[str], as_json: bool
+) -> Iterator[Show]:
     """Give what shows decisions: the view on a terminal, else a line each."""
     if as_json or not sys.stdout.isatty():
-        yield _LineByLine(listener, _json_line if as_json else _text_line)
+        yield _LineByLine(listener, keeper, _json_line if as_json else _text_line)
         return
     from rich.console import Console
 
@@ -252,7 +307,9 @@ def _shown(listener: "Listener", labels: Sequence[str], as_json: bool) -> Iterat
         def show(decisions: Sequence["Decision"]) -> None:
             for decision in decisions:
                 view.add(decision.prediction)
-            view.show(Status(listener.source.name, listener.now, _lost(listener), _note(listener)))
+            note = _note(listener) or "; ".join(map(str, keeper.incomplete))
+            name = shown(listener.source.name)
+            view.show(Status(name, listener.now, _lost(listener), shown(note)))
 
         yield show
 
@@ -260,22 +317,31 @@ def _shown(listener: "Listener", labels: Sequence[str], as_json: bool) -> Iterat
 class _LineByLine:
     """Prints decisions as they come; what the user should know goes to stderr, once."""
 
-    def __init__(self, listener: "Listener", line: Callable[["Decision"], str]) -> None:
+    def __init__(
+        self, listener: "Listener", keeper: _Keeper, line: Callable[["Decision"], str]
+    ) -> None:
         self._listener = listener
+        self._keeper = keeper
         self._line = line
         self._note = ""
+        self._told: set[str] = set()
 
     def __call__(self, decisions: Sequence["Decision"]) -> None:
-        for decision in decisions:
-            sys.stdout.write(self._line(decision))
-        sys.stdout.flush()
+        with results() as out:
+            for decision in decisions:
+                out.write(self._line(decision))
+            out.flush()
         if (note := _note(self._listener)) != self._note:
             warn(f"emovox: {note or 'it is back'}")
             self._note = note
+        for one in self._keeper.incomplete:
+            if one.file not in self._told:
+                warn(f"emovox: {one}; listening goes on")
+                self._told.add(one.file)
 
 
 def _json_line(decision: "Decision") -> str:
-    return json.dumps(decision.prediction.to_dict(), ensure_ascii=False) + "\n"
+    return json_text(decision.prediction.to_dict()) + "\n"
 
 
 def _text_line(decision: "Decision") -> str:
@@ -284,7 +350,7 @@ def _text_line(decision: "Decision") -> str:
     if not p.final:
         return ""
     label = p.label if p.certain else f"{p.label} (uncertain)"
-    return f"{p.start:8.2f} - {p.end:8.2f} s  {label} {p.score:.0%}\n"
+    return f"{p.start:8.2f} - {p.end:8.2f} s  {shown(label)} {p.score:.0%}\n"
 
 
 def _note(listener: "Listener") -> str:
@@ -303,13 +369,15 @@ def _lost(listener: "Listener") -> str:
     dropped_s, n_overflows = listener.source.dropped_s, listener.source.n_overflows
     parts = [f"{dropped_s:.1f} s dropped"] if dropped_s else []
     if n_overflows:
-        parts.append(f"{n_overflows} losses in the sound card")
+        losses = "loss" if n_overflows == 1 else "losses"
+        parts.append(f"{n_overflows:,} {losses} in the sound card")
     if listener.source.gone_s:
         parts.append(f"{listener.source.gone_s:.1f} s without the device")
     return ", ".join(parts)
 
 
-def _print_summary(totals: Totals, listener: "Listener", as_json: bool) -> None:
+def _print_summary(keeper: _Keeper, listener: "Listener", as_json: bool) -> None:
+    totals = keeper.totals
     speech_s = sum(totals.seconds.values())
     if as_json:
         summary: dict[str, Any] = {
@@ -321,8 +389,9 @@ def _print_summary(totals: Totals, listener: "Listener", as_json: bool) -> None:
             "dropped_seconds": round(listener.source.dropped_s, 3),
             "overflows": listener.source.n_overflows,
             "gone_seconds": round(listener.source.gone_s, 3),
+            "incomplete": [one.to_dict() for one in keeper.incomplete],
         }
-        say(json.dumps({"summary": summary}, ensure_ascii=False))
+        say_json({"summary": summary}, indent=None)
         return
     rows = [
         (label, f"{s:.1f}", f"{s / speech_s:.0%}")
@@ -330,6 +399,8 @@ def _print_summary(totals: Totals, listener: "Listener", as_json: bool) -> None:
     ]
     if rows:
         print_table("", ("emotion", "seconds", "share"), rows)
-    told = f"{totals.n_parts} parts, {totals.n_decisions} decisions"
+    told = f"{counted(totals.n_parts, 'part')}, {counted(totals.n_decisions, 'decision')}"
     lost = _lost(listener) or "nothing dropped"
     say(f"listened {listener.now.seconds:.1f} s, speech {speech_s:.1f} s in {told}, {lost}")
+    for one in keeper.incomplete:
+        say(f"incomplete: {one}")

@@ -21,7 +21,7 @@ def plain_name(name: str) -> str:
     Raises
     ------
     EmovoxError
-        If it is no text, but bytes in another encoding than the terminal's.
+        If it is no text, but bytes in another encoding, or too long for a file's name.
     """
     try:
         name = name.encode("utf-8", "surrogateescape").decode("utf-8")
@@ -29,7 +29,10 @@ def plain_name(name: str) -> str:
         raise EmovoxError(
             f"expected a speaker's name in UTF-8, got {name}; write it in other letters"
         ) from None
-    return normalize("NFC", name)
+    name = normalize("NFC", name)
+    if len(_file_name(name)) > _LONGEST:
+        raise EmovoxError(f"expected a shorter name of a speaker, got {len(name)} characters")
+    return name
 
 
 def speaker_file(name: str, fingerprint: str) -> Path:
@@ -38,12 +41,9 @@ def speaker_file(name: str, fingerprint: str) -> Path:
     Raises
     ------
     EmovoxError
-        If there is no place to keep it, or the name is too long for a file.
+        If there is no place to keep it, or none by this name.
     """
-    if len(_file_name(name)) > _LONGEST:
-        raise EmovoxError(f"expected a shorter name of a speaker, got {len(name)} characters")
-    folder = _folder() / fingerprint
-    new = folder / _file_name(name)
+    new = _folder() / fingerprint / _file_name(plain_name(name))
     return new if new.exists() else next(_kept(name, fingerprint), new)
 
 
@@ -92,4 +92,4 @@ def _folder() -> Path:
 
 def _file_name(name: str) -> str:
     """Return a name that every file system takes: other signs than letters and digits as %XX."""
-    return quote(plain_name(name), safe="") + ".json"
+    return quote(name, safe="") + ".json"
