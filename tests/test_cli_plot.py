@@ -1,6 +1,7 @@
 """`emovox plot`: what is written where, what is printed, and what a mistake looks like."""
 
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 from emovox.audio import RATE
 from emovox.cli.plot import plot_app
 from emovox.errors import AudioError, CorpusError, MissingExtraError
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="no such names there")
 
 
 def run(*arguments):
@@ -101,6 +104,17 @@ def test_the_same_kind_is_drawn_anew(wav, tmp_path):
     result = run("recording", wav, "--out", out)
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     assert result.stderr == f"replaced {out}\n"
+
+
+@needs_posix
+def test_any_name_is_drawn(wav, tmp_path, model_file):
+    """Names with newlines, emoji, formulas or bytes in another encoding are drawn, quietly."""
+    odd = wav.with_name("a\nb\x1b[31m\udcff$x^$😀.wav")
+    wav.rename(odd)
+    for kind, options in (("recording", []), ("timeline", ["--no-explain", "--model", model_file])):
+        result = run(kind, odd, "--out", tmp_path / "a b" / kind, *options)
+        assert result.exit_code == 0, result.exception
+        assert result.stderr == ""
 
 
 def test_corpus_is_drawn(folder, tmp_path):

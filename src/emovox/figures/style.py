@@ -1,6 +1,7 @@
 """What all pictures share: colours, the house style, and how they become files."""
 
 import io
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,9 @@ def rendered(figure: "Figure", suffix: str, *, kind: str = "") -> bytes:
     buffer = io.BytesIO()
     metadata: dict[str, str | None] = {"Description": _description(kind)} if kind else {}
     metadata |= {"Software": None} if suffix == "png" else {"Date": None, "Creator": None}
-    with rc_context({"svg.hashsalt": "emovox", "svg.fonttype": "path"}):
+    quiet = warnings.catch_warnings()
+    with rc_context({"svg.hashsalt": "emovox", "svg.fonttype": "path"}), quiet:
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing", UserWarning)  # it draws a box
         figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
     return buffer.getvalue()
 
@@ -141,6 +144,11 @@ def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Cut a name that is too long, and keep `$` from being read as a formula."""
+    """Cut a name that is too long, and keep `$` from being read as a formula.
+
+    What has no shape, such as bytes in another encoding, is escaped: no font could draw it.
+    """
+    drawable = (one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    text = "".join(drawable)
     cut = text if len(text) <= limit else f"{text[: limit // 2 - 1]}…{text[-(limit // 2) :]}"
     return cut.replace("$", r"\$")
