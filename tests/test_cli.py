@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 import emovox
 from conftest import LABELS
+from emovox.baseline import Baseline
 from emovox.cli import app, run
 from emovox.recognizer import Recognizer
 from made_corpus import make_corpus
@@ -177,6 +179,44 @@ class TestPredict:
         code, _, _ = call("predict", "none.wav", clips, "-m", model_file, "--csv", "o.csv")
         assert code == 1
         assert len(Path("o.csv").read_text().splitlines()) == 3
+
+    @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file with bad sectors")
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["predict", "--csv", "o"],
+            ["predict", "--speaker-by", "folder", "--csv", "o"],
+            ["predict", "--segments", "--csv", "o"],
+            ["enrol", "anna", "--out", "o"],
+        ],
+    )
+    def test_bad_sector(self, call, clips, model_file, words):
+        """A file that opens and cannot be read costs its own line, and no other's answer."""
+        files = (clips / "a.wav", "/proc/self/mem", clips / "more" / "b.flac")
+        code, _, err = call(*words, *files, "-m", model_file)
+        assert code == 1
+        assert [line for line in err.splitlines() if line.startswith("emovox: /proc/self/mem: ")]
+        if words[0] == "enrol":
+            assert Baseline.load("o").seconds == pytest.approx(1.5, abs=0.02)
+        else:
+            named = {row["file"] for row in csv.DictReader(Path("o").read_text().splitlines())}
+            assert named == {str(files[0]), str(files[2])}
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no such measure there")
+    def test_memory(self, clips, voice, model_file):
+        """Memory does not grow with the number of recordings: one is decoded at a time."""
+        soundfile.write("long.wav", np.tile(voice, 100), RATE)
+        peaks = []
+        for n in (2, 20):
+            words = ["predict", *["long.wav"] * n, "-m", model_file, "--json"]
+            process = start(*words, stdout=subprocess.DEVNULL)
+            assert process.stderr.read() == "started\n"
+            process.stderr.close()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.returncode == 0
+            peaks.append(usage.ru_maxrss / (1 if sys.platform == "darwin" else 1024))
+        assert peaks[1] - peaks[0] < 40  # MB; twenty clips hold 128
 
     def test_only_bad(self, call, error_of, clips, model_file):
         """With nothing to show, nothing is shown; as JSON that is an empty array."""
