@@ -206,9 +206,12 @@ class TestPredict:
     def test_memory(self, clips, voice, model_file):
         """Memory does not grow with the number of recordings: one is decoded at a time."""
         soundfile.write("long.wav", np.tile(voice, 100), RATE)
+        files = [Path(f"long-{number}.wav") for number in range(20)]
+        for file in files:
+            file.hardlink_to("long.wav")
         peaks = []
         for n in (2, 20):
-            words = ["predict", *["long.wav"] * n, "-m", model_file, "--json"]
+            words = ["predict", *files[:n], "-m", model_file, "--json"]
             process = start(*words, stdout=subprocess.DEVNULL)
             assert process.stderr.read() == "started\n"
             process.stderr.close()

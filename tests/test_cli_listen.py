@@ -209,10 +209,24 @@ class TestKept:
         decisions, summary = lines(done.stdout)
         assert len(finals(decisions)) == len(recognizer.segments("talk.wav"))
         assert logged == decisions[: len(logged)]
-        assert [one["file"] for one in summary["incomplete"]] == ["out.jsonl", "out.wav"]
+        assert [one["file"] for one in summary["incomplete"]] == ["out.wav", "out.jsonl"]
         since = {one["file"]: one["since"] for one in summary["incomplete"]}
         assert since["out.wav"] == pytest.approx(len(heard) / RATE, abs=0.01)
         assert since["out.jsonl"] == pytest.approx(logged[-1]["end"], abs=0.01)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+    def test_full_disk_for_decisions(self, model_file, recognizer):
+        """Where stdout takes no more, the files are written all the same, and one line says so."""
+        words = ("--wav", "talk.wav", "--speed", "0", "--log", "out.jsonl", "--model", model_file)
+        with Path("/dev/full").open("w") as full:
+            process = start(*words, "--json", stdout=full)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        told, written = err.splitlines()
+        assert told.startswith("emovox: standard output: No space left on device; it lacks what")
+        assert written == "wrote out.jsonl"
+        logged = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        assert len(finals(logged)) == len(recognizer.segments("talk.wav"))
 
     @pytest.mark.parametrize("option", ["--log", "--record"])
     def test_not_over(self, listen, option):

@@ -188,15 +188,19 @@ class _Keeper:
         self.totals = Totals()
         self.recording = Record(wishes.record) if wishes.record else None
         self.log_path = wishes.log
+        self.files: list[Kept] = []
         self._log = self._record = self._speaker = None
         if self.recording:
             self._record = Kept(str(wishes.record), self.recording.write, self.recording.close)
             ends.callback(self._record.close)
+            self.files.append(self._record)
         if wishes.log:
             log = ends.enter_context(create_log(wishes.log))
             self._log = Kept(str(wishes.log), partial(append, log))
+            self.files.append(self._log)
         if speaker:
             self._speaker = Kept(str(speaker), partial(_save, path=speaker), again=True)
+            self.files.append(self._speaker)
 
     def record(self, chunk: "Chunk") -> None:
         """Keep a chunk of sound; called from the recogniser's thread."""
@@ -221,8 +225,7 @@ class _Keeper:
     @property
     def incomplete(self) -> "list[Incomplete]":
         """What could not be written."""
-        kept = (self._log, self._record, self._speaker)
-        return [one.incomplete for one in kept if one and one.incomplete]
+        return [one.incomplete for one in self.files if one.incomplete]
 
 
 def _save(baseline: "Baseline", path: Path) -> None:
@@ -320,17 +323,18 @@ class _LineByLine:
     def __init__(
         self, listener: "Listener", keeper: _Keeper, line: Callable[["Decision"], str]
     ) -> None:
+        from .record import Kept
+
         self._listener = listener
         self._keeper = keeper
         self._line = line
+        self._out = Kept("standard output", self._print)
+        keeper.files.append(self._out)
         self._note = ""
         self._told: set[str] = set()
 
     def __call__(self, decisions: Sequence["Decision"]) -> None:
-        with results() as out:
-            for decision in decisions:
-                out.write(self._line(decision))
-            out.flush()
+        self._out.write(self._listener.now.seconds, decisions)
         if (note := _note(self._listener)) != self._note:
             warn(f"emovox: {note or 'it is back'}")
             self._note = note
@@ -338,6 +342,12 @@ class _LineByLine:
             if one.file not in self._told:
                 warn(f"emovox: {one}; listening goes on")
                 self._told.add(one.file)
+
+    def _print(self, decisions: Sequence["Decision"]) -> None:
+        with results() as out:
+            for decision in decisions:
+                out.write(self._line(decision))
+            out.flush()
 
 
 def _json_line(decision: "Decision") -> str:
