@@ -165,6 +165,12 @@ class TestStreams:
         assert emovox("predict", "none.wav", redirected=redirected).returncode == 1
         assert emovox("predict", redirected=redirected).returncode == 2
 
+    def test_closed_stdin(self, tmp_path):
+        """A question that nobody can answer is not accepted."""
+        done = emovox("corpus", "download", "emodb", "--to", tmp_path, redirected="<&-")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "accept" in done.stderr.splitlines()[-1]
+
     def test_all_closed(self, file, tmp_path):
         """With no stream at all, files are written, and nothing else is written into them."""
         out = tmp_path / "o.csv"

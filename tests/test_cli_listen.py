@@ -21,7 +21,7 @@ from conftest import LABELS
 from emovox import Baseline, load_audio
 from emovox.cli import record, run
 from emovox.cli.listening import Now, Session
-from emovox.cli.record import Record
+from emovox.cli.record import Kept, Record
 from emovox.cli.speakers import speaker_file
 from emovox.cli.view import Status, View, clock
 from emovox.microphone import Chunk
@@ -263,6 +263,19 @@ class TestRecord:
         assert (first[1], second[1]) == (100, 200)
         assert first[0].tolist() == [32_767] * 100
         assert second[0].tolist() == [-32_768] * 400
+
+    def test_next_file_is_there(self):
+        """Where the file that would go on is somebody else's, the recording ends, and no more."""
+        Path("out-2.wav").write_text("precious")
+        recording = Record(Path("out.wav"))
+        kept = Kept("out.wav", recording.write, recording.close)
+        for rate, start in ((100, 0.0), (200, 1.0), (200, 2.0)):
+            kept.write(start + 1, Chunk(np.zeros(rate, np.float32), rate, start))
+        kept.close()
+        assert str(kept.incomplete).startswith("out.wav: out-2.wav: is there already")
+        assert kept.incomplete.since == 1.0
+        assert Path("out-2.wav").read_text() == "precious"
+        assert soundfile.info("out.wav").frames == 100
 
     def test_full(self, monkeypatch):
         """Before a WAV file is too long for its header, the next one goes on."""

@@ -93,6 +93,7 @@ def _open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.dup2(os.open(os.devnull, access), number)
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.FileIO(0, closefd=False))
     sys.stdout = sys.stdout or _writer(1)
     sys.stderr = sys.stderr or _writer(2)
     for stream in (sys.stdout, sys.stderr):

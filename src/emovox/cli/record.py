@@ -44,7 +44,7 @@ class Kept:
     name : str
         Of the file.
     write : callable
-        Adds to the file, or writes it anew; may raise OSError.
+        Adds to the file, or writes it anew; may raise OSError or EmovoxError.
     close : callable
         Ends the file; may raise OSError.
     again : bool
@@ -80,8 +80,8 @@ class Kept:
             action(*what)
         except BrokenPipeError:  # somebody does not want more
             raise
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, EmovoxError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             self.incomplete = self.incomplete or Incomplete(self.name, self._since, reason)
         else:
             self.incomplete = None if self._again else self.incomplete
