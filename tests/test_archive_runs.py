@@ -3,16 +3,22 @@
 import json
 import os
 import signal
+import socket
+import ssl
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, Security
 
 from emovox.archive import PartSize, Request, engine, score_archive
 from emovox.archive.ledger import Ledger
@@ -176,6 +182,91 @@ def test_asked_to_end(archive, tmp_path, number):
     assert not list((out / "ledger" / "at").iterdir())
 
 
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory) -> Iterator[Client]:
+    """Start a worker on this machine as a run does."""
+    scratch = tmp_path_factory.mktemp("out") / "scratch"
+    with engine.started(1, scratch) as client:
+        yield client
+        assert client.run(os.getpid)  # it is none the worse for any visits
+    assert not scratch.exists()
+
+
+@pytest.fixture(scope="module")
+def doors(local_run) -> list[tuple[str, int]]:
+    """Give the addresses that the processes of a run listen at."""
+    driver = psutil.Process()
+    return [
+        (one.laddr.ip, one.laddr.port)
+        for process in (driver, *driver.children(recursive=True))
+        for one in process.net_connections("inet")
+        if one.status == psutil.CONN_LISTEN
+    ]
+
+
+def heard(door: tuple[str, int], context: ssl.SSLContext | None) -> bytes:
+    """Knock at a door, and return what is said there; nothing if the visitor is refused."""
+    with suppress(OSError), socket.create_connection(door, timeout=20) as line:
+        if context is None:
+            return answer(line)
+        with context.wrap_socket(line) as secret_line:
+            return answer(secret_line)
+    return b""
+
+
+def answer(line: socket.socket) -> bytes:
+    """Ask for something, and return what is said."""
+    line.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+    return line.recv(100)
+
+
+def careless(security: Security | None) -> ssl.SSLContext:
+    """Return a client's side of TLS that takes any server's word, with a key or without."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if security is not None:
+        context = security.get_connection_args("client")["ssl_context"]
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class TestOutsiders:
+    """Whoever else is on the machine, while workers run on it."""
+
+    def test_three_doors_on_this_machine_alone(self, doors):
+        """Scheduler, nanny and worker listen at 127.0.0.1, and nobody anywhere else."""
+        assert [host for host, _ in doors] == ["127.0.0.1"] * 3
+
+    def test_those_of_the_run_are_let_in(self, local_run, doors):
+        """Who holds the run's key is answered at every door."""
+        ours = local_run.security.get_connection_args("client")["ssl_context"]
+        assert all(heard(door, ours) for door in doors)
+
+    @pytest.mark.parametrize("kind", ["plain", "without a key", "with a key of its own"])
+    def test_nobody_else_is(self, doors, kind):
+        """A stranger is answered at no door, be it in the clear, by HTTP, or by TLS."""
+        theirs = Security.temporary() if kind == "with a key of its own" else None
+        context = None if kind == "plain" else careless(theirs)
+        assert [heard(door, context) for door in doors] == [b""] * 3
+
+    def test_no_client_runs_code(self, doors):
+        """Dask's own client is refused by the scheduler and the workers."""
+        for host, port in doors:
+            with pytest.raises(OSError, match=r"Timed out|closed"):
+                Client(f"tcp://{host}:{port}", timeout=1.0)
+
+    def test_the_folder_of_the_workers_is_their_own(self, tmp_path, monkeypatch):
+        """Nothing is taken from the folder that all users write to, where others may be first."""
+        shared = tmp_path / "tmp"
+        monkeypatch.setattr(tempfile, "tempdir", str(shared))
+        shared.mkdir()
+        with engine.started(1, tmp_path / "out" / "scratch") as client:
+            assert stat.S_IMODE((tmp_path / "out" / "scratch").stat().st_mode) == 0o700
+            (places,) = client.run(lambda: sys.path).values()
+            assert not any(str(shared) in place for place in [*places, *sys.path])
+        assert not list(shared.iterdir())
+
+
 class TestCluster:
     """A scheduler and workers started by hand."""
 
@@ -195,7 +286,7 @@ class TestCluster:
         command = [archive, "--out", out, "--scheduler", scheduler, "--part-size", 1]
         with score(*command, stderr=subprocess.DEVNULL) as driver:
             until(lambda: n_done(out), "no part is done")
-            with engine.cluster(scheduler, 0) as client:
+            with engine.connected(scheduler) as client:
                 for pid in client.run(os.getpid).values():
                     os.kill(pid, signal.SIGKILL)
             assert driver.wait(WAIT_S) == 0
@@ -205,7 +296,7 @@ class TestCluster:
         """A worker with another model, or that does not see the output, is refused by name."""
         request = Request(archive, tmp_path / "out", scheduler=scheduler)
         job = _job(request, Ledger(request.out), Recognizer.load())
-        with engine.cluster(scheduler, 0) as client:
+        with engine.connected(scheduler) as client:
             with pytest.raises(
                 ArchiveError, match=r"worker tcp://.* does not see the|expected yes"
             ):
@@ -224,7 +315,7 @@ class TestCluster:
             score(*command, "--scheduler", address, stderr=subprocess.PIPE) as driver,
         ):
             until(lambda: n_done(out), "no part is done")
-            with engine.cluster(address, 0) as client:
+            with engine.connected(address) as client:
                 pid = client.run_on_scheduler(os.getpid)
             os.kill(pid, signal.SIGKILL)
             _, err = driver.communicate(timeout=WAIT_S)
@@ -237,6 +328,6 @@ class TestCluster:
         """An address where no scheduler answers is an error of one line."""
         with (
             pytest.raises(ArchiveError, match="no Dask scheduler answers there"),
-            engine.cluster("tcp://127.0.0.1:1", 0, connect_s=0.5),
+            engine.connected("tcp://127.0.0.1:1", connect_s=0.5),
         ):
             pass

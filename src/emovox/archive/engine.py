@@ -1,6 +1,7 @@
 """Dask distributed: a cluster here or elsewhere, its workers checked, a few parts on it at once."""
 
 import asyncio
+import shutil
 import signal
 import threading
 import time
@@ -14,10 +15,22 @@ from types import FrameType
 from typing import Any
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, wait
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    Nanny,
+    Scheduler,
+    Security,
+    SpecCluster,
+    Worker,
+    wait,
+)
 from distributed.comm.core import CommClosedError
+from distributed.node import ServerNode
 
 from ..errors import ArchiveError, EmovoxError
+from ..files import make_folder
 from .work import Job, introduce
 
 _PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
@@ -29,6 +42,7 @@ _CONFIG = {
     "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.worker.profile.enabled": False,  # it looks at the stack 100 times a second
+    "distributed.worker.use-file-locking": False,  # one run alone uses its folder
     "logging.distributed": "critical",
 }
 
@@ -39,11 +53,70 @@ class Interrupted(Exception):  # noqa: N818 (it is no error)
     """Ctrl-C, or the signal to end: the parts in hand are finished."""
 
 
+class _Unseen(ServerNode):
+    """A part of a cluster without the port that Dask opens for HTTP, which has no lock."""
+
+    def start_http_server(self, *_: object, **__: object) -> None:
+        """Listen to nobody."""
+
+
+class _Scheduler(_Unseen, Scheduler):
+    pass
+
+
+class _Worker(_Unseen, Worker):
+    pass
+
+
 @contextmanager
-def cluster(
-    scheduler: str | None, n_workers: int, connect_s: float = _CONNECT_S
-) -> Iterator[Client]:
-    """Connect to a running cluster, or start worker processes here, on 127.0.0.1 alone.
+def started(n_workers: int, scratch: Path) -> Iterator[Client]:
+    """Start worker processes on this machine, and connect to them.
+
+    A scheduler runs any code that it is sent, and a port of 127.0.0.1 is open to everybody on the
+    machine. So every connection is TLS with a key on both sides that is made here and told to the
+    workers alone.
+
+    Parameters
+    ----------
+    n_workers : int
+    scratch : Path
+        A folder for Dask's own use, emptied and removed. Dask looks there for modules, so nobody
+        else may write to it, as others may to Dask's own choice below the system's folder of
+        temporary files.
+    """
+    import cryptography  # noqa: F401 (Dask needs it for the key, and names no module if it lacks)
+
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_folder(scratch, private=True)
+    security = Security.temporary()
+    host = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
+    worker = {
+        **host,
+        "worker_class": _Worker,
+        "nthreads": 1,
+        "memory_limit": 0,  # a recording too large for the machine costs a worker, no more
+        "preload": ["emovox.archive.work"],
+        "silence_logs": "CRITICAL",
+    }
+    try:
+        with (
+            dask.config.set(_CONFIG | {"temporary-directory": str(scratch)}),
+            SpecCluster(
+                workers={index: {"cls": Nanny, "options": worker} for index in range(n_workers)},
+                scheduler={"cls": _Scheduler, "options": {**host, "dashboard": False}},
+                security=security,
+                silence_logs="CRITICAL",
+            ) as workers,
+            Client(workers) as client,
+        ):
+            yield client
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def connected(address: str, connect_s: float = _CONNECT_S) -> Iterator[Client]:
+    """Connect to a running cluster.
 
     Raises
     ------
@@ -51,27 +124,10 @@ def cluster(
         If there is no scheduler at the address.
     """
     with dask.config.set(_CONFIG):
-        if scheduler is None:
-            with (
-                LocalCluster(
-                    n_workers=n_workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its port of health
-                    memory_limit=0,  # a recording too large for the machine costs a worker, no more
-                    preload=["emovox.archive.work"],
-                    silence_logs="CRITICAL",
-                ) as workers,
-                Client(workers) as client,
-            ):
-                yield client
-            return
         try:
-            client = Client(scheduler, timeout=connect_s)
+            client = Client(address, timeout=connect_s)
         except (OSError, ValueError) as error:
-            raise ArchiveError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
+            raise ArchiveError(f"{address}: no Dask scheduler answers there: {error}") from None
         with client:
             yield client
 

@@ -52,6 +52,11 @@ class Ledger:
         return self.out / "ledger" / "at" / f"{part:08d}.json"
 
     @property
+    def scratch(self) -> Path:
+        """The folder of the workers' own files, while a run is at work on this machine."""
+        return self.out / "ledger" / "scratch"
+
+    @property
     def head(self) -> Path:
         """The file of the model's head, for the second pass."""
         return self.out / "ledger" / "head.onnx"

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ class _Run:
                 left.append(part)
         started, new = time.monotonic(), NOTHING
         if left:
-            with engine.cluster(self.request.scheduler, self.request.n_workers) as client:
+            with self._cluster() as client:
                 engine.check_workers(client, self.job)
                 new = self._score(client, left)
         seconds = time.monotonic() - started
@@ -168,6 +169,11 @@ class _Run:
         write_text(self.ledger.out / "summary.json", summary.to_json() + "\n")
         self._forget()
         return summary
+
+    def _cluster(self) -> AbstractContextManager[Client]:
+        if self.request.scheduler is not None:
+            return engine.connected(self.request.scheduler)
+        return engine.started(self.request.n_workers, self.ledger.scratch)
 
     def _plan(self, source: Source) -> None:
         for planned in plan(source, self.ledger, self.request.size):
@@ -237,7 +243,7 @@ class _Run:
     def _forget(self) -> None:
         """Delete what was needed on the way; voices are personal data."""
         self.ledger.heard.unlink(missing_ok=True)
-        for folder in ("voices", "baselines", "at"):
+        for folder in ("voices", "baselines", "at", "scratch"):
             shutil.rmtree(self.ledger.out / "ledger" / folder, ignore_errors=True)
 
     def _size(self, part: int) -> int:

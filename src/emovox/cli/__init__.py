@@ -129,7 +129,7 @@ def run(arguments: list[str]) -> int:
 
 _TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
 _SERVICE = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client")
-_ARCHIVE = ("dask", "distributed", "pyarrow", "fsspec")
+_ARCHIVE = ("dask", "distributed", "cryptography", "pyarrow", "fsspec")
 _EXTRAS = {
     **dict.fromkeys(_TRAINING, "train"),
     **dict.fromkeys(_SERVICE, "serve"),
