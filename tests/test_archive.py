@@ -2,8 +2,10 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emovox import Recognizer
-from emovox.archive import PartSize
+from emovox.archive import PartSize, recordings
 from emovox.archive.answers import NOTHING, add, kind_of, schema
 from emovox.archive.attempt import Attempt
 from emovox.archive.heads import Head, cut_model, embedding_is_fixed
@@ -235,6 +237,57 @@ class TestAnswers:
         assert (found, error) == (model.predict(file), "")
         assert kind_of(tried(b"file:///no/such.wav", model.predict)[1]) == "missing"
         assert kind_of(tried(b"nonsense://x.wav", model.predict)[1]) == "not fetched"
+
+
+class TestCopies:
+    """Recordings that are fetched."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch) -> Path:
+        """Give the folder that temporary files are made in."""
+        folder = tmp_path / "temporary"
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        return folder
+
+    def test_a_copy_is_in_no_folder(self, archive, folder):
+        """While a fetched recording is judged it can be read again and again, but by no name."""
+        recording = archive.parent / "calls" / "early" / "00.wav"
+        seen = []
+
+        def judge(file: Path) -> list[Path]:
+            assert file.read_bytes() == file.read_bytes() == recording.read_bytes()
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            seen.append(file)
+            return list(folder.iterdir())
+
+        assert tried(f"file://{recording}".encode(), judge) == ([], "")
+        assert seen
+
+    def test_a_copy_elsewhere_is_private(self, archive, folder, monkeypatch):
+        """On other systems it is in a folder that others cannot enter, removed at the end."""
+        monkeypatch.setattr(recordings, "_OPEN_FILES", folder / "none")
+        recording = archive.parent / "calls" / "early" / "00.wav"
+
+        def judge(file: Path) -> int:
+            assert file.read_bytes() == recording.read_bytes()
+            return stat.S_IMODE(file.parent.stat().st_mode)
+
+        assert tried(f"file://{recording}".encode(), judge) == (0o700, "")
+        assert not list(folder.iterdir())
+
+    def test_a_worker_that_is_killed_leaves_nothing(self, archive, folder):
+        """A process that ends in the middle of a fetched recording leaves no file behind."""
+        code = (
+            "import os, sys\nfrom emovox.archive.recordings import tried\n"
+            "tried(os.fsencode(sys.argv[1]), lambda file: os._exit(9))"
+        )
+        url = f"file://{archive.parent / 'calls' / 'early' / '00.wav'}"
+        done = subprocess.run(
+            [sys.executable, "-c", code, url], env=os.environ | {"TMPDIR": str(folder)}, check=False
+        )
+        assert done.returncode == 9
+        assert not list(folder.iterdir())
 
 
 class TestHead:

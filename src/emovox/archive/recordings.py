@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from ..errors import AudioError, EmovoxError
 from .source import is_url
@@ -13,11 +13,15 @@ from .source import is_url
 Judged = TypeVar("Judged")
 
 _BLOCK = 1 << 20
+_OPEN_FILES = Path("/proc/self/fd")  # each can be opened anew here, with a position of its own
 
 
 @contextmanager
 def local_file(path: bytes) -> Iterator[Path]:
-    """Give a recording as a local file; a URL is copied to a temporary one for the while.
+    """Give a recording as a local file; what a URL leads to is copied for the while.
+
+    The copy has no name in any folder where the system knows such files (Linux), so that it is
+    gone with this process, however that ends.
 
     Raises
     ------
@@ -29,19 +33,32 @@ def local_file(path: bytes) -> Iterator[Path]:
     if not is_url(path):
         yield Path(os.fsdecode(path))
         return
-    with tempfile.TemporaryDirectory(prefix="emovox-") as folder:
-        copy = Path(folder) / "recording"
+    with _unnamed_file() as (copy, file):
         _fetch(path.decode(), copy)
-        yield copy
+        yield file
 
 
-def _fetch(url: str, copy: Path) -> None:
+@contextmanager
+def _unnamed_file() -> Iterator[tuple[IO[bytes], Path]]:
+    """Give an open file that is gone when it is closed, and the path to open it by once more."""
+    if _OPEN_FILES.is_dir():
+        with tempfile.TemporaryFile() as file:
+            yield file, _OPEN_FILES / str(file.fileno())
+        return
+    with tempfile.TemporaryDirectory(prefix="emovox-") as folder:
+        path = Path(folder) / "recording"
+        with path.open("wb") as file:
+            yield file, path
+
+
+def _fetch(url: str, copy: IO[bytes]) -> None:
     import fsspec
 
     try:
-        with fsspec.open(url, "rb") as remote, copy.open("wb") as local:
+        with fsspec.open(url, "rb") as remote:
             while block := remote.read(_BLOCK):
-                local.write(block)
+                copy.write(block)
+        copy.flush()
     except FileNotFoundError:
         raise AudioError("no such file") from None
     except Exception as error:  # noqa: BLE001 (every kind of storage has errors of its own)
