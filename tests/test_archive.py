@@ -1,11 +1,13 @@
 """An archive without a cluster: listing, plan, ledger, answers, heads, a worker's tasks."""
 
+import csv
 import json
 import os
 import stat
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,14 @@ import pytest
 
 from emovox import Recognizer
 from emovox.archive import PartSize, recordings
-from emovox.archive.answers import NOTHING, add, kind_of, schema
+from emovox.archive.answers import NOTHING, Answer, add, kind_of, schema, table
 from emovox.archive.attempt import Attempt
 from emovox.archive.heads import Head, cut_model, embedding_is_fixed
-from emovox.archive.ledger import Ledger, tallies_of
+from emovox.archive.ledger import Ledger, commit, read, tallies_of
 from emovox.archive.plan import plan
 from emovox.archive.recordings import tried
-from emovox.archive.source import BYTES, FILE, PATH, open_source
+from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
+from emovox.archive.summary import write_csv
 from emovox.archive.voices import hear_part, judge_part, learn_groups
 from emovox.archive.work import Job, introduce, score_part
 from emovox.audio import load_audio
@@ -113,6 +116,12 @@ class TestSource:
             ("t.csv", "file,a,a\nx,1,2\n", "two columns have the same name"),
             ("t.csv", "file,a\nx\n", "expected 2 cells in line 2, got 1"),
             ("t.csv", 'file\n"x\n', "no well-formed CSV"),
+            ("t.csv", "file,emovox:path\nx,y\n", "emovox:path has a name that emovox uses itself"),
+            (
+                "t.csv",
+                "emovox:bytes,file\nx,y\n",
+                "emovox:bytes has a name that emovox uses itself",
+            ),
             ("t.parquet", "nonsense", "cannot read the table"),
             ("t.txt", "x", "expected a folder, or a table"),
         ],
@@ -122,6 +131,25 @@ class TestSource:
         (tmp_path / name).write_text(text)
         with pytest.raises(ArchiveError, match=words) as caught:
             names(open_source(tmp_path / name))
+        assert "\n" not in str(caught.value)
+
+    def test_a_parquet_table_is_checked(self, tmp_path):
+        """Text that is no UTF-8, in whatever column, is an error before anything is scored."""
+        names = pa.array([b"a.wav", b"\xff\xfe"]).view(pa.string())
+        for column in ("file", "note"):
+            columns = {"file": pa.array(["a.wav", "b.wav"]), column: names}
+            pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+            with pytest.raises(ArchiveError, match=r"t\.parquet: cannot read the table: .*UTF8"):
+                open_source(tmp_path / "t.parquet").listed(0, b"").__next__()
+
+    def test_a_damaged_parquet_table(self, tmp_path):
+        """A table whose rows cannot be read, though its end can, is an error of one line."""
+        path = tmp_path / "t.parquet"
+        pq.write_table(pa.table({"file": [f"{number}.wav" for number in range(900)]}), path)
+        content = path.read_bytes()
+        path.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
+        with pytest.raises(ArchiveError, match="cannot read the table") as caught:
+            names(open_source(path))
         assert "\n" not in str(caught.value)
 
     def test_missing(self, tmp_path):
@@ -154,9 +182,77 @@ class TestPlan:
         assert tables[FILE].to_pylist() == [f"{number}.wav" for number in range(6)]
         assert json.loads(ledger.end.read_text()) == {"parts": 3, "recordings": 6}
 
+    @pytest.mark.parametrize("damage", ["empty", "lost", "half"])
+    def test_a_damaged_plan_is_made_anew(self, tmp_path, damage):
+        """From a damaged part on the source is listed again; what came of these parts is void."""
+        for number in range(8):
+            (tmp_path / f"{number}.wav").write_bytes(b"0")
+        source, ledger = open_source(tmp_path), Ledger(tmp_path / "out")
+        assert len(list(plan(source, ledger, PartSize(2)))) == 4
+        before = [pq.read_table(ledger.plan(part)) for part in range(4)]
+        for part in range(4):
+            commit(ledger.scores(part), pa.table({"row": [part]}), {})
+        content = ledger.plan(2).read_bytes()
+        ledger.plan(2).write_bytes(content[: len(content) // 2] if damage == "half" else b"")
+        if damage == "lost":
+            ledger.plan(2).unlink()
+        assert [one.part for one in plan(source, ledger, PartSize(2))] == [0, 1, 2, 3]
+        assert [pq.read_table(ledger.plan(part)) for part in range(4)] == before
+        done = [tallies_of(ledger.scores(part)) is not None for part in range(4)]
+        assert done == [True, True, False, False]
+
+    @pytest.mark.parametrize("content", ["", "null", '{"parts": 3, "rec', '{"parts": 9}'])
+    def test_a_damaged_end_is_no_end(self, tmp_path, content):
+        """A listing whose end is not told, or told wrongly, goes on."""
+        for number in range(3):
+            (tmp_path / f"{number}.wav").write_bytes(b"0")
+        source, ledger = open_source(tmp_path), Ledger(tmp_path / "out")
+        next(plan(source, ledger, PartSize(1)))
+        ledger.end.write_text(content)
+        assert [one.part for one in plan(source, ledger, PartSize(1))] == [0, 1, 2]
+        assert ledger.all_listed()
+
 
 class TestLedger:
     """The output folder."""
+
+    def test_damaged_settings(self, tmp_path):
+        """Before anything is planned they are written anew; later, what was asked is not known."""
+        ledger = Ledger(tmp_path / "out")
+        with ledger.locked():
+            ledger.settings.write_text("")
+            ledger.start({"model": "a"}, resume=True)
+        assert json.loads(ledger.settings.read_text()) == {"model": "a"}
+        commit(ledger.plan(0), pa.table({"row": [0]}), {})
+        for content in ("", "[]", '{"mod', "{}"):
+            ledger.settings.write_text(content)
+            with pytest.raises(ArchiveError, match="damaged, so that it does not tell what the"):
+                ledger.start({"model": "a"}, resume=True)
+
+    def test_only_the_owner_reads_it(self, tmp_path):
+        """The ledger, which tells who spoke, is closed to others; the result is as any file is."""
+        ledger = Ledger(tmp_path / "out")
+        with ledger.locked():
+            commit(ledger.voices(0), pa.table({"row": [0]}), {}, private=True)
+            commit(ledger.scores(0), pa.table({"row": [0]}), {})
+        modes = {
+            path: stat.S_IMODE(path.stat().st_mode)
+            for path in (ledger.settings.parent, ledger.voices(0).parent, ledger.voices(0))
+        }
+        assert list(modes.values()) == [0o700, 0o700, 0o600]
+        mask = os.umask(0)
+        os.umask(mask)
+        assert stat.S_IMODE(ledger.out.stat().st_mode) == 0o777 & ~mask
+        assert stat.S_IMODE(ledger.scores(0).stat().st_mode) == 0o666 & ~mask
+
+    def test_a_damaged_table_names_itself(self, tmp_path):
+        """A part that cannot be read is an error with advice, in one line."""
+        (tmp_path / "part.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+        with pytest.raises(
+            ArchiveError, match=r"part\.parquet: cannot be read .*delete it"
+        ) as caught:
+            read(tmp_path / "part.parquet")
+        assert "\n" not in str(caught.value)
 
     def test_only_a_new_folder_is_written_to(self, tmp_path):
         """What holds something is refused, and told apart from a run to go on with."""
@@ -174,6 +270,16 @@ class TestLedger:
         ledger.start({"model": "a", "segments": False}, resume=True)
         with pytest.raises(ArchiveError, match=r"model was a, is b"):
             ledger.start({"model": "b", "segments": False}, resume=True)
+
+    def test_what_a_kill_left_half_written(self, tmp_path):
+        """A file that was being written at a kill is removed when the run goes on."""
+        ledger = Ledger(tmp_path / "out")
+        ledger.start({}, resume=False)
+        half = ledger.scores(0).parent / ".part-0123.parquet"
+        half.parent.mkdir()
+        half.write_bytes(b"PAR1")
+        ledger.start({}, resume=True)
+        assert not half.exists()
 
     def test_one_run_at_a_time(self, tmp_path):
         """A folder in use is locked."""
@@ -195,7 +301,44 @@ class TestAnswers:
         )
         found = schema(("angry", "sad"), carried).names
         assert found[-3:] == ["source_source_label", "source_label", "x"]
+        flat = pa.schema([("scores.angry", pa.float64()), ("scores.bored", pa.float64())])
+        assert schema(("angry",), flat).names[-2:] == ["source_scores.angry", "scores.bored"]
         assert len(set(found)) == len(found)
+
+    def test_a_csv_table_is_safe_to_open(self, tmp_path):
+        """No name or note is run by a spreadsheet, header and errors included; numbers stay."""
+        notes = ["@SUM(A1)", "-1.5", "+49 30 1", "=2+5", "'=x", "plain"]
+        listed = pa.table([["=1.wav"] * 6, [b""] * 6, [1] * 6, notes], schema=pa.schema(
+            [*LISTED, ("=note", pa.string())]
+        ))  # fmt: skip
+        ledger = Ledger(tmp_path)
+        answers = [Answer(row, None, error="-broken") for row in range(6)]
+        commit(ledger.scores(0), table(answers, listed, ("angry",), "abc"), {})
+        with write_csv(ledger, 1).open(newline="") as lines:
+            header, *found = csv.reader(lines)
+        assert header[-1] == "'=note"
+        assert header[2:5] == ["score", "scores.angry", "start"]
+        assert {row[0] for row in found} == {"'=1.wav"}
+        assert {row[header.index("error")] for row in found} == {"'-broken"}
+        safe = ["'@SUM(A1)", "-1.5", "'+49 30 1", "'=2+5", "''=x", "plain"]
+        assert [row[-1] for row in found] == safe
+
+    def test_values_that_python_does_not_have(self, tmp_path):
+        """A time after the last year is told as Arrow tells it, or is an error of one line."""
+        for zone in (None, "No/Where"):
+            kind = pa.timestamp("ms", zone)
+            listed = pa.table(
+                [["a"], [b"a"], [1], pa.array([1 << 62]).view(kind)],
+                schema=pa.schema([*LISTED, ("when", kind)]),
+            )
+            commit(Ledger(tmp_path).scores(0), table([Answer(0, None)], listed, ("sad",), ""), {})
+            if zone is None:
+                (_, line) = write_csv(Ledger(tmp_path), 1).read_text().splitlines()
+                assert line.endswith("<value out of range: 4611686018427387904>")
+        before = (tmp_path / "scores.csv").read_text()
+        with pytest.raises(ArchiveError, match=r"the column when holds values .* without --csv"):
+            write_csv(Ledger(tmp_path), 1)
+        assert (tmp_path / "scores.csv").read_text() == before
 
     def test_sums(self):
         """Tallies are added name by name."""
@@ -419,6 +562,19 @@ class TestTasks:
             assert (row["baseline"], row["label"]) == (baseline, prediction.label)
             assert (row["start"], row["end"]) == (prediction.start, prediction.end)
             assert row["scores"] == pytest.approx(dict(prediction.scores), abs=1e-6)
+
+    def test_speakers_that_no_cell_tells(self, start, tmp_path, archive):
+        """Null, NaN and blanks name nobody; a number, also in a column with a dot, is a name."""
+        files = [str(archive.parent / f"calls/early/0{number}.wav") for number in range(4)]
+        for column in ([7.0, float("nan"), None, 7.0], ["7", " ", None, "7"]):
+            source = tmp_path / "t.parquet"
+            pq.write_table(pa.table({"file": files, "caller.id": column}), source)
+            job = replace(start(), speaker_column="caller.id", out=str(tmp_path / str(column[1])))
+            list(plan(open_source(source), job.ledger, PartSize()))
+            job.ledger.at(0).parent.mkdir()
+            hear_part(job, 0)
+            found = pq.read_table(job.ledger.voices(0)).sort_by("row")["speaker"].to_pylist()
+            assert found == [str(column[0]), "", "", str(column[0])]
 
     def test_segments(self, start, archive):
         """With segments there is a row for each part of speech, as `Recognizer.segments` has it."""

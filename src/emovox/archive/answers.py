@@ -76,11 +76,12 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
         ("baseline", pa.string()),
         ("error", pa.string()),
     ]
-    taken = {name for name, _ in own} | set(carried.names)
+    ours = {name for name, _ in own} | {f"scores.{label}" for label in labels}
+    taken = ours | set(carried.names)
     fields = [pa.field(name, kind) for name, kind in own]
     for field in carried:
         name = field.name
-        while name in {one.name for one in fields} or (name != field.name and name in taken):
+        while name in ours | {one.name for one in fields} or (name != field.name and name in taken):
             name = f"source_{name}"
         fields.append(field.with_name(name))
     return pa.schema(fields)

@@ -5,12 +5,14 @@
                 end.json, once all are listed; at/, the recording that a worker is busy with;
                 voices/ and baselines/, what was heard of the speakers, until the run is done.
 
-Every file is written aside and renamed, so that a kill at any moment leaves whole files only.
+What is promised lies in files that are written aside, brought to the disk and renamed, so that a
+kill or a power cut at any moment leaves whole files only; what is damaged all the same counts as
+not there. The folder ledger/ can be entered by its owner alone.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ArchiveError
-from ..files import write_text, written_whole
+from ..files import make_folder, write_text, written_whole
 
 _METADATA = b"emovox"  # the key of a part's tallies in its Parquet file
 
@@ -62,11 +64,6 @@ class Ledger:
         return self.out / "ledger" / "head.onnx"
 
     @property
-    def heard(self) -> Path:
-        """The file that says that all recordings are heard and all speakers learned."""
-        return self.out / "ledger" / "heard"
-
-    @property
     def settings(self) -> Path:
         """The file of what was asked."""
         return self.out / "ledger" / "settings.json"
@@ -77,11 +74,43 @@ class Ledger:
         return self.out / "ledger" / "end.json"
 
     def n_planned(self) -> int:
-        """Return how many parts are planned; they are numbered without a gap."""
+        """Return how many parts are planned; one that was lost or damaged among them counts."""
         with suppress(OSError):
-            names = (entry.name for entry in os.scandir(self.plan(0).parent))
-            return sum(name.endswith(".parquet") and not name.startswith(".") for name in names)
+            found = (Path(entry.name) for entry in os.scandir(self.plan(0).parent))
+            parts = (
+                int(one.stem) for one in found if one.suffix == ".parquet" and one.stem.isdigit()
+            )
+            return max(parts, default=-1) + 1
         return 0
+
+    def n_recordings(self, part: int) -> int | None:
+        """Return how many recordings a part holds; None if its plan is lost or damaged."""
+        try:
+            return int(pq.read_metadata(self.plan(part)).num_rows)
+        except (OSError, pa.ArrowException):
+            return None
+
+    def recordings(self, part: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return what a part lists of its recordings, and what it carries through.
+
+        Raises
+        ------
+        ArchiveError
+            If the file is damaged.
+        """
+        return read(self.plan(part), columns=columns)
+
+    def all_listed(self) -> bool:
+        """Tell whether the source was listed to its end, and all of that is planned."""
+        end = _read_json(self.end)
+        return end is not None and end.get("parts") == self.n_planned()
+
+    def forget(self, parts: range) -> None:
+        """Forget the last parts and what came of them; they are planned anew."""
+        self.end.unlink(missing_ok=True)
+        for part in reversed(parts):
+            for path in (self.scores, self.voices, self.at, self.plan):
+                path(part).unlink(missing_ok=True)
 
     def start(self, settings: Mapping[str, Any], *, resume: bool) -> None:
         """Begin a run, or go on with it.
@@ -99,10 +128,13 @@ class Ledger:
             )
         if found and not self.settings.exists():
             raise ArchiveError(f"{self.out}: holds no run of emovox score to go on with")
-        if found:
-            self._compare(settings)
-        else:
+        for left in self.out.rglob(".part-*"):  # by a kill, in the midst of writing
+            left.unlink(missing_ok=True)
+        before = _read_json(self.settings)
+        if before is None and not self.n_planned():  # new, or it was cut off at its very start
             write_text(self.settings, json.dumps(settings, indent=2) + "\n")
+        else:
+            self._compare(before, settings)
 
     def _found(self) -> bool:
         """Tell whether the folder holds anything but what a kill at the very start leaves."""
@@ -117,12 +149,13 @@ class Ledger:
         names = [path.name for path in (self.out / "ledger").iterdir()]
         return any(name != "lock" and not name.startswith(".part-") for name in names)
 
-    def _compare(self, settings: Mapping[str, Any]) -> None:
-        try:
-            before = json.loads(self.settings.read_text(encoding="utf-8"))
-            names = [name for name in settings if before[name] != settings[name]]
-        except (ValueError, KeyError, TypeError):
-            raise ArchiveError(f"{self.settings}: not as emovox score wrote it") from None
+    def _compare(self, before: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> None:
+        if before is None or not settings.keys() <= before.keys():
+            raise ArchiveError(
+                f"{self.settings}: damaged, so that it does not tell what the run was asked; begin "
+                "another with another --out"
+            )
+        names = [name for name in settings if before[name] != settings[name]]
         if names:
             told = "; ".join(f"{name} was {before[name]}, is {settings[name]}" for name in names)
             raise ArchiveError(
@@ -137,7 +170,8 @@ class Ledger:
         Where the system has no such locks (Windows), nothing is kept out.
         """
         path = self.out / "ledger" / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.out)
+        make_folder(path.parent, private=True)
         with path.open("w") as file:
             try:
                 import fcntl
@@ -151,15 +185,46 @@ class Ledger:
 
 
 def commit(
-    path: Path, table: pa.Table, tallies: Mapping[str, Any], row_group: int | None = None
+    path: Path,
+    table: pa.Table,
+    tallies: Mapping[str, Any],
+    row_group: int | None = None,
+    *,
+    private: bool = False,
 ) -> None:
     """Write a table, whole or not at all, with its tallies in the file's metadata.
 
-    `row_group` is how many rows are read at least; None: all.
+    `row_group` is how many rows are read at least, None: all; `private` is for `written_whole`.
     """
     metadata = {**(table.schema.metadata or {}), _METADATA: json.dumps(tallies).encode()}
-    with written_whole(path) as temporary:
+    with written_whole(path, private=private) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, row_group_size=row_group)
+
+
+def read(path: Path, **how: Any) -> pa.Table:
+    """Read one of the run's tables.
+
+    Raises
+    ------
+    ArchiveError
+        If it is damaged, or cannot be read.
+    """
+    try:
+        return pq.read_table(path, **how)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ArchiveError(
+            f"{path}: cannot be read ({reason}); if it is damaged, delete it, then --resume"
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return the names and values that a file holds; None if it is not there, or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def tallies_of(path: Path) -> dict[str, Any] | None:

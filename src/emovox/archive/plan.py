@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..files import write_text
 from .ledger import Ledger, commit
-from .source import BYTES, LISTED, PATH, Source
+from .source import BYTES, PATH, Source
 
 _UNKNOWN_BYTES = 1 << 20  # what a recording of unknown size counts as
 
@@ -34,18 +33,22 @@ def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[Planned]:
     """Yield the parts of a run in order: those planned before, then new ones as they are planned.
 
     A part is written down before it is yielded, and never changes: a run that is resumed does what
-    was planned, and goes on with the listing behind it, even if files have come or gone since.
+    was planned, and goes on with the listing behind it, even if files have come or gone since. From
+    a part on whose plan is lost or damaged, parts are planned, and done, anew.
     """
-    n_parts = ledger.n_planned()
-    n_known, last = 0, b""
+    n_parts, n_known, last = ledger.n_planned(), 0, b""
     for part in range(n_parts):
-        n_rows = pq.read_metadata(ledger.plan(part)).num_rows
+        n_rows = ledger.n_recordings(part)
+        if n_rows is None:
+            ledger.forget(range(part, n_parts))
+            n_parts = part
+            break
         n_known += n_rows
         yield Planned(part, n_rows)
-    if ledger.end.exists():
+    if ledger.all_listed():
         return
     if n_parts:
-        last = pq.read_table(ledger.plan(n_parts - 1), columns=[PATH])[PATH][-1].as_py()
+        last = ledger.recordings(n_parts - 1, [PATH])[PATH][-1].as_py()
     for part, table in enumerate(_cut(source.listed(n_known, last), size), start=n_parts):
         commit(ledger.plan(part), table, {})
         n_known += len(table)
@@ -71,9 +74,3 @@ def _cut(listed: Iterator[pa.Table], size: PartSize) -> Iterator[pa.Table]:
             waiting.append(table.slice(first))
     if waiting:
         yield pa.concat_tables(waiting)
-
-
-def read_plan(ledger: Ledger, part: int) -> tuple[pa.Table, pa.Table]:
-    """Return what a part lists, and what it carries through."""
-    table = pq.read_table(ledger.plan(part))
-    return table.select(LISTED.names), table.drop_columns(LISTED.names)

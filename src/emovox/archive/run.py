@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from distributed import Client
 
 from ..errors import ArchiveError, ModelError
@@ -190,12 +189,11 @@ class _Run:
         self.ledger.at(0).parent.mkdir(exist_ok=True)
         if self.job.speaker_column is None:
             return self._stage(client, "scoring", self._parts(score_part, left), left)
-        if not self.ledger.heard.exists():
-            self._hear(client)
+        self._hear(client)
         return self._stage(client, "judging", self._parts(judge_part, left), left)
 
     def _hear(self, client: Client) -> None:
-        """Hear all recordings, and learn the speakers."""
+        """Hear the recordings that are not heard yet, and learn the speakers."""
         head = cut_model(self.job.model)
         if head is not None:
             with written_whole(self.ledger.head) as temporary:
@@ -212,13 +210,12 @@ class _Run:
         shares = [groups[first::n_tasks] for first in range(n_tasks)]
         learners = (Task(learn_groups, (self.job, share, self.n_parts)) for share in shares)
         self._run(client, learners, lambda n_groups: self.on_progress("learning", n_groups, None))
-        write_text(self.ledger.heard, "")
 
     def _stage(
         self, client: Client, what: str, tasks: Iterable[Task], left: Sequence[int]
     ) -> Mapping[str, Any]:
         """Have parts worked on, and show how many recordings are done; return their tallies."""
-        n_done = self.n_recordings - sum(self._size(part) for part in left)
+        n_done = self.n_recordings - sum(self.ledger.n_recordings(part) or 0 for part in left)
         return self._run(
             client, tasks, lambda n_new: self.on_progress(what, n_done + n_new, self.n_recordings)
         )
@@ -242,12 +239,8 @@ class _Run:
 
     def _forget(self) -> None:
         """Delete what was needed on the way; voices are personal data."""
-        self.ledger.heard.unlink(missing_ok=True)
         for folder in ("voices", "baselines", "at", "scratch"):
             shutil.rmtree(self.ledger.out / "ledger" / folder, ignore_errors=True)
-
-    def _size(self, part: int) -> int:
-        return int(pq.read_metadata(self.ledger.plan(part)).num_rows)
 
     def _baseline(self) -> str:
         """Say what was known of the speakers, in words."""

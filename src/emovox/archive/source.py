@@ -56,8 +56,12 @@ def open_source(path: Path) -> Source:
         kind = CsvTable if path.suffix.lower() == ".csv" else ParquetTable
         return kind(path.resolve())
     except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise ArchiveError(f"{path}: cannot read the table: {reason}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ArchiveError:
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return ArchiveError(f"{path}: cannot read the table: {reason}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,10 @@ class _Table:
             raise ArchiveError(f'{path}: expected one column "file", found the columns {found}')
         if len(set(columns.names)) < len(columns.names):
             raise ArchiveError(f"{path}: two columns have the same name")
+        if taken := set(columns.names).intersection(LISTED.names):
+            raise ArchiveError(
+                f"{path}: the column {min(taken)} has a name that emovox uses itself; rename it"
+            )
         self.column = files[0]
         self.columns = columns
         self.schema = pa.schema(
@@ -196,9 +204,13 @@ class ParquetTable(_Table):
         super().__init__(path, pq.read_schema(path).remove_metadata())
 
     def _rows(self) -> Iterator[pa.Table]:
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS):
-                yield pa.Table.from_batches([batch])
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for batch in file.iter_batches(batch_size=_ROWS):
+                    batch.validate(full=True)  # that its text is UTF-8, among other things
+                    yield pa.Table.from_batches([batch])
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(self.path, error) from None
 
 
 def is_url(path: bytes) -> bool:

@@ -2,16 +2,20 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..files import written_whole
-from .ledger import Ledger
+from ..errors import ArchiveError
+from ..files import spreadsheet_safe, written_whole
+from .ledger import Ledger, read
+
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # no formula
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,11 @@ def write_csv(ledger: Ledger, n_parts: int) -> Path:
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         for part in range(n_parts):
-            table = pq.read_table(ledger.scores(part))
-            flat = _flat(table)
+            flat = _flat(read(ledger.scores(part)))
             if part == 0:
-                writer.writerow(flat.column_names)
-            for row in zip(
-                *(map(_cell, column.to_pylist()) for column in flat.columns), strict=True
-            ):
-                writer.writerow(row)
+                writer.writerow(map(spreadsheet_safe, flat.column_names))
+            cells = [_cells(name, flat[name]) for name in flat.column_names]
+            writer.writerows(zip(*cells, strict=True))
     return path
 
 
@@ -119,7 +120,22 @@ def _flat(table: pa.Table) -> pa.Table:
     )
 
 
+def _cells(name: str, column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values as a CSV table holds them."""
+    try:
+        return [_cell(value) for value in column.to_pylist()]
+    except (ValueError, OverflowError, pa.ArrowException):  # such as the year 10000
+        with suppress(pa.ArrowException):
+            return [_cell(value) for value in column.cast(pa.string()).to_pylist()]
+    raise ArchiveError(
+        f"the column {name} holds values that cannot be written as CSV; the scores are whole: "
+        "go on with --resume, without --csv"
+    )
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return value if _NUMBER.fullmatch(value) else spreadsheet_safe(value)
     return "" if value is None else value

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..audio import RATE, Samples
@@ -27,7 +26,7 @@ from ..prediction import Prediction
 from ..recognizer import Baselines, Recognizer
 from .answers import Answer
 from .heads import Head
-from .ledger import commit, tallies_of
+from .ledger import commit, read, tallies_of
 from .work import (
     Heard,
     Job,
@@ -89,17 +88,22 @@ def hear_part(job: Job, part: int) -> dict[str, Any]:
     started = time.perf_counter()
     recogniser(job)  # which refuses another model
     ear, ledger = _ear(job.model), job.ledger
-    speakers = pq.read_table(ledger.plan(part), columns=[job.speaker_column])[0].to_pylist()
+    column = ledger.recordings(part, [str(job.speaker_column)])[0]
+    speakers = [_name(value) for value in column.to_pylist()]
     rows: list[Row] = []
     for row, found, error in each_recording(job, part, lambda _, file: _hear(job, ear, file)):
-        name = "" if speakers[row] is None else str(speakers[row]).strip()
-        whose = {"row": row, "speaker": name, "group": group_of(name)}
+        whose = {"row": row, "speaker": speakers[row], "group": group_of(speakers[row])}
         rows += [whose | one for one in found or [{"error": error}]]
     rows.sort(key=lambda row: row["group"])
     columns = {name: [row.get(name) for row in rows] for name in _VOICES.names}
     compute = {"recordings": len(speakers), "compute_s": time.perf_counter() - started}
-    commit(ledger.voices(part), pa.table(columns, _VOICES), compute, _ROWS_READ)
+    commit(ledger.voices(part), pa.table(columns, _VOICES), compute, _ROWS_READ, private=True)
     return compute
+
+
+def _name(value: object) -> str:
+    """Return a speaker's name from a cell; "" where it tells none, as null and NaN do."""
+    return "" if value is None or value != value else str(value).strip()
 
 
 def _hear(job: Job, ear: _Ear, file: Path) -> list[Row]:
@@ -194,16 +198,17 @@ def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> dict[str, Any
     mind, ledger = _Mind(job), job.ledger
     learned: dict[int, dict[str, Baseline]] = {group: {} for group in groups}
     for part in range(n_parts):
-        stored = pq.read_table(ledger.voices(part), filters=[("group", "in", list(groups))])
+        stored = read(ledger.voices(part), filters=[("group", "in", list(groups))])
         for piece in _pieces(stored):
             if piece.speaker:
                 known = learned[group_of(piece.speaker)]
                 before = known.get(piece.speaker, mind.model.new_baseline(piece.speaker))
                 known[piece.speaker] = mind.learn(before, piece.windows)
     for group, known in learned.items():
-        rows = [known[name] for name in sorted(known)]
-        columns = [[getattr(one, name) for one in rows] for name in ("name", "seconds", "total")]
-        commit(ledger.baselines(group), pa.table(columns, schema=_BASELINES), {}, _ROWS_READ)
+        learnt = [known[name] for name in sorted(known)]
+        columns = [[getattr(one, name) for one in learnt] for name in ("name", "seconds", "total")]
+        rows = pa.table(columns, schema=_BASELINES)
+        commit(ledger.baselines(group), rows, {}, _ROWS_READ, private=True)
     return {"recordings": len(groups), "compute_s": time.perf_counter() - started}
 
 
@@ -216,7 +221,7 @@ def judge_part(job: Job, part: int) -> dict[str, Any]:
     """Judge a part's recordings with their speakers' baselines; commit the answers."""
     started, heard = time.perf_counter(), job.ledger.voices(part)
     hearing_s = (tallies_of(heard) or {}).get("compute_s", 0.0)
-    mind, stored = _Mind(job), pq.read_table(heard)
+    mind, stored = _Mind(job), read(heard)
     known = _baselines(job, stored)
     if mind.head is None:
         answers = _judge_again(job, mind.model, part, stored, known)
@@ -232,7 +237,7 @@ def _baselines(job: Job, stored: pa.Table) -> dict[str, Baseline]:
     for one in of_groups.to_pylist():
         names = [name for name in one["speaker_distinct"] if name]
         path = job.ledger.baselines(one["group"])
-        rows = pq.read_table(path, filters=[("speaker", "in", names)]).to_pylist() if names else []
+        rows = read(path, filters=[("speaker", "in", names)]).to_pylist() if names else []
         for row in rows:
             name, total = row["speaker"], np.array(row["total"])
             found[name] = Baseline(job.fingerprint, total, row["seconds"], name)

@@ -11,8 +11,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ..baseline import Baseline
 from ..blocks import BrokenRecordingWarning
 from ..errors import ArchiveError, AudioError, NoSpeechError
@@ -198,7 +196,7 @@ def each_recording(
 
     Whatever a recording does to the worker, the next attempt at the part gets past it.
     """
-    paths = pq.read_table(job.ledger.plan(part), columns=[PATH])[PATH]
+    paths = job.ledger.recordings(part, [PATH])[PATH]
     with Attempt(job.ledger.at(part), job.session, job.limit_s) as attempt:
         for row, path in enumerate(paths.to_pylist()):
             found, error = None, attempt.verdict(row)
@@ -213,7 +211,7 @@ def commit_answers(
 ) -> dict[str, Any]:
     """Write a part's answers, and forget what it took to get there; return their tallies."""
     ledger = job.ledger
-    rows = table(answers, pq.read_table(ledger.plan(part)), recogniser(job).labels, job.fingerprint)
+    rows = table(answers, ledger.recordings(part), recogniser(job).labels, job.fingerprint)
     tallies = tally(answers, time.perf_counter() - started)
     commit(ledger.scores(part), rows, tallies)
     with suppress(OSError):
