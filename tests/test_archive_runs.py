@@ -230,6 +230,23 @@ def careless(security: Security | None) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.parametrize("delay_s", [0.1, 0.6, 1.5])
+@pytest.mark.parametrize("times", [1, 2])
+def test_asked_to_end_at_the_start(archive, tmp_path, delay_s, times):
+    """Ctrl-C, once or twice, while the workers start ends in good order, too, and in one line."""
+    out = tmp_path / "out"
+    with score(archive, "--out", out, "--workers", 1, stderr=subprocess.PIPE) as driver:
+        until((out / "ledger" / "end.json").exists, "nothing is planned")
+        time.sleep(delay_s)
+        for _ in range(times):
+            os.killpg(driver.pid, signal.SIGINT)
+            time.sleep(0.1)
+        _, err = driver.communicate(timeout=WAIT_S)
+    assert driver.returncode == 130
+    assert err == "emovox: interrupted; what is done is kept: go on with --resume\n"
+    assert not (out / "ledger" / "scratch").exists()
+
+
 class TestOutsiders:
     """Whoever else is on the machine, while workers run on it."""
 

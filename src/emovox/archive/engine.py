@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,6 +39,8 @@ _POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked aft
 _NO_WORKERS_S = 300.0  # without any worker, before a run gives up
 _MAX_TRIES = 20  # of a part whose worker dies before it comes to a recording
 _CONNECT_S = 10.0
+_TO_END = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 2  # how often Ctrl-C comes before the parts in hand are left
 _CONFIG = {
     "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.worker.multiprocessing-method": "spawn",
@@ -50,7 +53,7 @@ Tallies = dict[str, Any]
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error)
-    """Ctrl-C, or the signal to end: the parts in hand are finished."""
+    """Ctrl-C, or the signal to end; what is done is kept."""
 
 
 class _Unseen(ServerNode):
@@ -99,19 +102,40 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
         "silence_logs": "CRITICAL",
     }
     try:
-        with (
-            dask.config.set(_CONFIG | {"temporary-directory": str(scratch)}),
-            SpecCluster(
-                workers={index: {"cls": Nanny, "options": worker} for index in range(n_workers)},
-                scheduler={"cls": _Scheduler, "options": {**host, "dashboard": False}},
-                security=security,
-                silence_logs="CRITICAL",
-            ) as workers,
-            Client(workers) as client,
-        ):
+        with ExitStack() as stack:
+            stack.enter_context(dask.config.set(_CONFIG | {"temporary-directory": str(scratch)}))
+            with _signals_held():
+                workers = SpecCluster(
+                    workers={
+                        place: {"cls": Nanny, "options": worker} for place in range(n_workers)
+                    },
+                    scheduler={"cls": _Scheduler, "options": {**host, "dashboard": False}},
+                    security=security,
+                    silence_logs="CRITICAL",
+                )
+                stack.enter_context(workers)
+                client = stack.enter_context(Client(workers))
             yield client
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold Ctrl-C and the signal to end back until the block is over, where the system can.
+
+    Threads and processes that begin in it are never told: the driver's own threads, and workers, of
+    which some may not be up to `dask_setup` when a whole group of processes gets a signal.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which ends the holding where it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -132,16 +156,20 @@ def connected(address: str, connect_s: float = _CONNECT_S) -> Iterator[Client]:
             yield client
 
 
-def check_workers(client: Client, job: Job, wait_s: float = _NO_WORKERS_S) -> int:
+def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda: 0) -> int:
     """Refuse workers that would give other answers; return how many threads there are.
 
     Raises
     ------
     ArchiveError
         If there is none, or one has another emovox or model, or does not see the output folder.
+    Interrupted
+        If `stopped` said so while there was none.
     """
-    deadline = time.monotonic() + wait_s
+    deadline = time.monotonic() + _NO_WORKERS_S
     while not (n_threads := int(sum(client.nthreads().values()))):
+        if stopped():
+            raise Interrupted
         if time.monotonic() > deadline:
             raise ArchiveError("the scheduler has no workers; start some with: dask worker ADDRESS")
         time.sleep(_POLL_S)
@@ -163,23 +191,28 @@ def check_workers(client: Client, job: Job, wait_s: float = _NO_WORKERS_S) -> in
 
 
 @contextmanager
-def heeded_signals() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether Ctrl-C came; a second one interrupts as usual."""
-    asked = False
+def heeded_signals() -> Iterator[Callable[[], int]]:
+    """Give a function that tells how often Ctrl-C came; a third one interrupts as usual.
+
+    The first asks to finish what is in hand, the second to leave it; neither breaks into the start
+    or the end of the workers, where Dask would be left in pieces.
+    """
+    n_asked = 0
 
     def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, before[number])
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == _PATIENCE:
+            signal.signal(number, before[number])
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: 0
         return
-    before = {int(one): signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {int(one): signal.getsignal(one) for one in _TO_END}
     try:
         for one in before:
             signal.signal(one, ask)
-        yield lambda: asked
+        yield lambda: n_asked
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
@@ -200,14 +233,14 @@ def run_tasks(
     client: Client,
     tasks: Iterable[Task],
     on_done: Callable[[Tallies], None],
-    stopped: Callable[[], bool],
+    stopped: Callable[[], int],
 ) -> None:
     """Have tasks done in any order, a few at a time; `tasks` is asked as there is room.
 
     Raises
     ------
     Interrupted
-        If `stopped` said so; what was in hand is done.
+        If `stopped` said so; what was in hand is done, unless it said so more than once.
     ArchiveError
         If the scheduler was lost, or a task fails in a way that no recording explains.
     """
@@ -221,11 +254,13 @@ def _run_tasks(
     client: Client,
     tasks: Iterable[Task],
     on_done: Callable[[Tallies], None],
-    stopped: Callable[[], bool],
+    stopped: Callable[[], int],
 ) -> None:
     running: dict[Future[Any], Task] = {}
     waiting, n_free, seen = iter(tasks), 0, time.monotonic()
     while True:
+        if stopped() >= _PATIENCE:
+            raise Interrupted
         if stopped():
             waiting = iter(())
         new = list(islice(waiting, max(0, n_free)))

@@ -140,7 +140,7 @@ class _Run:
     """A run in this session."""
 
     def __init__(
-        self, request: Request, job: Job, on_progress: OnProgress, stopped: Callable[[], bool]
+        self, request: Request, job: Job, on_progress: OnProgress, stopped: Callable[[], int]
     ) -> None:
         self.request, self.job, self.ledger = request, job, job.ledger
         self.on_progress, self.stopped = on_progress, stopped
@@ -158,7 +158,7 @@ class _Run:
         started, new = time.monotonic(), NOTHING
         if left:
             with self._cluster() as client:
-                engine.check_workers(client, self.job)
+                engine.check_workers(client, self.job, self.stopped)
                 new = self._score(client, left)
         seconds = time.monotonic() - started
         name = f"{model.card.name} ({model.fingerprint})"
