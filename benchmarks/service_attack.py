@@ -88,6 +88,7 @@ async def _floods(one: Server, rng: np.random.Generator) -> None:
 async def _babbles(one: Server, rng: np.random.Generator) -> None:
     """Send junk until shown the door."""
     async with websockets.connect(one.live) as socket:
+        await socket.send(bytes(320))
         for _ in range(200):
             await socket.send(message(rng))
             await asyncio.sleep(0.01)
@@ -116,6 +117,8 @@ async def fuzz_messages(one: Server, n_messages: int) -> dict[str, Any]:
             try:
                 async with websockets.connect(one.live, compression=None) as socket:
                     reading = asyncio.create_task(_read(socket))
+                    if rng.random() < 0.5:  # after the first audio, mistakes do not end a session
+                        await socket.send(bytes(320))
                     for _ in range(500):
                         await asyncio.wait_for(socket.send(message(rng)), ANSWER_S)
                         if next(left, None) is None:

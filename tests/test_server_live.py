@@ -1,13 +1,15 @@
 """Live sessions over a WebSocket: protocol, equality with Python, limits, safety, ends."""
 
+import asyncio
 import io
 import json
+import math
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import numpy as np
@@ -17,6 +19,9 @@ import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emovox import Recognizer
+from emovox.server.ear import Piece
+from emovox.server.inbox import Inbox
+from emovox.server.messages import Request
 from running_server import RATE, heard, raw, results, running, say, speech, tell
 
 TOKEN = "a-token-of-some-length"
@@ -193,66 +198,114 @@ def wait_for(holds) -> None:
     raise AssertionError("it never held")
 
 
-class TestMessages:
-    """What cannot be heeded is refused, and the session goes on."""
+JUNK = [
+    ("", "json"),
+    ("{", "json"),
+    ("[" * 10_000, "json"),
+    ('{"type": "ping", "x": [' + "[]," * 1_000 + "[]]}", "json"),
+    ("[]", "type"),
+    ("{}", "type"),
+    ('{"type": 3}', "type"),
+    ('{"type": "session.created"}', "type"),
+    ('{"type": "\\ud800"}', "json"),
+    ('{"type": "ping", "\\uDFFF": 1}', "json"),
+    ('{"type": "ping", "x": "\\ud800\\ud800\\udc00"}', "json"),
+    ('{"type": "session.update", "\\ud800": 1}', "json"),
+    ('{"type": "session.update", "rate": NaN}', "json"),
+    ('{"type": "session.update", "rate": "8000"}', "parameter"),
+    ('{"type": "session.update", "rate": 7999}', "parameter"),
+    ('{"type": "session.update", "rate": 1' + 400 * "0" + "}", "parameter"),
+    ('{"type": "session.update", "rate": 8000.5}', "parameter"),
+    ('{"type": "session.update", "rate": true}', "parameter"),
+    ('{"type": "session.update", "rate": 1e400}', "parameter"),
+    ('{"type": "session.update", "interval_s": 0}', "parameter"),
+    ('{"type": "session.update", "learn": 1}', "parameter"),
+    ('{"type": "session.update", "other": 1}', "parameter"),
+    ('{"type": "session.update", "baseline": 1}', "baseline"),
+    ('{"type": "session.update", "baseline": {}}', "baseline"),
+    (b"odd", "odd_bytes"),
+]
 
-    @pytest.mark.parametrize(
-        ("message", "code"),
-        [
-            ("", "json"),
-            ("{", "json"),
-            ("[" * 10_000, "json"),
-            ("[]", "type"),
-            ("{}", "type"),
-            ('{"type": 3}', "type"),
-            ('{"type": "session.created"}', "type"),
-            ('{"type": "session.update", "rate": NaN}', "json"),
-            ('{"type": "session.update", "rate": "8000"}', "parameter"),
-            ('{"type": "session.update", "rate": 7999}', "parameter"),
-            ('{"type": "session.update", "rate": 1' + 400 * "0" + "}", "parameter"),
-            ('{"type": "session.update", "rate": 8000.5}', "parameter"),
-            ('{"type": "session.update", "rate": true}', "parameter"),
-            ('{"type": "session.update", "rate": 1e400}', "parameter"),
-            ('{"type": "session.update", "interval_s": 0}', "parameter"),
-            ('{"type": "session.update", "learn": 1}', "parameter"),
-            ('{"type": "session.update", "other": 1}', "parameter"),
-            ('{"type": "session.update", "baseline": 1}', "baseline"),
-            ('{"type": "session.update", "baseline": {}}', "baseline"),
-            (b"odd", "odd_bytes"),
-        ],
-    )
-    def test_junk(self, server, message, code):
-        """A message that is none is told so, and the next one is heeded."""
+
+class TestMessages:
+    """What cannot be heeded is refused: before the first audio for good, then by itself."""
+
+    @pytest.mark.parametrize(("message", "code"), JUNK)
+    def test_junk_at_first(self, server, message, code):
+        """Before the first audio, a message that cannot be heeded ends the session."""
         with server.live() as session:
-            heard(session, "session.created")
+            session.send(message)
+            created, error, closed = heard(session)
+            assert (session.close_code, session.close_reason) == (1008, code)
+        assert created["type"] == "session.created"
+        assert error.keys() == {"type", "code", "message", "fatal"}
+        assert (error["type"], error["code"], error["fatal"]) == ("error", code, True)
+        assert (closed["type"], closed["reason"]) == ("session.closed", code)
+
+    @pytest.mark.parametrize(("message", "code"), JUNK)
+    def test_junk_later(self, server, message, code):
+        """Once there was audio, such a message is told so, and the next one is heeded."""
+        with server.live() as session:
+            say(session, np.zeros(16, np.int16))
             session.send(message)
             tell(session, "ping")
-            error, pong = heard(session, "pong")
-        assert error.keys() == {"type", "code", "message", "fatal"}
+            _, error, pong = heard(session, "pong")
         assert (error["type"], error["code"], error["fatal"]) == ("error", code, False)
         assert pong == {"type": "pong"}
 
-    def test_baseline_of_another_model(self, server, shipped):
-        """A baseline of another model is refused, and the session goes on without it."""
-        baseline = {**json.loads(shipped.new_baseline().to_json()), "model": "0" * 16}
+    def test_other_encoding(self, server):
+        """Who asks for what the service cannot hear gets no answer, but what it takes."""
+        with server.live() as session:
+            tell(session, "session.update", rate=8_000, encoding="linear16")
+            with suppress(ConnectionClosed):
+                say(session, speech())
+            messages = heard(session)
+        assert [one["type"] for one in messages] == ["session.created", "error", "session.closed"]
+        assert "takes rate, interval_s" in messages[1]["message"]
+        assert "got encoding" in messages[1]["message"]
+
+    def test_any_name(self, server, shipped):
+        """A baseline's name may be any text, however JSON writes it."""
+        baseline = shipped.new_baseline("\\ud800 Zoë \U0001f600 [[[").to_dict()
+        for ensure_ascii in (True, False):
+            with server.live() as session:
+                wish = {"type": "session.update", "baseline": baseline}
+                session.send(json.dumps(wish, ensure_ascii=ensure_ascii))
+                tell(session, "baseline.get")
+                assert heard(session, "baseline")[-1]["baseline"] == baseline
+
+    @pytest.mark.parametrize("key", ["name", "model"])
+    def test_half_a_character(self, server, shipped, key):
+        """A baseline with half of a surrogate pair, which is no text, is refused in words."""
+        baseline = {**shipped.new_baseline().to_dict(), key: "\ud800"}
         with server.live() as session:
             tell(session, "session.update", baseline=baseline)
-            error = heard(session, "error")[-1]
-            assert error["code"] == "baseline"
-            say(session, speech())
-            tell(session, "session.close")
-            assert len(results(heard(session))) == 1
+            assert heard(session)[1]["code"] == "json"
+            assert session.close_code == 1008
+
+    def test_baseline_of_another_model(self, server, shipped):
+        """A baseline of another model is refused, and nothing is heard without it."""
+        baseline = {**shipped.new_baseline().to_dict(), "model": "0" * 16}
+        with server.live() as session:
+            tell(session, "session.update", baseline=baseline)
+            error = heard(session)[1]
+            assert (session.close_code, session.close_reason) == (1008, "baseline")
+        assert (error["code"], error["fatal"]) == ("baseline", True)
 
     def test_update_after_audio(self, server):
         """After the first audio it is too late for a session.update."""
         with server.live() as session:
             say(session, np.zeros(1_600, np.int16))
             tell(session, "session.update", rate=8_000)
-            assert heard(session, "error")[-1]["code"] == "too_late"
+            error = heard(session, "error")[-1]
+            assert (error["code"], error["fatal"]) == ("too_late", False)
+            tell(session, "session.close")
+            assert heard(session)[-1]["seconds"] == pytest.approx(0.1)
 
     def test_too_much_junk(self, server):
         """Who sends nothing but junk is shown the door."""
         with server.live() as session:
+            say(session, np.zeros(16, np.int16))
             for _ in range(100):
                 session.send("junk")
             messages = heard(session)
@@ -317,6 +370,20 @@ class TestLimits:
                 assert heard(session, "pong")
             assert time.monotonic() - began > 0.8
 
+    @pytest.mark.parametrize(
+        "fields",
+        [{"type": "baseline.get"}, {"type": "flush"}, {"type": "ping", "x": "x" * 19_000}],
+    )
+    def test_what_is_work_counts_more(self, fields):
+        """Messages that are work, or much to read, count as twenty of the others."""
+        with running(max_messages_per_s=100) as server, server.live() as session:
+            began = time.monotonic()
+            for _ in range(20):  # twice as much as may come in a second is let through at once
+                session.send(json.dumps(fields))
+            tell(session, "session.close")
+            assert heard(session)[-1]["reason"] == "session.close"
+            assert time.monotonic() - began > 1.9
+
     def test_client_that_does_not_read(self):
         """A client that reads nothing of what it is sent is given up."""
         with running(send_timeout_s=0.5, max_messages_per_s=1e6) as server:
@@ -357,6 +424,44 @@ def live_sessions(server) -> float:
     """Return how many sessions are open."""
     lines = httpx.get(f"{server.url}/metrics").text.splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith("emovox_live_s"))
+
+
+class TestInbox:
+    """What waits is bounded in bytes and in messages."""
+
+    @pytest.mark.parametrize(
+        ("n_bytes", "n_messages"), [(0, 100), (1, 100), (64_000, 2), (32_000, 3)]
+    )
+    def test_room(self, n_bytes, n_messages):
+        """Nothing more is read while a hundred messages, or two seconds in bytes, wait."""
+
+        async def fill() -> int:
+            inbox, count = Inbox(), 0
+            with suppress(TimeoutError):
+                while True:
+                    await asyncio.wait_for(inbox.room(32_000), 0.01)
+                    inbox.put(Request("ping"), n_bytes)
+                    count += 1
+            waiting = asyncio.create_task(inbox.room(32_000))
+            assert await inbox.take(32_000) == Request("ping")
+            await asyncio.wait_for(waiting, 5)
+            return count
+
+        assert asyncio.run(fill()) == n_messages
+
+    def test_order(self):
+        """Audio is handed out in jobs of half a second; all keeps its order."""
+        pieces = [Piece(np.full(4_000, index, np.int16), index) for index in range(3)]
+
+        async def work() -> list[object]:
+            inbox = Inbox()
+            for piece in pieces:
+                inbox.put(piece, 8_000)
+            inbox.put(Request("flush"), 16)
+            inbox.put(pieces[0], 8_000)
+            return [await inbox.take(32_000) for _ in range(4)]
+
+        assert asyncio.run(work()) == [pieces[:2], pieces[2:], Request("flush"), pieces[:1]]
 
 
 class TestSafety:
@@ -454,6 +559,17 @@ class TestEnds:
         with server.live() as session:
             tell(session, "session.close")
             assert heard(session)[-1]["type"] == "session.closed"
+
+    def test_never_no_number(self, server, monkeypatch, caplog):
+        """A number that JSON does not have ends the session as a mistake; it is never sent."""
+        monkeypatch.setattr("emovox.stream.Stream.level_db", math.nan)
+        with server.live() as session:
+            say(session, np.zeros(RATE, np.int16))
+            messages = heard(session)
+            assert session.close_code == 1011
+        assert [one["type"] for one in messages] == ["session.created", "error"]
+        assert (messages[-1]["code"], messages[-1]["fatal"]) == ("internal", True)
+        wait_for(lambda: "session_failed" in caplog.text)
 
     def test_no_threads_are_left(self):
         """A server that has stopped leaves no thread behind."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import MAX_EMBEDDING, is_number, read_keys
+from .bundle import MAX_EMBEDDING, check_keys, is_number, read_keys
 from .errors import BaselineError
 from .files import read_limited, write_text
 
@@ -132,10 +132,14 @@ class Baseline:
         weight = prior_seconds + self.seconds
         return (prior_seconds / weight * prior + self.total / weight).astype(np.float32)
 
-    def to_json(self) -> str:
-        """Return the baseline as JSON, exactly."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the baseline as JSON carries it, exactly."""
         values = (SCHEMA, self.model, self.name, self.seconds, self.total.tolist())
-        return json.dumps(dict(zip(_KEYS, values, strict=True)), ensure_ascii=False)
+        return dict(zip(_KEYS, values, strict=True))
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Baseline":
@@ -146,9 +150,20 @@ class Baseline:
         BaselineError
             If a key is missing, unknown, of the wrong type or of an impossible value.
         """
-        data = read_keys(text, _KEYS, "baseline", BaselineError)
-        _check_schema(data)
-        return cls(data["model"], data["total"], data["seconds"], data["name"])
+        return cls.from_dict(read_keys(text, _KEYS, "baseline", BaselineError))
+
+    @classmethod
+    def from_dict(cls, data: object) -> "Baseline":
+        """Return the baseline that `to_dict` described.
+
+        Raises
+        ------
+        BaselineError
+            As `from_json` does.
+        """
+        found = check_keys(data, _KEYS, "baseline", BaselineError)
+        _check_schema(found)
+        return cls(found["model"], found["total"], found["seconds"], found["name"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the baseline as JSON, whole or not at all; a new file is for its owner alone.

@@ -173,6 +173,13 @@ def read_keys(
         data = json.loads(text)
     except (ValueError, RecursionError, TypeError) as reason:
         raise error(f"the {what} is not JSON: {reason}") from None
+    return check_keys(data, names, what, error)
+
+
+def check_keys(
+    data: object, names: Sequence[str], what: str, error: type[EmovoxError]
+) -> dict[str, Any]:
+    """Return an object that has these keys and no other, or raise `error`."""
     if not _is_shallow(data, _MAX_DEPTH):
         raise error(f"the {what} holds lists or objects more than {_MAX_DEPTH} deep")
     if not isinstance(data, dict):

@@ -1,6 +1,5 @@
 """A live session's ear: a Stream, and what there is to tell of what it heard."""
 
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..prediction import Prediction
 from ..stream import Stream
-from .messages import MAX_INTERVAL_S, Update
+from .messages import MAX_INTERVAL_S, Wishes
 from .service import Service
 
 _LEVEL_S = 0.2  # of audio between two messages of the level
@@ -42,7 +41,7 @@ class Ear:
         If the baseline wished for is of another model.
     """
 
-    def __init__(self, service: Service, wishes: Update) -> None:
+    def __init__(self, service: Service, wishes: Wishes) -> None:
         self._interval_s = wishes.interval_s
         self._new_baseline = service.recognizer.new_baseline
         self._stream: Stream = service.recognizer.stream(
@@ -81,8 +80,7 @@ class Ear:
 
     def baseline(self) -> dict[str, Any]:
         """Return the speaker's baseline as JSON has it."""
-        found: dict[str, Any] = json.loads(self._stream.baseline.to_json())
-        return found
+        return self._stream.baseline.to_dict()
 
     def forget(self) -> None:
         """Begin the speaker's baseline anew."""

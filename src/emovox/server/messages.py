@@ -1,18 +1,26 @@
 """The messages of a live session: what a client may say, checked; what the service says."""
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline import Baseline
+from ..errors import BaselineError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 10.0
 KINDS = ("session.update", "baseline.get", "baseline.reset", "flush", "ping", "session.close")
-_UPDATE_KEYS = frozenset({"type", "rate", "interval_s", "baseline", "learn"})
+_MAX_NESTED = 64  # objects and lists in one message: small ones take far more memory than text
+_CHEAP = frozenset({"ping", "session.close"})
+_WORK = 20.0  # ordinary messages, that one costs which the service has to work for
+# Escaped backslashes and pairs of surrogates go first; a surrogate that is left stands alone.
+_WHOLE_ESCAPE = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class MessageError(Exception):
@@ -24,13 +32,18 @@ class MessageError(Exception):
 
 
 @dataclass(frozen=True)
-class Update:
-    """How a client wants to be heard: a session.update."""
+class Wishes:
+    """How a client wants to be heard."""
 
     rate: int = 16_000
     interval_s: float = 0.5
     baseline: Baseline | None = None
     learn: bool = True
+
+    @property
+    def bytes_per_s(self) -> int:
+        """How many bytes a second of audio has."""
+        return 2 * self.rate
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is confirmed, the baseline in seconds alone."""
@@ -42,51 +55,33 @@ class Update:
         }
 
 
-def read_message(text: str) -> dict[str, Any]:
-    """Read a text message, and check that its type is one of `KINDS`.
+@dataclass(frozen=True)
+class Request:
+    """A text message, checked: its type, and which of the `Wishes` a session.update changes."""
+
+    kind: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> float:
+        """How many ordinary messages it counts as."""
+        return 1.0 if self.kind in _CHEAP else _WORK
+
+
+def read_message(text: str) -> Request:
+    """Read a text message; of one that is no session.update its type alone is kept.
 
     Raises
     ------
     MessageError
-        If it is not.
+        If it is not JSON, its type is not one of `KINDS`, or a wish cannot be granted.
     """
-    try:
-        message = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise MessageError("json", "expected a text message of JSON") from None
+    message = _parsed(text)
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise MessageError("type", f"expected an object with a type of {', '.join(KINDS)}")
     assert isinstance(message, dict)
-    return message
-
-
-def read_update(message: dict[str, Any], now: Update) -> Update:
-    """Return what a session.update makes of the present wishes; what it leaves out stays.
-
-    Raises
-    ------
-    MessageError
-        If a key is unknown or its value cannot be.
-    BaselineError
-        If the baseline is none.
-    """
-    if unknown := message.keys() - _UPDATE_KEYS:
-        raise MessageError("parameter", f"unknown keys: {', '.join(sorted(unknown))[:200]}")
-    rate = _number(message.get("rate", now.rate), "rate", MIN_RATE, MAX_RATE)
-    if rate != int(rate):
-        raise MessageError("parameter", f"rate: expected a whole number of Hz, got {rate}")
-    interval_s = _number(
-        message.get("interval_s", now.interval_s), "interval_s", MIN_INTERVAL_S, MAX_INTERVAL_S
-    )
-    learn = message.get("learn", now.learn)
-    if not isinstance(learn, bool):
-        raise MessageError("parameter", "learn: expected true or false")
-    baseline = now.baseline
-    if "baseline" in message:
-        given = message["baseline"]
-        baseline = None if given is None else Baseline.from_json(json.dumps(given))
-    return Update(int(rate), float(interval_s), baseline, learn)
+    return Request(kind, _changes(message) if kind == "session.update" else {})
 
 
 def read_samples(data: bytes) -> NDArray[np.int16]:
@@ -104,10 +99,78 @@ def read_samples(data: bytes) -> NDArray[np.int16]:
     return np.frombuffer(data, "<i2")
 
 
+def as_text(message: Mapping[str, Any]) -> str:
+    """Return a message as it is sent: always JSON, and always UTF-8.
+
+    Raises
+    ------
+    ValueError
+        If a number in it is not finite.
+    """
+    text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()  # without lone surrogates
+
+
+def _parsed(text: str) -> object:
+    """Return what JSON says, after a look at how much work and memory it will be."""
+    if text.count("[") + text.count("{") > _MAX_NESTED:
+        raise MessageError("json", f"expected at most {_MAX_NESTED} objects and lists in a message")
+    if _SURROGATE.search(_WHOLE_ESCAPE.sub(" ", text)):
+        raise MessageError("json", "expected Unicode text, got half of a surrogate pair")
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        raise MessageError("json", "expected a text message of JSON") from None
+
+
+def _changes(message: dict[str, Any]) -> dict[str, Any]:
+    wished = {key: value for key, value in message.items() if key != "type"}
+    if unknown := wished.keys() - _READERS.keys():
+        known = ", ".join(_READERS)
+        named = ", ".join(sorted(unknown))[:200]
+        raise MessageError(
+            "parameter", f"session.update takes {known}, but got {named}; audio is 16-bit samples"
+        )
+    return {key: _READERS[key](value) for key, value in wished.items()}
+
+
+def _rate(value: Any) -> int:
+    rate = _number(value, "rate", MIN_RATE, MAX_RATE)
+    if rate != int(rate):
+        raise MessageError("parameter", f"rate: expected a whole number of Hz, got {rate:g}")
+    return int(rate)
+
+
+def _interval_s(value: Any) -> float:
+    return _number(value, "interval_s", MIN_INTERVAL_S, MAX_INTERVAL_S)
+
+
+def _learn(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise MessageError("parameter", f"learn: expected true or false, got {value!r:.40}")
+    return value
+
+
+def _baseline(value: Any) -> Baseline | None:
+    try:
+        return None if value is None else Baseline.from_dict(value)
+    except BaselineError as error:
+        raise MessageError("baseline", str(error)) from None
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "rate": _rate,
+    "interval_s": _interval_s,
+    "baseline": _baseline,
+    "learn": _learn,
+}
+
+
 def _number(value: Any, name: str, lowest: float, highest: float) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not lowest <= value <= highest:  # NaN is not, either
-        raise MessageError("parameter", f"{name}: expected {lowest:g} to {highest:g}")
+        wanted = f"{lowest:g} to {highest:g}"
+        raise MessageError("parameter", f"{name}: expected {wanted}, got {value!r:.40}")
     return float(value)
 
 

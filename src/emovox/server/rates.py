@@ -23,14 +23,18 @@ class Bucket:
         self._left = self._most
         self._then = time.monotonic()
 
-    def take(self) -> float:
-        """Take one; return the seconds until there was one to take, 0 for at once."""
+    def take(self, cost: float = 1.0) -> float:
+        """Take one, or as much as it costs; return the seconds until that was there, 0: at once.
+
+        What costs more than the bucket holds takes all of it.
+        """
+        cost = min(cost, self._most)
         now = time.monotonic()
         self._left = min(self._most, self._left + (now - self._then) * self._per_s)
         self._then = now
-        if self._left < 1:
-            return (1 - self._left) / self._per_s
-        self._left -= 1
+        if self._left < cost:
+            return (cost - self._left) / self._per_s
+        self._left -= cost
         return 0.0
 
 

@@ -5,9 +5,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,25 +15,16 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from ..errors import EmovoxError
 from ..prediction import Prediction
 from .ear import Ear, Heard, Piece
+from .inbox import End, Inbox, Item
 from .logs import log
-from .messages import MessageError, Update, read_message, read_samples, read_update
+from .messages import MessageError, Request, Wishes, as_text, read_message, read_samples
 from .rates import Bucket
 from .refusals import RefusedError
 from .service import Service
 
 T = TypeVar("T")
-_MAX_JOB_S = 0.5  # of audio in one job, so that nobody waits long for a turn
-_MAX_WAITING_S = 2.0  # of audio that is kept for the next jobs; then nothing more is read
 _MAX_ERRORS = 100  # messages that cannot be heeded; then the session is closed
-
-
-@dataclass(frozen=True)
-class _End:
-    """Why a session ends, and how it is closed."""
-
-    reason: str
-    close_code: int = 1000
-    message: str = ""  # of an error to be told first
+_REFUSED = 1008  # how a session is closed that breaks a rule
 
 
 class _GoneError(Exception):
@@ -78,7 +68,7 @@ class Sessions:
         """End all sessions in good order, within the time for it, and take no other."""
         self._closing = True
         for session in self._open:
-            session.end(_End("shutdown", 1001))
+            session.end(End("shutdown", 1001))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._service.settings.shutdown_s):
                 while self._open:
@@ -97,20 +87,16 @@ class Session:
         self._service = service
         self._settings = service.settings
         self._id = secrets.token_hex(8)
-        self._wishes = Update()
-        self._inbox: deque[Piece | dict[str, Any] | _End] = deque()
-        self._changed = asyncio.Event()  # something came in
-        self._room = asyncio.Event()  # or went out
-        self._n_waiting = 0  # samples in the inbox
-        self._heard_audio = False
+        self._wishes = Wishes()
+        self._inbox = Inbox()
         self._decisions = 0
         self._speech_s = 0.0
         self._n_errors = 0
         self._ear: Ear
 
-    def end(self, end: _End) -> None:
+    def end(self, end: End) -> None:
         """Let the session end after what has come in so far."""
-        self._put(end)
+        self._inbox.put(end)
 
     async def run(self) -> None:
         """Run the session until it ends."""
@@ -123,7 +109,7 @@ class Session:
         limit = asyncio.get_running_loop().call_later(
             self._settings.max_session_s,
             self.end,
-            _End("session_limit", 1008, f"a session lasts {self._settings.max_session_s:g} s"),
+            End("session_limit", _REFUSED, f"a session lasts {self._settings.max_session_s:g} s"),
         )
         reason = "internal"
         try:
@@ -151,79 +137,39 @@ class Session:
                 async with asyncio.timeout(self._settings.idle_s):
                     message = await self._websocket.receive()
             except TimeoutError:
-                idle = f"no message for {self._settings.idle_s:g} s"
-                self._put(_End("idle", 1008, idle))
+                self.end(End("idle", _REFUSED, f"no message for {self._settings.idle_s:g} s"))
                 return True
             if message["type"] != "websocket.receive":
                 return False
-            while delay := bucket.take():
+            item, n_bytes = _read_item(message)
+            self._inbox.put(item, n_bytes)
+            if self._is_last(item):
+                return True
+            while delay := bucket.take(_cost(item, n_bytes)):
                 await asyncio.sleep(delay)  # what is not read, the client has to wait with
-            if self._take_in(message):
-                return True
-            while self._n_waiting > _MAX_WAITING_S * self._wishes.rate:
-                self._room.clear()
-                await self._room.wait()
+            await self._inbox.room(self._wishes.bytes_per_s)
 
-    def _take_in(self, message: Any) -> bool:
-        """Check a message and put it into the inbox; True: it is the last one."""
-        try:
-            if (text := message.get("text")) is not None:
-                said = read_message(text)
-                if said["type"] == "session.close":
-                    self._put(_End("session.close"))
-                    return True
-                self._put(said)
-            elif data := message.get("bytes"):
-                samples = read_samples(data)
-                self._n_waiting += len(samples)
-                self._put(Piece(samples, time.perf_counter()))
-        except MessageError as error:
-            self._n_errors += 1
-            if self._n_errors >= _MAX_ERRORS:
-                self._put(_End("too_many_errors", 1008, f"{_MAX_ERRORS} messages were not heeded"))
-                return True
-            self._put({"type": "error", "code": error.code, "message": str(error)})
-        return False
-
-    def _put(self, item: "Piece | dict[str, Any] | _End") -> None:
-        self._inbox.append(item)
-        self._changed.set()
+    def _is_last(self, item: Item) -> bool:
+        """Tell whether nothing after an item is read; too many errors are the end."""
+        self._n_errors += isinstance(item, MessageError)
+        if self._n_errors < _MAX_ERRORS:
+            return isinstance(item, Request) and item.kind == "session.close"
+        self.end(End("too_many_errors", _REFUSED, f"{_MAX_ERRORS} messages were not heeded"))
+        return True
 
     async def _work(self) -> str:
         """Work off the inbox until the session ends; return why it did."""
         self._ear = await self._in_thread(partial(Ear, self._service, self._wishes))
         await self._send(self._created())
         while True:
-            while not self._inbox:
-                self._changed.clear()
-                await self._changed.wait()
-            item = self._inbox[0]
-            if isinstance(item, Piece):
-                await self._hear(self._pieces())
-                continue
-            self._inbox.popleft()
-            if isinstance(item, _End):
-                await self._close(item)
-                return item.reason
-            await self._heed(item)
-
-    def _pieces(self) -> list[Piece]:
-        """Take the audio of the next job out of the inbox."""
-        pieces: list[Piece] = []
-        n_samples = 0
-        while self._inbox and n_samples < _MAX_JOB_S * self._wishes.rate:
-            piece = self._inbox[0]
-            if not isinstance(piece, Piece):
-                break
-            self._inbox.popleft()
-            pieces.append(piece)
-            n_samples += len(piece.samples)
-        self._n_waiting -= n_samples
-        self._room.set()
-        return pieces
+            item = await self._inbox.take(self._wishes.bytes_per_s)
+            if isinstance(item, list):
+                await self._hear(item)
+            elif end := item if isinstance(item, End) else await self._heed(item):
+                await self._close(end)
+                return end.reason
 
     async def _hear(self, pieces: list[Piece]) -> None:
-        self._heard_audio = True
         before = self._ear.seconds
         await self._tell(await self._in_thread(partial(self._ear.hear, pieces)))
         self._service.metrics.audio_seconds.labels("live").inc(self._ear.seconds - before)
@@ -242,42 +188,50 @@ class Session:
         self._service.metrics.decisions.labels("live", prediction.label).inc()
         self._service.metrics.decision_seconds.observe(latency_s)
 
-    async def _heed(self, message: dict[str, Any]) -> None:
-        """Do what a text message asks for."""
-        kind = message["type"]
-        if kind == "error":
-            await self._send({**message, "fatal": False})
-        elif kind == "ping":
-            await self._send({"type": "pong"})
-        elif kind == "flush":
-            await self._tell(await self._in_thread(self._ear.flush))
-        elif kind == "baseline.get":
-            await self._send_baseline()
-        elif kind == "baseline.reset":
-            self._ear.forget()
-            await self._send_baseline()
-        else:
-            await self._update(message)
+    async def _heed(self, item: Request | MessageError) -> End | None:
+        """Do what a text message asks for; return why the session ends, if it does.
 
-    async def _send_baseline(self) -> None:
-        baseline = await self._in_thread(self._ear.baseline)  # as a job, it has to wait its turn
-        await self._send({"type": "baseline", "baseline": baseline})
-
-    async def _update(self, message: dict[str, Any]) -> None:
+        Before the first audio a message that cannot be heeded ends the session: it may have said
+        how to hear what comes, and audio that is heard otherwise gets answers that mean nothing.
+        """
         try:
-            if self._heard_audio:
-                raise MessageError("too_late", "session.update has to come before the first audio")
-            wishes = read_update(message, self._wishes)
-            self._ear = await self._in_thread(partial(Ear, self._service, wishes))
+            if isinstance(item, MessageError):
+                raise item
+            return await self._do(item)
         except MessageError as error:
+            if not self._ear.seconds:
+                return End(error.code, _REFUSED, str(error))
             await self._send(_error(error.code, str(error)))
-        except EmovoxError as error:
-            await self._send(_error("baseline", str(error)))
-        else:
-            self._wishes = wishes
-            await self._send({"type": "session.updated", **wishes.to_dict()})
+            return None
 
-    async def _close(self, end: _End) -> None:
+    async def _do(self, request: Request) -> End | None:
+        if request.kind == "session.close":
+            return End(request.kind)
+        if request.kind == "session.update":
+            await self._update(request.changes)
+        elif request.kind == "ping":
+            await self._send({"type": "pong"})
+        elif request.kind == "flush":
+            await self._tell(await self._in_thread(self._ear.flush))
+        else:
+            if request.kind == "baseline.reset":
+                self._ear.forget()
+            baseline = await self._in_thread(self._ear.baseline)  # as a job, it waits its turn
+            await self._send({"type": "baseline", "baseline": baseline})
+        return None
+
+    async def _update(self, changes: Mapping[str, Any]) -> None:
+        if self._ear.seconds:
+            raise MessageError("too_late", "session.update has to come before the first audio")
+        wishes = replace(self._wishes, **changes)
+        try:
+            self._ear = await self._in_thread(partial(Ear, self._service, wishes))
+        except EmovoxError as error:
+            raise MessageError("baseline", str(error)) from None
+        self._wishes = wishes
+        await self._send({"type": "session.updated", **wishes.to_dict()})
+
+    async def _close(self, end: End) -> None:
         """Say what is still to be said, and close."""
         await self._tell(await self._in_thread(self._ear.flush))
         if end.message:
@@ -299,9 +253,10 @@ class Session:
             await self._websocket.close(1011, "internal")
 
     async def _send(self, message: dict[str, Any]) -> None:
+        text = as_text(message)
         try:
             async with asyncio.timeout(self._settings.send_timeout_s):
-                await self._websocket.send_json(message)
+                await self._websocket.send_text(text)
         except (TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: already closed
             raise _GoneError from None
 
@@ -324,6 +279,25 @@ class Session:
                 "idle_s": settings.idle_s,
             },
         }
+
+
+def _read_item(message: Mapping[str, Any]) -> tuple[Item, int]:
+    """Check a message; return what is to be done for it, and its size."""
+    text, data = message.get("text"), message.get("bytes") or b""
+    n_bytes = len(data) if text is None else len(text.encode())
+    try:
+        if text is not None:
+            return read_message(text), n_bytes
+        return Piece(read_samples(data), time.perf_counter()), n_bytes
+    except MessageError as error:
+        return error, n_bytes
+
+
+def _cost(item: Item, n_bytes: int) -> float:
+    """Return how many ordinary messages one counts as: text has to be read, and may mean work."""
+    if isinstance(item, Piece):
+        return 1.0
+    return n_bytes / 1000 + (item.cost if isinstance(item, Request) else 1.0)
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
