@@ -1,68 +1,106 @@
-"""A chatbot's ear: stream a caller's audio, and tell the language model how it sounds.
+"""A chatbot's ear: stream a caller's audio, and tell the language model how each turn sounds.
 
-Run a server (`emovox serve`), then: python examples/chatbot.py CALL.wav
+Run a server (`emovox serve`), then, for a call made of the recordings in this folder:
 
-It needs the standard library and `websockets`. CALL.wav holds 16-bit mono samples. A real chatbot
-would send the frames of a phone call or a microphone, and put the line of context beside the
-transcript of each turn.
+    python examples/chatbot.py
+
+or with recordings of your own, each a turn of the same caller, or a whole call in one:
+
+    python examples/chatbot.py CALL.wav [MORE.flac ...] [--url ws://HOST:PORT/v1/stream]
+
+It needs `websockets`, and `soundfile` to read recordings. A real chatbot would send the frames of a
+phone call, and put the transcript where this one puts a placeholder.
 """
 
+import argparse
 import asyncio
 import json
-import sys
-import wave
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
 import websockets
 
+URL = "ws://127.0.0.1:8000/v1/stream"
+SHIPPED = ("even", "slow-and-low", "fast-and-high")
 FRAME_S = 0.1
-MEMORY = 5  # utterances that the trend looks back on
+PAUSE_S = 1.2  # of silence, after which it is the chatbot's turn
+MEMORY = 5  # turns that the trend looks back on
 LOW = frozenset({"angry", "disgust", "fear", "sad"})
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the caller said until it was the chatbot's turn: the final predictions of its parts."""
+
+    parts: tuple[dict[str, Any], ...]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean scores of the parts, each as heavy as it is long."""
+        seconds = [part["end"] - part["start"] for part in self.parts]
+        rows = np.array([list(part["scores"].values()) for part in self.parts])
+        return dict(zip(self.parts[0]["scores"], np.average(rows, 0, seconds), strict=True))
+
+    @property
+    def certain(self) -> bool:
+        """Whether the model was certain of any part."""
+        return any(part["certain"] for part in self.parts)
 
 
 @dataclass
 class Caller:
-    """How a caller has sounded so far, utterance by utterance."""
+    """How a caller has sounded so far, turn by turn."""
 
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=MEMORY))
 
-    def add(self, prediction: dict[str, Any]) -> str:
-        """Take in an utterance's prediction; return one line of context for the prompt."""
-        self.recent.append(prediction)
-        if not prediction["certain"]:
-            return f"[voice: unclear, perhaps {prediction['label']}; {self.trend()}]"
-        return f"[voice: {prediction['label']} ({prediction['score']:.0%}); {self.trend()}]"
+    def add(self, turn: Turn) -> str:
+        """Take in a turn; return one line of context for the prompt."""
+        scores = turn.scores
+        trend = self._trend(sum(scores.get(label, 0.0) for label in LOW))
+        label = max(scores, key=lambda one: scores[one])
+        heard = f"{label} ({scores[label]:.0%})"
+        return f"[voice: {heard if turn.certain else f'unclear, perhaps {heard}'}; {trend}]"
 
-    def trend(self) -> str:
-        """Say where the last utterances lead: the share of low emotions, then and now."""
-        lows = [sum(one["scores"].get(label, 0.0) for label in LOW) for one in self.recent]
-        if len(lows) < 2:
-            return "first utterance"
-        change = lows[-1] - sum(lows[:-1]) / len(lows[:-1])
-        if abs(change) < 0.15:
+    def _trend(self, low: float) -> str:
+        """Say where the turns lead: the share of low emotions, then and now."""
+        before = sum(self.recent) / len(self.recent) if self.recent else None
+        self.recent.append(low)
+        if before is None:
+            return "first turn"
+        if abs(low - before) < 0.15:
             return "as before"
-        return "getting worse" if change > 0 else "getting better"
+        return "getting worse" if low > before else "getting better"
 
 
-async def utterances(
-    url: str, rate: int, frames: AsyncIterator[bytes]
-) -> AsyncIterator[dict[str, Any]]:
-    """Stream s16le frames; yield the final prediction of each utterance, as soon as it is over."""
-    async with websockets.connect(url) as socket:
-        await socket.send(json.dumps({"type": "session.update", "rate": rate}))
-        sending = asyncio.create_task(send(socket, frames))
+def read(paths: list[Path]) -> tuple[np.ndarray, int]:
+    """Return recordings as one call of 16-bit samples, a pause after each, and its rate in Hz."""
+    parts: list[np.ndarray] = []
+    rates: set[int] = set()
+    for path in paths:
         try:
-            async for text in socket:
-                message = json.loads(text)
-                if message["type"] == "result" and message["prediction"]["final"]:
-                    yield message["prediction"]
-                elif message["type"] == "error" and message["fatal"]:
-                    raise RuntimeError(message["message"])
-        finally:
-            sending.cancel()
+            audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise SystemExit(f"{path}: expected a recording: {error}") from None
+        if audio.shape[1] != 1:
+            raise SystemExit(f"{path}: expected one channel with one speaker, got {audio.shape[1]}")
+        parts += [audio[:, 0], np.zeros(int(2 * PAUSE_S * rate), np.int16)]
+        rates.add(rate)
+    if len(rates) != 1:
+        raise SystemExit(f"expected recordings of one rate, got {sorted(rates)} Hz")
+    return np.concatenate(parts), rates.pop()
+
+
+async def frames_of(call: np.ndarray, rate: int) -> AsyncIterator[bytes]:
+    """Yield a call's samples in real time, as a telephone would bring them."""
+    length = int(FRAME_S * rate)
+    for first in range(0, len(call), length):
+        yield call[first : first + length].astype("<i2").tobytes()
+        await asyncio.sleep(FRAME_S)
 
 
 async def send(socket: websockets.ClientConnection, frames: AsyncIterator[bytes]) -> None:
@@ -72,28 +110,55 @@ async def send(socket: websockets.ClientConnection, frames: AsyncIterator[bytes]
     await socket.send(json.dumps({"type": "session.close"}))
 
 
-async def frames_of(call: wave.Wave_read) -> AsyncIterator[bytes]:
-    """Yield a recording's samples in real time, as a call would bring them."""
-    while frame := call.readframes(int(FRAME_S * call.getframerate())):
-        yield frame
-        await asyncio.sleep(FRAME_S)
+async def turns(url: str, rate: int, frames: AsyncIterator[bytes]) -> AsyncIterator[Turn]:
+    """Stream frames of a caller; yield each turn as soon as a pause has ended it."""
+    async with websockets.connect(url) as socket:
+        await socket.send(json.dumps({"type": "session.update", "rate": rate}))
+        sending = asyncio.create_task(send(socket, frames))
+        parts: list[dict[str, Any]] = []
+        silent_since = float("inf")
+        async for text in socket:
+            message = json.loads(text)
+            kind = message["type"]
+            over = kind == "session.closed"
+            if kind == "speech.start":
+                silent_since = float("inf")
+            elif kind == "speech.end":
+                silent_since = message["at"]
+            elif kind == "result" and message["prediction"]["final"]:
+                parts.append(message["prediction"])
+            elif kind == "level":
+                over = message["seconds"] - silent_since > PAUSE_S
+            elif kind == "error" and message["fatal"]:
+                raise SystemExit(f"the server ended the call: {message['message']}")
+            if over and parts:
+                yield Turn(tuple(parts))
+                parts = []
+        await asyncio.gather(sending, return_exceptions=True)
 
 
-async def main(path: str, url: str) -> None:
+async def answer(paths: list[Path], url: str) -> None:
     """Answer a caller, turn by turn."""
     caller = Caller()
-    with wave.open(path) as call:
-        if (call.getsampwidth(), call.getnchannels()) != (2, 1):
-            raise SystemExit(f"{path}: expected 16-bit mono samples")
-        async for prediction in utterances(url, call.getframerate(), frames_of(call)):
-            context = caller.add(prediction)
-            transcript = "(what your speech recogniser wrote down)"
-            prompt = f"{context}\nCaller: {transcript}\nYou:"
-            print(f"{prediction['start']:.1f} to {prediction['end']:.1f} s\n{prompt}\n")
+    call, rate = read(paths)
+    async for turn in turns(url, rate, frames_of(call, rate)):
+        print(f"{turn.parts[0]['start']:.1f} to {turn.parts[-1]['end']:.1f} s")
+        print(caller.add(turn))
+        print("Caller: (what your speech recogniser wrote down)\nYou:\n", flush=True)
+
+
+def main() -> None:
+    """Read the command line and answer a call."""
+    shipped = [Path(__file__).with_name(f"{name}.flac") for name in SHIPPED]
+    parser = argparse.ArgumentParser(description="Tell a language model how a caller sounds.")
+    parser.add_argument("recordings", nargs="*", type=Path, default=shipped)
+    parser.add_argument("--url", default=URL, help="of the server; default: %(default)s")
+    asked = parser.parse_args()
+    try:
+        asyncio.run(answer(asked.recordings, asked.url))
+    except (OSError, websockets.WebSocketException) as error:
+        raise SystemExit(f"no call at {asked.url}: {error}; start `emovox serve` first") from None
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit("usage: python examples/chatbot.py CALL.wav [ws://HOST:PORT/v1/stream]")
-    address = sys.argv[2] if len(sys.argv) == 3 else "ws://127.0.0.1:8000/v1/stream"
-    asyncio.run(main(sys.argv[1], address))
+    main()

@@ -1,15 +1,10 @@
-"""docs/http.md and the example of a chatbot, run against a real server."""
+"""docs/http.md, run against a real server."""
 
 import json
-import re
 import shutil
 import subprocess
-import sys
-import wave
 
-import numpy as np
 import pytest
-import soundfile
 
 from conftest import REPOSITORY
 from emovox import Recognizer
@@ -86,32 +81,6 @@ def test_javascript(server):
     (expected,) = Recognizer.load().segments(speech(), RATE)
     assert final["label"] == expected.label
     assert final["scores"] == pytest.approx(dict(expected.scores), abs=0.01)  # its rounding
-
-
-def test_chatbot(server, tmp_path):
-    """The example tells how each utterance sounded, and where they lead."""
-    call = np.concatenate([speech(), speech(name="man-fast")])
-    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="PCM_16")
-    url = f"ws://127.0.0.1:{server.port}/v1/stream"
-    command = [sys.executable, str(REPOSITORY / "examples" / "chatbot.py"), "call.wav", url]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    lines = re.findall(r"^\[voice: .*\]$", done.stdout, re.MULTILINE)
-    assert len(lines) == 2
-    assert lines[0].endswith("first utterance]")
-    assert re.search(r"as before|getting (worse|better)", lines[1])
-
-
-def test_chatbot_takes_16_bit_mono(tmp_path):
-    """A recording of another kind is refused in one line."""
-    with wave.open(str(tmp_path / "stereo.wav"), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-    command = [sys.executable, str(REPOSITORY / "examples" / "chatbot.py"), "stereo.wav"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr.strip() == "stereo.wav: expected 16-bit mono samples"
 
 
 def test_messages_and_statuses_are_those_of_the_code(server):
