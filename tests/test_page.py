@@ -291,7 +291,7 @@ class TestLive:
         """Emotion, scores, timeline, latency and voice are filled; finals alone are spoken."""
         visitor = visit()
         assert visitor.text("#emotion") == "nothing yet"
-        assert "tell everybody whose voice" in visitor.text("#product")
+        assert "tell everybody whose voice is heard" in visitor.text("#product")
         axe(visitor)
         visitor.live()
         visitor.wait_rows(1)

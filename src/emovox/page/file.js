@@ -72,8 +72,9 @@ export class Recording {
     notice("file-problem", warning); // a recording that is cut off or damaged
     segments.sort((a, b) => a.start - b.start); // not channel after channel
     const best = Object.entries(summary.shares).sort((a, b) => b[1] - a[1])[0];
+    const among = answer.summaries ? "of speech on all channels" : "of them speech"; // at the same time
     const speech = segments.length
-      ? `${seconds(summary.speech_seconds)} of them speech, mostly ${best[0]} (${percent(best[1])})`
+      ? `${seconds(summary.speech_seconds)} ${among}, mostly ${best[0]} (${percent(best[1])})`
       : "and no speech in them";
     $("file-name").textContent = file.name;
     $("summary").textContent =
