@@ -1,5 +1,6 @@
 """The service over HTTP: answers, refusals, limits, tokens, origins, headers, logs."""
 
+import asyncio
 import io
 import json
 import logging
@@ -20,7 +21,7 @@ import soundfile
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.errors import ConfigError
-from emovox.server.jobs import Workers
+from emovox.server.jobs import GivenUpError, Workers
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
@@ -318,7 +319,7 @@ class TestLimits:
 
     def test_slow_headers(self, server, monkeypatch):
         """A connection that never gets done with its headers is closed."""
-        monkeypatch.setattr("emovox.server.process._HEADERS_S", 0.3)
+        monkeypatch.setattr("emovox.server.connections._PROMPT_S", 0.3)
         assert raw(server.port, b"GET / HTTP/1.1\r\nHost: loc") == b""
         assert raw(server.port, b"") == b""
 
@@ -531,43 +532,85 @@ class TestParts:
         rates.take("c")  # so that a is forgotten
         assert rates.take("a") == 0
 
-    def test_live_sessions_first(self):
-        """Live jobs pass uploads that wait, but not for ever."""
-        order: list[str] = []
-        gate = threading.Event()
+    def test_a_job_that_fails(self):
+        """What a job raises is raised where it is awaited, and the thread goes on."""
+        workers = Workers(1)
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(workers.run_live(lambda: 1 / 0))
+        assert asyncio.run(workers.run_upload(lambda turn: 7)) == 7
+        assert workers.close(1.0)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            asyncio.run(workers.run_live(lambda: 7))
+
+    def test_live_beside_an_upload(self):
+        """With one thread, too, a live session does not wait for an upload that takes long."""
         workers = Workers(1)
 
         async def run() -> None:
-            import asyncio
-
-            first = asyncio.create_task(workers.run("live", gate.wait))
-            await asyncio.sleep(0.05)
-            uploads = [workers.run("upload", lambda: order.append("u")) for _ in range(2)]
-            lives = [workers.run("live", lambda: order.append("l")) for _ in range(12)]
-            rest = asyncio.gather(first, *uploads, *lives)
-            await asyncio.sleep(0.05)
-            assert workers.waiting("live") == 12
-            gate.set()
-            await rest
-
-        import asyncio
+            upload = asyncio.ensure_future(workers.run_upload(for_ever))
+            assert await asyncio.wait_for(workers.run_live(lambda: 7), 5) == 7
+            upload.cancel()
 
         asyncio.run(run())
-        workers.close()
-        assert "".join(order).index("u") in range(5, 9)
-        assert "".join(order).count("l") == 12
+        assert workers.close(5.0)
 
-    def test_a_job_that_fails(self):
-        """What a job raises is raised where it is awaited, and the thread goes on."""
-        import asyncio
-
+    def test_turns(self):
+        """Uploads take turns: the shorter one ends while the longer one is still at it."""
         workers = Workers(1)
-        with pytest.raises(ZeroDivisionError):
-            asyncio.run(workers.run("live", lambda: 1 / 0))
-        assert asyncio.run(workers.run("upload", lambda: 7)) == 7
-        workers.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            asyncio.run(workers.run("live", lambda: 7))
+        order: list[str] = []
+
+        def working(name: str, seconds: float):
+            def call(turn):
+                while turn.spent_s < seconds:
+                    turn()
+                order.append(name)
+
+            return workers.run_upload(call)
+
+        async def run() -> None:
+            await asyncio.gather(working("long", 1.0), working("short", 0.1))
+
+        asyncio.run(run())
+        assert order == ["short", "long"]
+        assert workers.waiting("upload") == 0
+        assert workers.close(1.0)
+
+    def test_an_upload_that_is_cancelled(self):
+        """An upload ends when nobody waits for it any more, and leaves its turn to the next."""
+        workers = Workers(1)
+
+        async def run() -> int:
+            first = asyncio.ensure_future(workers.run_upload(for_ever))
+            second = asyncio.ensure_future(workers.run_upload(lambda turn: 7))
+            await asyncio.sleep(0.05)
+            first.cancel()
+            return await asyncio.wait_for(second, 5)
+
+        assert asyncio.run(run()) == 7
+        assert workers.close(1.0)
+
+    def test_close(self):
+        """Closing ends uploads at their next turn, and says where one does not end in time."""
+        workers, gate = Workers(1), threading.Event()
+
+        async def run() -> None:
+            stuck = asyncio.ensure_future(workers.run_live(gate.wait))
+            upload = asyncio.ensure_future(workers.run_upload(for_ever))
+            await asyncio.sleep(0.05)
+            assert not workers.close(0.1)
+            gate.set()
+            assert workers.close(5.0)
+            await stuck
+            with pytest.raises(GivenUpError):
+                await upload
+
+        asyncio.run(run())
+
+
+def for_ever(turn) -> None:
+    """Work without end, as an upload should: in turns."""
+    while True:
+        turn()
 
 
 class TestCommand:

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -250,7 +251,7 @@ class Activity:
         return list(islice(self._kept, start - offset, end - offset))
 
 
-def check_speech(clip: Samples) -> None:
+def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -> None:
     """Refuse a clip without speech; hearing stops where the first speech is found.
 
     It is more lenient than `Activity`, since a clip was meant to be heard. A faint clip is heard as
@@ -262,6 +263,8 @@ def check_speech(clip: Samples) -> None:
     ----------
     clip : ndarray of float32, shape=(n_samples,)
         Mono at 16 kHz.
+    on_chunk : callable, optional
+        Called before each chunk is heard; what it raises ends the hearing.
 
     Raises
     ------
@@ -273,7 +276,7 @@ def check_speech(clip: Samples) -> None:
     heard = clip * np.float32(max(1.0, FAINT / max(peak, NOISE_FLOOR)))
     for slower in SLOWER:
         slowed = heard if slower == 1 else soxr.resample(heard, RATE, slower * RATE)
-        if _has_speech(slowed):
+        if _has_speech(slowed, on_chunk):
             return
     raise NoSpeechError(
         f"no speech in {len(clip) / RATE:.1f} s of audio; is it the right recording, and the "
@@ -281,9 +284,10 @@ def check_speech(clip: Samples) -> None:
     )
 
 
-def _has_speech(clip: Samples) -> bool:
+def _has_speech(clip: Samples, on_chunk: Callable[[], object]) -> bool:
     activity = Activity()
     for first in range(0, len(clip), CHUNK):
+        on_chunk()
         activity.feed(clip[first : first + CHUNK])
         if activity.speaking:
             return True

@@ -25,20 +25,25 @@ def serve(
     ] = None,
     ssl_certfile: Annotated[Text, typer.Option(help="Certificate, for https and wss.")] = None,
     ssl_keyfile: Annotated[Text, typer.Option(help="Its key.")] = None,
-    workers: Annotated[Count, typer.Option(help="Threads; 0: one for each core.")] = None,
+    workers: Annotated[
+        Count, typer.Option(help="Threads for live sessions; 0: one for each core.")
+    ] = None,
     max_upload_mb: Annotated[Number, typer.Option(help="Of one request.")] = None,
     max_clip_s: Annotated[Number, typer.Option(help="Of a recording answered as one.")] = None,
     max_seconds: Annotated[Number, typer.Option(help="Of one answered part by part.")] = None,
     max_uploads: Annotated[Count, typer.Option(help="At the same time.")] = None,
     upload_timeout_s: Annotated[Number, typer.Option(help="For a request to arrive.")] = None,
     max_requests_per_s: Annotated[Number, typer.Option(help="From one address.")] = None,
+    max_share: Annotated[
+        Number, typer.Option(help="Of connections and uploads, for one address.")
+    ] = None,
     max_sessions: Annotated[Count, typer.Option(help="Live ones at the same time.")] = None,
     max_message_kb: Annotated[Number, typer.Option(help="Of a live session.")] = None,
     max_messages_per_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
     max_session_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
     idle_s: Annotated[Number, typer.Option(help="A live session without messages.")] = None,
     send_timeout_s: Annotated[Number, typer.Option(help="For a client to read.")] = None,
-    shutdown_s: Annotated[Number, typer.Option(help="For live sessions to end.")] = None,
+    shutdown_s: Annotated[Number, typer.Option(help="For what is going on to end.")] = None,
 ) -> None:
     """Answer other programs over HTTP and WebSocket, and show a page in the browser.
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ..version import __version__
 from .guard import Guard
 from .metrics import CONTENT_TYPE_LATEST
 from .reference import reference
-from .refusals import RefusedError, add_refusals
+from .refusals import Json, RefusedError, add_refusals
 from .service import Service, open_service
 from .sessions import Sessions, add_live
 from .settings import ServerSettings
@@ -24,6 +24,7 @@ from .uploads import add_uploads
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
 not of what somebody feels. Tell those who speak. No audio is kept."""
+_CLOSE_S = 1.0  # for the recogniser's threads to end, when all that waited for them has
 
 
 def create_app(settings: ServerSettings | None = None) -> FastAPI:
@@ -46,7 +47,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await sessions.close()
-        service.workers.close()
+        service.workers.close(_CLOSE_S)
 
     app = FastAPI(
         title="emovox",
@@ -100,9 +101,9 @@ def _add_model(app: FastAPI, service: Service) -> None:
     answer = {**card, "fingerprint": service.recognizer.fingerprint}
 
     @app.get("/v1/model", tags=["model"])
-    async def model() -> JSONResponse:
+    async def model() -> Json:
         """Return the model's card."""
-        return JSONResponse(answer)
+        return Json(answer)
 
 
 def _add_reference(app: FastAPI) -> None:

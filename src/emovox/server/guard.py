@@ -1,20 +1,23 @@
 """What stands before every request: host, origin, token, rate; headers, counts and log after it."""
 
+import asyncio
 import hmac
+import ipaddress
 import logging
+import socket
 import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .jobs import GivenUpError
 from .logs import log
 from .metrics import Metrics
 from .rates import Addresses
-from .refusals import RefusedError
+from .refusals import RefusedError, as_refusal
 from .settings import ServerSettings
 
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no token
 _HEADERS = {
     "Content-Security-Policy": (
@@ -38,7 +41,8 @@ class Guard:
         self._settings = settings
         self._metrics = metrics
         self._rates = Addresses(settings.max_requests_per_s)
-        self._hosts = _LOCAL_NAMES | {urlsplit(origin).hostname for origin in settings.origins}
+        self._hosts = {"localhost", settings.host.lower(), socket.gethostname().lower()}
+        self._hosts |= {urlsplit(origin).hostname or "" for origin in settings.origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or open one WebSocket."""
@@ -46,26 +50,20 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
-
-        async def send_on(message: Message) -> None:
-            nonlocal status
-            if message["type"].endswith("response.start"):
-                status = message["status"]
-                _add_headers(MutableHeaders(scope=message), scope["path"])
-            elif message["type"] == "websocket.accept":
-                status = 101
-            await send(message)
-
+        asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        answer = _Answer(scope, send)
         try:
             try:
                 self._check(scope)
             except RefusedError as refusal:
-                await refusal.response()(scope, receive, send_on)
+                await refusal.response()(scope, receive, answer.send)
             else:
-                await self._app(scope, receive, send_on)
+                await self._app(asked, receive, answer.send)
+        except asyncio.CancelledError:  # the service stops, and nothing awaits this task
+            if answer.status == 500:
+                await as_refusal(GivenUpError()).response()(scope, receive, answer.send)
         finally:
-            self._note(scope, status, time.perf_counter() - started)
+            self._note(scope, asked, answer.status, time.perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:
         """Raise RefusedError unless the request may go on."""
@@ -85,20 +83,24 @@ class Guard:
             self._check_token(scope, headers)
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse foreign names of a local service: a page elsewhere could have made one up."""
-        if not self._settings.local or "*" in self._settings.origins:
+        """Refuse names that are not the service's own, wherever no token protects it.
+
+        A page elsewhere could have a name made up that leads here, and would pass for a page of
+        the service (DNS rebinding). An IP address cannot be made up.
+        """
+        given = headers.getlist("host")
+        if len(given) > 1:
+            raise RefusedError(400, "host", f"expected one Host header, got {len(given)}")
+        if "*" in self._settings.origins or not (self._settings.local or not self._settings.tokens):
             return
-        host = headers.get("host", "")
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
-            name = None
-        if name not in self._hosts:
+        name = _name_of(given[0] if given else "")
+        if name not in self._hosts and not _is_address(name):
             raise RefusedError(
                 403,
                 "host",
-                "the service answers under the names localhost and 127.0.0.1 alone; for another "
-                "name start it with --host or --origin",
+                "without a token the service answers to IP addresses, localhost and its machine's "
+                "own name alone; for another name start it with --origin, such as "
+                "--origin https://my.example",
             )
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
@@ -108,7 +110,7 @@ class Guard:
             return
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
         own = f"{scheme}://{headers.get('host', '')}"
-        if origin != own:
+        if origin.lower() != own.lower():
             raise RefusedError(
                 403,
                 "origin",
@@ -130,8 +132,8 @@ class Guard:
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or "other"
+    def _note(self, scope: Scope, asked: Scope, status: int, seconds: float) -> None:
+        route = getattr(asked.get("route"), "path", None) or "other"
         live = scope["type"] == "websocket"
         self._metrics.requests.labels(route, str(status)).inc()
         if not live:
@@ -144,6 +146,51 @@ class Guard:
             status=status,
             ms=round(1000 * seconds, 1),
         )
+
+
+class _Answer:
+    """What is sent in answer to one request: its status, and our headers with it."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """Send on."""
+        kind = message["type"]
+        if kind.endswith("response.start"):
+            self.status = message["status"]
+            _add_headers(MutableHeaders(scope=message), self._scope["path"])
+        elif kind == "websocket.accept":
+            self.status = 101
+        elif kind == "websocket.close" and self.status == 500:  # no route: an answer says so
+            refusal = RefusedError(404, "not_found", "live sessions are at /v1/stream")
+            await refusal.response()(self._scope, _nothing, self.send)
+            return
+        elif kind == "http.response.body" and self._scope["method"] == "HEAD":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+async def _nothing() -> Message:
+    raise RuntimeError("an answer reads nothing")
+
+
+def _name_of(host: str) -> str:
+    """Return the name or address in a Host header; "" if there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def is_open(path: str) -> bool:

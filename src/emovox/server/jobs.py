@@ -1,105 +1,175 @@
-"""The threads that recognise: few, with one queue for live sessions and one for uploads."""
+"""The threads that recognise: some for live sessions alone, and few at a time for recordings."""
 
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Literal, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 Lane = Literal["live", "upload"]
-_LIVE_IN_A_ROW = 8  # so many jobs of live sessions may pass an upload that waits
+_TURN_S = 0.3  # that an upload runs while others wait
+
+
+class GivenUpError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Workers:
-    """Threads that run short jobs: live sessions first, uploads never starved.
+    """Threads for two kinds of work, so that neither waits for the other.
 
-    Each queue is first in, first out. A live session hands in one job at a time, so that each has
-    its turn; a long upload comes as many jobs. Uploads never hold the last thread, if there is
-    more than one.
+    Jobs of live sessions are short; a session hands in one at a time, and the first come is the
+    first served. An upload may take minutes, so it has a thread of its own and takes turns: it
+    calls its `Turn` between pieces of work, and waits there while others have theirs. One core
+    less than there are threads for live sessions is left to uploads, but at least one.
 
     Parameters
     ----------
     n_threads : int
-        0: as many as the machine has cores.
+        For live sessions; 0: as many as the machine has cores.
+    max_uploads : int
+        Uploads at the same time.
     """
 
-    def __init__(self, n_threads: int = 0) -> None:
+    def __init__(self, n_threads: int = 0, max_uploads: int = 32) -> None:
         self.n_threads = n_threads or os.cpu_count() or 1
-        self._max_uploads = max(1, self.n_threads - 1)
-        self._queues: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {
-            "live": deque(),
-            "upload": deque(),
-        }
+        self._live = ThreadPoolExecutor(self.n_threads, "live")
+        self._uploads = ThreadPoolExecutor(max_uploads, "upload")
+        self._turns = _Turns(max(1, self.n_threads - 1))
         self._changed = threading.Condition()
-        self._uploads = 0  # that run now
-        self._in_a_row = 0  # live jobs since an upload had its turn
-        self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"recognise-{index}", daemon=True)
-            for index in range(self.n_threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._n_waiting = 0  # live jobs that have not been begun
+        self._n_running = 0  # jobs of either kind
+        self._closed = threading.Event()
 
-    async def run(self, lane: Lane, call: Callable[[], T]) -> T:
-        """Run a call in one of the threads and return what it returns, or raise what it raises."""
-        future: Future[T] = Future()
-        with self._changed:
-            if self._closed:
-                raise RuntimeError("the workers have been closed")
-            self._queues[lane].append((future, call))
-            self._changed.notify()
+    async def run_live(self, call: Callable[[], T]) -> T:
+        """Run a live session's job and return what it returns, or raise what it raises."""
+        self._note(waiting=1)
+
+        def job() -> T:
+            self._note(waiting=-1)
+            return self._counted(call)
+
+        future = self._live.submit(job)
+        future.add_done_callback(lambda done: self._note(waiting=-int(done.cancelled())))
         return await asyncio.wrap_future(future)
 
+    async def run_upload(self, call: "Callable[[Turn], T]") -> T:
+        """Run an upload's call, which takes turns; cancelled, it ends when it next asks for one."""
+        turn = Turn(self._turns, self._closed)
+
+        def job() -> T:
+            with turn:
+                return call(turn)
+
+        try:
+            return await asyncio.wrap_future(self._uploads.submit(self._counted, job))
+        finally:
+            turn.give_up()
+
     def waiting(self, lane: Lane) -> int:
-        """Return how many jobs of a queue have not been begun."""
-        return len(self._queues[lane])
+        """Return how many jobs of a lane wait for a thread or a turn."""
+        return self._n_waiting if lane == "live" else self._turns.n_waiting
 
-    def close(self) -> None:
-        """End the threads after the jobs they are at; those that wait are cancelled."""
+    def close(self, timeout_s: float) -> bool:
+        """Cancel what waits, and wait for what runs; tell whether all of it has ended in time."""
+        self._closed.set()
+        for pool in (self._live, self._uploads):
+            pool.shutdown(wait=False, cancel_futures=True)
         with self._changed:
-            self._closed = True
-            waiting = [job for queue in self._queues.values() for job in queue]
-            for queue in self._queues.values():
-                queue.clear()
+            return self._changed.wait_for(lambda: self._n_running == 0, timeout_s)
+
+    def _counted(self, call: Callable[[], T]) -> T:
+        self._note(running=1)
+        try:
+            return call()
+        finally:
+            self._note(running=-1)
+
+    def _note(self, *, waiting: int = 0, running: int = 0) -> None:
+        with self._changed:
+            self._n_waiting += waiting
+            self._n_running += running
             self._changed.notify_all()
-        for future, _ in waiting:
-            future.cancel()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                while (lane := self._next_lane()) is None:
-                    if self._closed:
-                        return
-                    self._changed.wait()
-                future, call = self._queues[lane].popleft()
-                self._uploads += lane == "upload"
-                self._in_a_row = 0 if lane == "upload" else self._in_a_row + 1
-            if future.set_running_or_notify_cancel():
-                _settle(future, call)
-            if lane == "upload":
-                with self._changed:
-                    self._uploads -= 1
-                    self._changed.notify()
-
-    def _next_lane(self) -> Lane | None:
-        """Tell which queue's turn it is; None: there is nothing to do."""
-        upload = bool(self._queues["upload"]) and self._uploads < self._max_uploads
-        if self._queues["live"] and not (upload and self._in_a_row >= _LIVE_IN_A_ROW):
-            return "live"
-        return "upload" if upload else None
 
 
-def _settle(future: "Future[Any]", call: Callable[[], Any]) -> None:
-    try:
-        result = call()
-    except BaseException as error:  # noqa: BLE001 (whoever awaits it gets it)
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+class Turn:
+    """The right of an upload to run; within `with` it has it.
+
+    Call it between pieces of work of less than a second. It lets others run where they wait, and
+    raises GivenUpError where nobody waits for the answer any more.
+    """
+
+    def __init__(self, turns: "_Turns", closed: threading.Event) -> None:
+        self._turns = turns
+        self._closed = closed
+        self._given_up = False
+        self._since = 0.0
+        self._spent_s = 0.0  # in turns before
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that this upload has run, without those it waited."""
+        return self._spent_s + time.monotonic() - self._since
+
+    def give_up(self) -> None:
+        """Let the upload end at its next call; from any thread."""
+        self._given_up = True
+
+    def __call__(self) -> None:
+        """Go on, perhaps after others."""
+        if time.monotonic() - self._since >= _TURN_S and self._turns.n_waiting:
+            self._spent_s = self.spent_s
+            self._turns.give()
+            self._take()
+        self._check()
+
+    def __enter__(self) -> None:
+        self._take()
+        try:
+            self._check()
+        except GivenUpError:
+            self._turns.give()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._turns.give()
+
+    def _take(self) -> None:
+        self._turns.take()
+        self._since = time.monotonic()
+
+    def _check(self) -> None:
+        if self._given_up or self._closed.is_set():
+            raise GivenUpError
+
+
+class _Turns:
+    """So many turns at a time; whoever waits longest has the next."""
+
+    def __init__(self, n_free: int) -> None:
+        self._n_free = n_free
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
+    def take(self) -> None:
+        with self._lock:
+            if self._n_free:
+                self._n_free -= 1
+                return
+            mine = threading.Event()
+            self._waiting.append(mine)
+        mine.wait()
+
+    def give(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._n_free += 1

@@ -1,10 +1,17 @@
 """Structured logs: a JSON object a line, on stderr; no audio, results, file names, addresses."""
 
+import contextlib
 import json
 import logging
 import os
 import sys
+import time
 from datetime import UTC, datetime
+from queue import Full, Queue
+from threading import Thread
+
+_MAX_WAITING = 1_000  # lines that wait to be written
+_FLUSH_S = 1.0
 
 LOGGER = logging.getLogger("emovox.server")
 
@@ -28,26 +35,81 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class PatientHandler(logging.Handler):
+    """Hands lines to a thread that writes them; what a reader does not take in time is dropped.
+
+    A log that nobody reads thus stops nothing. How many lines were dropped is said in the log,
+    as soon as there is room again.
+
+    Parameters
+    ----------
+    descriptor : int
+        The open file that lines are written to.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: Queue[str] = Queue(_MAX_WAITING)
+        self._dropped = 0
+        Thread(target=self._write, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a line over, or drop it."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except Full:
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Wait until what was logged has been written, but not for long."""
+        until = time.monotonic() + _FLUSH_S
+        while self._lines.unfinished_tasks and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def _write(self) -> None:
+        while True:
+            self._write_line(self._lines.get())
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                told = logging.makeLogRecord(
+                    {"msg": "lines_dropped", "levelname": "WARNING", "fields": {"lines": dropped}}
+                )
+                self._write_line(self.format(told))
+            self._lines.task_done()
+
+    def _write_line(self, line: str) -> None:
+        left = f"{line}\n".encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):  # a full disk: the next line may find room
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+
+
 def set_up_logs() -> None:
-    """Send the logs of the service and of its web server to stderr; for a process of its own.
+    """Send the logs of the service and of all libraries to stderr; for a process of its own.
 
     What libraries in C write there is left out: libmpg123 has notes on every damaged MP3, which are
     no JSON and could be made to fill a disk.
     """
-    own = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    own = os.dup(2)
+    sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-    sys.stderr = own
-    handler = logging.StreamHandler(own)
+    handler = PatientHandler(own)
     handler.setFormatter(JsonLines())
     handler.addFilter(_is_news)
+    logging.captureWarnings(True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    LOGGER.setLevel(logging.INFO)
     # uvicorn's own lines of requests hold addresses and query strings
-    for name, level in (("emovox.server", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def flush_logs() -> None:
+    """Wait until what was logged has been written, but not for long."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,20 +1,21 @@
 """The service as a process: a web server around the app, that ends in good order."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import create_app
-from .logs import log, set_up_logs
-from .sessions import Sessions
+from .connections import Doors, LiveProtocol
+from .logs import flush_logs, log, set_up_logs
 from .settings import ServerSettings
 
-_HEADERS_S = 10.0  # within which a request's headers have to arrive
 _UNREAD_MS = 60_000  # after which a connection is cut whose client takes nothing any more
-_SPARE_CONNECTIONS = 200  # besides live sessions and uploads: the page, signs of life
+_CLOSE_S = 1.0  # for the threads to end, of the time to stop
 
 
 def serve(settings: ServerSettings) -> None:
@@ -33,28 +34,32 @@ def serve(settings: ServerSettings) -> None:
         scheme = "https" if settings.ssl_certfile else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         log("start", url=f"{scheme}://{host}:{listener.getsockname()[1]}")
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(kind, signal.SIG_IGN)  # uvicorn raises them anew when it has stopped
         server.run(sockets=[listener])
+    ended = server.workers.close(_CLOSE_S)
+    log("stop")
+    flush_logs()
+    if not ended:  # a thread inside the network would crash the interpreter as it goes down
+        os._exit(0)
 
 
-def make_server(settings: ServerSettings) -> uvicorn.Server:
+def make_server(settings: ServerSettings) -> "Server":
     """Make the app and the web server around it."""
     app = create_app(settings)
+    doors: Any = Doors(settings)
     config = uvicorn.Config(
         app,
-        http=_PromptProtocol,
-        ws="websockets-sansio",
+        http=doors,
+        ws=LiveProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_sessions + settings.max_uploads + _SPARE_CONNECTIONS,
         ws_max_size=int(settings.max_message_kb * 1000),
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=int(settings.shutdown_s) + 1,
-        ssl_certfile=settings.ssl_certfile,
-        ssl_keyfile=settings.ssl_keyfile,
     )
-    return _Server(config, app.state.sessions)
+    return Server(config, app.state)
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -73,50 +78,23 @@ def bind(settings: ServerSettings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's server, but live sessions are told and flushed before it closes connections."""
 
-    def __init__(self, config: uvicorn.Config, sessions: Sessions) -> None:
+    def __init__(self, config: uvicorn.Config, state: Any) -> None:
         super().__init__(config)
-        self._sessions = sessions
+        self._sessions = state.sessions
+        self._stop_s = max(0.5, state.service.settings.shutdown_s - _CLOSE_S)
+        self.workers = state.service.workers
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop."""
+        """Stop: in good order while there is time, and at once when asked a second time."""
+        stopping = asyncio.ensure_future(self._stop(sockets))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_s):
+                while not (stopping.done() or self.force_exit):
+                    await asyncio.wait({stopping}, timeout=0.1)
+
+    async def _stop(self, sockets: list[socket.socket] | None) -> None:
         await self._sessions.close()
         await super().shutdown(sockets)
-        log("stop")
-
-
-class _PromptProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, but who does not get done with a request's headers is cut off."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin to wait for headers."""
-        super().connection_made(transport)
-        self._wait_for_headers()
-
-    def on_message_begin(self) -> None:
-        """Begin to wait for the headers of one more request."""
-        super().on_message_begin()
-        self._wait_for_headers()
-
-    def on_headers_complete(self) -> None:
-        """Wait no more."""
-        self._stop_waiting()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait_for_headers(self) -> None:
-        self._stop_waiting()
-        self._deadline = self.loop.call_later(_HEADERS_S, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

@@ -1,28 +1,29 @@
 """Answers to whole recordings: as one, part by part, and as a speaker's baseline."""
 
 import io
-import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, TypeVar
 
-from ..audio import load_audio
+from ..activity import check_speech
+from ..audio import check_audible, load_audio
 from ..baseline import Baseline
 from ..errors import AudioError
+from ..explanation import explained
 from ..prediction import Prediction
 from ..sound import open_sound
 from ..summary import summary_fields
+from .jobs import Turn
 from .refusals import RefusedError
 from .service import Service
 
 T = TypeVar("T")
 Channels = Literal["mix", "separate"]
-Gone = Callable[[], Awaitable[bool]]  # whether nobody waits for the answer any more
 MAX_CHANNELS = 8
 _MAX_RATE = 192_000  # Hz
 _MAX_WHOLE_PER_S = 2 * 96_000  # samples decoded for a second: stereo at 96 kHz
 _MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
+_Found = list[tuple[int | None, Prediction]]
 
 
 async def answer_whole(
@@ -33,11 +34,14 @@ async def answer_whole(
     if explain:
         most = min(most, _MAX_EXPLAINED_S)
 
-    def recognise() -> Prediction:
+    def recognise(turn: Turn) -> Prediction:
         _check_sound(content, most, "; ask for segments", whole=True)
-        return service.recognizer.predict(
-            content, baseline=baseline, explain=explain, max_seconds=most
-        )
+        clip = load_audio(content, max_seconds=most)
+        check_audible(clip)
+        check_speech(clip, turn)
+        recognizer = service.in_turns(turn)
+        prediction = recognizer.predict_samples([clip], baseline)[0]
+        return explained(recognizer, clip, prediction, baseline) if explain else prediction
 
     prediction, compute_ms = await _timed(service, recognise)
     _count(service, prediction.end, [prediction])
@@ -50,28 +54,28 @@ async def answer_whole(
 
 
 async def answer_segments(
-    service: Service,
-    content: bytes,
-    baseline: Baseline | None,
-    explain: bool,
-    channels: Channels,
-    gone: Gone,
+    service: Service, content: bytes, baseline: Baseline | None, explain: bool, channels: Channels
 ) -> dict[str, Any]:
     """Answer a recording part by part; the same as `Recognizer.segments`."""
     most = service.settings.max_seconds
-    sound, compute_ms = await _timed(service, lambda: _check_sound(content, most, "", whole=False))
-    reading = _Reading(most, sound.seconds)
-    n_channels = sound.n_channels if channels == "separate" else None
-    found: list[tuple[int | None, Prediction]] = []
-    for channel in [None] if n_channels is None else range(n_channels):
-        parts = _parts(service, content, reading, baseline, explain, channel)
-        # A job a part: between two of them it is the turn of others.
-        while (step := await _timed(service, partial(next, parts, None)))[0]:
-            found.append((channel, step[0]))
-            compute_ms += step[1]
-            if await gone():
-                await _timed(service, parts.close)
-                break
+
+    def recognise(turn: Turn) -> tuple[_Sound, _Reading, _Found]:
+        sound = _check_sound(content, most, "", whole=False)
+        reading, recognizer = _Reading(most, sound.seconds, turn), service.in_turns(turn)
+        found: _Found = []
+        for channel in range(sound.n_channels) if channels == "separate" else [None]:
+            parts = recognizer.iter_segments(
+                content,
+                baseline=baseline,
+                explain=explain,
+                channel=channel,
+                on_progress=reading.on_progress,
+                on_broken=reading.on_broken,
+            )
+            found += [(channel, part) for part in parts]
+        return sound, reading, found
+
+    (sound, reading, found), compute_ms = await _timed(service, recognise)
     _count(service, reading.seconds, [part for _, part in found])
     answer = {
         "segments": [
@@ -81,22 +85,23 @@ async def answer_segments(
         "model": service.recognizer.fingerprint,
         "seconds": reading.seconds,
         "compute_ms": round(compute_ms, 2),
-        **summary_fields(found, n_channels),
+        **summary_fields(found, sound.n_channels if channels == "separate" else None),
     }
     return {**answer, "warning": reading.broken} if reading.broken else answer
 
 
 async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:
     """Learn a speaker's baseline from recordings; return its JSON."""
-    baseline = service.recognizer.new_baseline(name)
-    for content in contents:
 
-        def learn(content: bytes = content, before: Baseline = baseline) -> Baseline:
-            _check_sound(content, service.settings.max_clip_s, "", whole=True)
-            clip = load_audio(content, max_seconds=service.settings.max_clip_s)
-            return service.recognizer.learn(before, [clip])
+    def learn(turn: Turn) -> Baseline:
+        recognizer, most = service.in_turns(turn), service.settings.max_clip_s
+        baseline = recognizer.new_baseline(name)
+        for content in contents:
+            _check_sound(content, most, "", whole=True)
+            baseline = recognizer.learn(baseline, [load_audio(content, max_seconds=most)])
+        return baseline
 
-        baseline, _ = await _timed(service, learn)
+    baseline, _ = await _timed(service, learn)
     service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
     return baseline.to_json()
 
@@ -109,30 +114,13 @@ class _Sound:
     seconds: float | None
 
 
-def _parts(
-    service: Service,
-    content: bytes,
-    reading: "_Reading",
-    baseline: Baseline | None,
-    explain: bool,
-    channel: int | None,
-) -> Generator[Prediction, None, None]:
-    yield from service.recognizer.iter_segments(
-        content,
-        baseline=baseline,
-        explain=explain,
-        channel=channel,
-        on_progress=reading.on_progress,
-        on_broken=reading.on_broken,
-    )
-
-
 class _Reading:
     """How far the reading of a recording is; it stops at the limit."""
 
-    def __init__(self, most: float, told_s: float | None) -> None:
+    def __init__(self, most: float, told_s: float | None, turn: Turn) -> None:
         self._most = most
         self._told_s = told_s
+        self._turn = turn
         self._done_s = 0
         self.broken = ""
 
@@ -147,6 +135,7 @@ class _Reading:
         self._done_s = done_s
         if done_s > self._most:
             raise _too_long(self._most, "")
+        self._turn()
 
     def on_broken(self, text: str) -> None:
         self.broken = text
@@ -189,12 +178,11 @@ def _count(service: Service, seconds: float, predictions: list[Prediction]) -> N
         service.metrics.decisions.labels("upload", one.label).inc()
 
 
-async def _timed(service: Service, call: Callable[[], T]) -> tuple[T, float]:
-    """Run a call in the workers' threads; also return the milliseconds it took there."""
+async def _timed(service: Service, call: Callable[[Turn], T]) -> tuple[T, float]:
+    """Run a call among the uploads; also return the milliseconds it took, waiting left out."""
 
-    def run() -> tuple[T, float]:
-        started = time.perf_counter()
-        result = call()
-        return result, 1000 * (time.perf_counter() - started)
+    def run(turn: Turn) -> tuple[T, float]:
+        result = call(turn)
+        return result, 1000 * turn.spent_s
 
-    return await service.workers.run("upload", run)
+    return await service.workers.run_upload(run)

@@ -1,11 +1,13 @@
 """How the service says no: one status, one word for programs, one line for people."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ..errors import (
     AudioError,
@@ -13,8 +15,17 @@ from ..errors import (
     EmovoxError,
     SilenceError,
 )
+from .jobs import GivenUpError
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Json(JSONResponse):
+    """An answer that is valid JSON whatever it quotes; NaN is a mistake of ours, and raises."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the JSON in ASCII: half of a surrogate pair has no place in UTF-8."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class RefusedError(EmovoxError):
@@ -28,9 +39,9 @@ class RefusedError(EmovoxError):
         self.code = code
         self.headers = headers
 
-    def response(self) -> JSONResponse:
+    def response(self) -> Json:
         """Return the refusal as it is sent."""
-        return JSONResponse(error_body(self.code, str(self)), self.status, self.headers)
+        return Json(error_body(self.code, str(self)), self.status, self.headers)
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
@@ -41,10 +52,11 @@ def error_body(code: str, message: str) -> dict[str, Any]:
 def add_refusals(app: FastAPI) -> None:
     """Give every error of an app the same form."""
 
-    async def on_error(request: Request, error: Exception) -> JSONResponse:
+    async def on_error(request: Request, error: Exception) -> Json:
         return as_refusal(error).response()
 
-    for kind in (EmovoxError, RequestValidationError, HTTPException, Exception):
+    ours = (EmovoxError, GivenUpError)
+    for kind in (*ours, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, on_error)
 
 
@@ -58,6 +70,10 @@ def as_refusal(error: Exception) -> RefusedError:
         return RefusedError(422, "audio", str(error))
     if isinstance(error, BaselineError):
         return RefusedError(422, "baseline", str(error))
+    if isinstance(error, ClientDisconnect):  # nobody reads this but the log
+        return RefusedError(499, "gone", "the client went away")
+    if isinstance(error, GivenUpError):
+        return RefusedError(503, "busy", "the service stops; try again later")
     if isinstance(error, RequestValidationError):
         return RefusedError(422, "parameter", _first_problem(error))
     if isinstance(error, HTTPException):

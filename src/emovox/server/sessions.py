@@ -261,7 +261,7 @@ class Session:
             raise _GoneError from None
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await self._service.workers.run("live", call)
+        return await self._service.workers.run_live(call)
 
     def _created(self) -> dict[str, Any]:
         settings = self._settings

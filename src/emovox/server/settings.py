@@ -3,15 +3,20 @@
 import dataclasses
 import math
 import os
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 
 PREFIX = "EMOVOX_"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# A browser can send a token on a WebSocket as a subprotocol alone, so it is a token of RFC 7230.
+_OF_TOKENS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+_MAX_TOKEN_FILE = 100_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class ServerSettings:
         Seconds within which a request has to arrive.
     max_requests_per_s : float
         From one address, on average; twice as many may come at once.
+    max_share : float in (0, 1]
+        Of the connections, and of the requests with recordings, that one address may have.
     max_sessions : int
         Live sessions at the same time.
     max_message_kb, max_messages_per_s : float
@@ -50,7 +57,7 @@ class ServerSettings:
     send_timeout_s : float
         Seconds a client may leave what it is sent unread.
     shutdown_s : float
-        Seconds that live sessions have to end when the service stops.
+        Seconds that live sessions and requests have to end when the service stops.
     ssl_certfile, ssl_keyfile : str or None
         Certificate and key, for https and wss.
 
@@ -72,6 +79,7 @@ class ServerSettings:
     max_uploads: int = 32
     upload_timeout_s: float = 120.0
     max_requests_per_s: float = 100.0
+    max_share: float = 0.5
     max_sessions: int = 40
     max_message_kb: float = 64.0
     max_messages_per_s: float = 200.0
@@ -90,15 +98,10 @@ class ServerSettings:
                 _expect(0 <= value <= 65_535, one.name, value, "0 to 65535")
             elif isinstance(value, int | float):
                 _expect(0 < value < math.inf, one.name, value, "more than 0")
+        _expect(self.max_share <= 1, "max_share", self.max_share, "at most 1")
         for token in self.tokens:
-            if not token.isascii() or not token.isprintable() or len(token) < 16 or " " in token:
-                raise ConfigError(
-                    "expected tokens of 16 or more ASCII characters without spaces, got one that "
-                    f"is not (of {len(token)} characters)"
-                )
-        for origin in self.origins:
-            if origin != "*" and not origin.startswith(("http://", "https://")):
-                raise ConfigError(f"expected an origin like https://my.example, got {origin!r}")
+            _check_token(token)
+        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ConfigError("TLS needs both: ssl_certfile and ssl_keyfile")
 
@@ -130,8 +133,7 @@ class ServerSettings:
         values |= {name: value for name, value in given.items() if value is not None}
         token_file = values.pop("token_file", None) or env.get(f"{PREFIX}TOKEN_FILE")
         if "tokens" not in values:
-            text = env.get(f"{PREFIX}TOKEN", "")
-            values["tokens"] = (*text.split(), *_tokens_in(token_file))
+            values["tokens"] = (*_tokens_of(env), *_tokens_in(token_file))
         return cls(**values)
 
 
@@ -149,11 +151,20 @@ def _parsed(one: "dataclasses.Field[Any]", text: str) -> Any:
         raise ConfigError(f"{name}: expected {wanted}, got {text!r:.40}") from None
 
 
+def _tokens_of(environment: Mapping[str, str]) -> list[str]:
+    text = environment.get(f"{PREFIX}TOKEN")
+    if text is not None and not text.strip():  # a secret that was not filled in
+        raise ConfigError(
+            f"{PREFIX}TOKEN: expected a token, got none; to serve without one, unset the variable"
+        )
+    return (text or "").split()
+
+
 def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
     if path is None:
         return []
     try:
-        tokens = Path(path).read_text(encoding="utf-8").split()
+        tokens = _text_of(Path(path)).split()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the tokens: {error.strerror}") from None
     except ValueError:  # no UTF-8
@@ -161,6 +172,49 @@ def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
     if not tokens:  # an empty file must not open the service to all
         raise ConfigError(f"{path}: expected a token on each line, got none")
     return tokens
+
+
+def _text_of(path: Path) -> str:
+    """Read a file of tokens: whole, or not at all, and never a device or a pipe, which may hang."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: expected a file of tokens, got a folder, a pipe or a device")
+    with path.open("rb") as file:
+        content = file.read(_MAX_TOKEN_FILE + 1)
+    if len(content) > _MAX_TOKEN_FILE:
+        raise ConfigError(f"{path}: expected at most {_MAX_TOKEN_FILE} bytes of tokens, got more")
+    return content.decode()
+
+
+def _check_token(token: str) -> None:
+    """Refuse a token that is easily guessed, or that a browser could not send."""
+    if foreign := sorted(set(token) - _OF_TOKENS):
+        raise ConfigError(
+            "expected tokens of letters, digits and !#$%&'*+-.^_`|~, since a browser can send no "
+            f"others on a WebSocket, got one with {' '.join(map(ascii, foreign[:5]))}; "
+            "`openssl rand -hex 32` makes one"
+        )
+    if len(token) < 16:
+        raise ConfigError(
+            f"expected tokens of 16 or more characters, got one of {len(token)}; "
+            "`openssl rand -hex 32` makes one"
+        )
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers write it: no path, no usual port, small letters."""
+    if text == "*":
+        return text
+    try:
+        parts = urlsplit(text.lower())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
+        raise ConfigError(f"expected an origin like https://my.example, got {text!r}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if port in (None, usual) else f":{port}")
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:

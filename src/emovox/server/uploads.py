@@ -2,21 +2,25 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
+from .rates import Shares
 from .recordings import Channels, answer_baseline, answer_segments, answer_whole
-from .refusals import RefusedError
+from .refusals import Json, RefusedError
 from .service import Service
 from .settings import ServerSettings
 
+T = TypeVar("T")
 _MAX_FILES = 100  # in one request for a baseline
 _MAX_HELD = 4  # requests of the largest size that are held in memory at the same time
 _MAX_NAME = 200  # letters, of a speaker
@@ -58,26 +62,24 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         segments: bool = False,
         explain: bool = False,
         channels: Channels = "mix",
-    ) -> JSONResponse:
+    ) -> Json:
         """Recognise the emotion of a recording: as a whole, or of each part of speech."""
         if channels == "separate" and not segments:
             raise RefusedError(422, "parameter", "channels=separate goes with segments=true alone")
-        with slots.taken() as hold:
-            async with _form(request, service, hold, max_files=1) as form:
-                content, baseline = await _content(form.get("file"), "file"), _baseline(form)
-            if not segments:
-                answer = await answer_whole(service, content, baseline, explain)
+        with slots.taken(request) as hold:
+            content, baseline = await _recording(request, service, hold)
+            if segments:
+                answer = answer_segments(service, content, baseline, explain, channels)
             else:
-                gone = request.is_disconnected
-                answer = await answer_segments(service, content, baseline, explain, channels, gone)
-        return JSONResponse(answer)
+                answer = answer_whole(service, content, baseline, explain)
+            return Json(await _unless_gone(request, answer))
 
     @app.post(
         "/v1/baselines", openapi_extra=_BASELINE_BODY, responses=_REFUSALS, tags=["recordings"]
     )
     async def baselines(request: Request) -> Response:
         """Learn how a speaker usually sounds; the baseline is returned, and not kept."""
-        with slots.taken() as hold:
+        with slots.taken(request) as hold:
             async with _form(request, service, hold, max_files=_MAX_FILES) as form:
                 contents = [await _content(one, "files") for one in form.getlist("files")]
                 name = form.get("name", "")
@@ -85,7 +87,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 raise RefusedError(422, "files", "expected recordings in the form field `files`")
             if not isinstance(name, str) or len(name) > _MAX_NAME:
                 raise RefusedError(422, "name", f"expected a name of at most {_MAX_NAME} letters")
-            text = await answer_baseline(service, contents, name)
+            text = await _unless_gone(request, answer_baseline(service, contents, name))
         return Response(text, media_type="application/json")
 
 
@@ -93,35 +95,36 @@ class _Slots:
     """The requests with recordings that may be there at the same time, and their bytes."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._most = settings.max_uploads
+        self._places = Shares(settings.max_uploads, settings.max_share)
         self._max_bytes = int(_MAX_HELD * 1e6 * settings.max_upload_mb)
-        self._taken = 0
         self._bytes = 0
 
     @contextmanager
-    def taken(self) -> Iterator[Callable[[int], None]]:
+    def taken(self, request: Request) -> Iterator[Callable[[int], None]]:
         """Take a place; call what is yielded with each number of bytes that is held."""
-        if self._taken >= self._most:
-            raise _busy(f"{self._most} recordings are being handled")
+        address = request.client.host if request.client else ""
+        if why := self._places.take(address):
+            raise _busy(f"{why} is the limit of requests with recordings")
         held = 0
 
         def hold(n_bytes: int) -> None:
             nonlocal held
             if self._bytes + n_bytes > self._max_bytes:
-                raise _busy(f"{self._max_bytes / 1e6:g} MB of recordings are being handled")
+                raise _busy(f"{self._max_bytes / 1e6:g} MB is the limit of recordings")
             held += n_bytes
             self._bytes += n_bytes
 
-        self._taken += 1
         try:
             yield hold
         finally:
-            self._taken -= 1
+            self._places.leave(address)
             self._bytes -= held
 
 
 def _busy(why: str) -> RefusedError:
-    return RefusedError(503, "busy", f"{why}, which is the limit; try again", {"Retry-After": "1"})
+    return RefusedError(
+        503, "busy", f"{why} at the same time; try again later", {"Retry-After": "1"}
+    )
 
 
 class _MemoryParser(MultiPartParser):
@@ -130,26 +133,65 @@ class _MemoryParser(MultiPartParser):
     spool_max_size = sys.maxsize
 
 
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """Await an answer, but cancel it when its client goes away."""
+    made = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({made, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not made.done():
+            raise ClientDisconnect
+        return made.result()
+    finally:
+        made.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _recording(
+    request: Request, service: Service, hold: Callable[[int], None]
+) -> tuple[bytes, Baseline | None]:
+    """Read the one recording of a request, from a form or as the body itself."""
+    kind = _kind(request)
+    if kind.startswith("audio/") or kind == "application/octet-stream":
+        async with _in_time(service):
+            body = _limited(request, service, hold)
+            return b"".join([chunk async for chunk in body]), None
+    async with _form(request, service, hold, max_files=1) as form:
+        return await _content(form.get("file"), "file"), _baseline(form)
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def _in_time(service: Service) -> AsyncIterator[None]:
+    """Refuse a request that does not arrive within the time for it."""
+    most = service.settings.upload_timeout_s
+    try:
+        async with asyncio.timeout(most):
+            yield
+    except TimeoutError:
+        why = f"expected the whole request within {most:g} s"
+        raise RefusedError(408, "too_slow", why, {"Connection": "close"}) from None
+
+
 @asynccontextmanager
 async def _form(
     request: Request, service: Service, hold: Callable[[int], None], max_files: int
 ) -> AsyncIterator[FormData]:
     """Read a multipart body within the limits of size and time; it is gone afterwards."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise RefusedError(415, "content_type", "expected a body of the type multipart/form-data")
-    body = _limited(request, int(service.settings.max_upload_mb * 1e6), hold)
+    _check_form(request)
+    body = _limited(request, service, hold)
     parser = _MemoryParser(request.headers, body, max_files=max_files, max_fields=10)
     try:
-        async with asyncio.timeout(service.settings.upload_timeout_s):
+        async with _in_time(service):
             form = await parser.parse()
-    except TimeoutError:
-        raise RefusedError(
-            408,
-            "too_slow",
-            f"expected the whole request within {service.settings.upload_timeout_s:g} s",
-            {"Connection": "close"},
-        ) from None
     except MultiPartException as error:
         raise RefusedError(
             400, "multipart", f"not a readable multipart body: {error.message}"
@@ -160,10 +202,29 @@ async def _form(
         await form.close()
 
 
+def _check_form(request: Request) -> None:
+    """Refuse what is no form, and a form in another code than UTF-8: some take very long to read.
+
+    No browser names a code, and no other program that was tried.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
+        raise RefusedError(
+            415,
+            "content_type",
+            f"expected a multipart form, got {_kind(request)[:100] or 'a body of no type'}; with "
+            "curl say -F file=@recording.wav, or to send a recording as the body itself "
+            "--data-binary @recording.wav -H 'Content-Type: audio/wav'",
+        )
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise RefusedError(415, "content_type", "expected a form in UTF-8; name no charset")
+
+
 async def _limited(
-    request: Request, most: int, hold: Callable[[int], None]
+    request: Request, service: Service, hold: Callable[[int], None]
 ) -> AsyncGenerator[bytes, None]:
     """Pass a request's body on, unless it is or becomes too large."""
+    most = int(service.settings.max_upload_mb * 1e6)
     too_large = RefusedError(
         413,
         "too_large",
