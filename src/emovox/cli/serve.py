@@ -25,9 +25,7 @@ def serve(
     ] = None,
     ssl_certfile: Annotated[Text, typer.Option(help="Certificate, for https and wss.")] = None,
     ssl_keyfile: Annotated[Text, typer.Option(help="Its key.")] = None,
-    workers: Annotated[
-        Count, typer.Option(help="Threads for live sessions; 0: one for each core.")
-    ] = None,
+    workers: Annotated[Count, typer.Option(help="For live sessions; 0: one for each core.")] = None,
     max_upload_mb: Annotated[Number, typer.Option(help="Of one request.")] = None,
     max_clip_s: Annotated[Number, typer.Option(help="Of a recording answered as one.")] = None,
     max_seconds: Annotated[Number, typer.Option(help="Of one answered part by part.")] = None,
