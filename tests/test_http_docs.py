@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import httpx
 import pytest
 
 from conftest import REPOSITORY
@@ -48,6 +49,19 @@ def test_python(server, monkeypatch, capsys):
     assert "/v1/stream" in printed[-1]
 
 
+def test_answer(server):
+    """The answer that the page shows is the one that the service gives."""
+    ((_, shown),) = blocks(server, "json")
+    files = {"file": (EXAMPLES / "even.flac").read_bytes()}
+    given = httpx.post(f"{server.url}/v1/predict", files=files).json()
+    expected = json.loads(shown)
+    assert given.keys() == expected.keys()
+    assert given["model"] == expected["model"]
+    assert given["seconds"] == expected["seconds"]
+    for key, value in expected["prediction"].items():
+        assert given["prediction"][key] == pytest.approx(value, abs=1e-3)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl(server, tmp_path):
     """Each curl command is answered without an error."""
@@ -90,13 +104,6 @@ def test_messages_and_statuses_are_those_of_the_code(server):
     first = [row[0] for row in rows(section(PAGE, "Live"))]
     assert {name.strip("`") for name in first} >= set(KINDS)
     statuses = {row[0] for row in rows(section(PAGE, "The rest"))}
-    document = httpx_json(f"{server.url}/openapi.json")
+    document = httpx.get(f"{server.url}/openapi.json").json()
     told = document["paths"]["/v1/predict"]["post"]["responses"].keys() - {"200"}
     assert told <= statuses
-
-
-def httpx_json(url: str) -> dict:
-    """Get JSON."""
-    import httpx
-
-    return httpx.get(url).json()

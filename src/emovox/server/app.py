@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ..version import __version__
+from .answers import Model, Refusal, Sign
 from .guard import Guard
 from .metrics import CONTENT_TYPE_LATEST
 from .reference import reference
@@ -24,7 +25,7 @@ from .uploads import add_uploads
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
 not of what somebody feels. Tell those who speak. No audio is kept."""
-_CLOSE_S = 1.0  # for the recogniser's threads to end, when all that waited for them has
+_CLOSE_S = 0.5  # for the recogniser's threads to end, when all that waited for them has
 
 
 def create_app(settings: ServerSettings | None = None) -> FastAPI:
@@ -78,19 +79,21 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
 
 
 def _add_signs_of_life(app: FastAPI, service: Service, sessions: Sessions) -> None:
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", tags=["operation"], response_model=Sign)
     async def healthz() -> dict[str, str]:
         """Tell that the process answers."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["operation"], responses={503: {"description": "Busy"}})
+    busy = {"description": "Busy", "model": Refusal}
+
+    @app.get("/readyz", tags=["operation"], response_model=Sign, responses={503: busy})
     async def readyz() -> dict[str, str]:
         """Tell whether a new live session would be taken."""
         if sessions.full:
             raise sessions.refusal()
         return {"status": "ok"}
 
-    @app.get("/metrics", tags=["operation"], response_class=Response)
+    @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Tell figures to Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
@@ -100,7 +103,7 @@ def _add_model(app: FastAPI, service: Service) -> None:
     card: dict[str, Any] = json.loads(service.recognizer.card.to_json())
     answer = {**card, "fingerprint": service.recognizer.fingerprint}
 
-    @app.get("/v1/model", tags=["model"])
+    @app.get("/v1/model", tags=["model"], response_model=Model)
     async def model() -> Json:
         """Return the model's card."""
         return Json(answer)

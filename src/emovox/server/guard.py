@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import ipaddress
 import logging
+import re
 import socket
 import time
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from .rates import Addresses
 from .refusals import RefusedError, as_refusal
 from .settings import ServerSettings
 
+_HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no token
 _HEADERS = {
     "Content-Security-Policy": (
@@ -179,10 +181,8 @@ async def _nothing() -> Message:
 
 def _name_of(host: str) -> str:
     """Return the name or address in a Host header; "" if there is none."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found["v6"] or found["name"]).lower() if found else ""
 
 
 def _is_address(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Lane = Literal["live", "upload"]
 _TURN_S = 0.3  # that an upload runs while others wait
+_MAX_LARGE = 2  # uploads that hold much memory, at the same time
 
 
 class GivenUpError(Exception):
@@ -38,6 +39,7 @@ class Workers:
         self.n_threads = n_threads or os.cpu_count() or 1
         self._live = ThreadPoolExecutor(self.n_threads, "live")
         self._uploads = ThreadPoolExecutor(max_uploads, "upload")
+        self._large = ThreadPoolExecutor(_MAX_LARGE, "large")
         self._turns = _Turns(max(1, self.n_threads - 1))
         self._changed = threading.Condition()
         self._n_waiting = 0  # live jobs that have not been begun
@@ -56,8 +58,11 @@ class Workers:
         future.add_done_callback(lambda done: self._note(waiting=-int(done.cancelled())))
         return await asyncio.wrap_future(future)
 
-    async def run_upload(self, call: "Callable[[Turn], T]") -> T:
-        """Run an upload's call, which takes turns; cancelled, it ends when it next asks for one."""
+    async def run_upload(self, call: "Callable[[Turn], T]", *, large: bool = False) -> T:
+        """Run an upload's call, which takes turns; cancelled, it ends when it next asks for one.
+
+        Of those that are large, since they hold much memory, few are begun at a time.
+        """
         turn = Turn(self._turns, self._closed)
 
         def job() -> T:
@@ -65,7 +70,8 @@ class Workers:
                 return call(turn)
 
         try:
-            return await asyncio.wrap_future(self._uploads.submit(self._counted, job))
+            pool = self._large if large else self._uploads
+            return await asyncio.wrap_future(pool.submit(self._counted, job))
         finally:
             turn.give_up()
 
@@ -76,7 +82,7 @@ class Workers:
     def close(self, timeout_s: float) -> bool:
         """Cancel what waits, and wait for what runs; tell whether all of it has ended in time."""
         self._closed.set()
-        for pool in (self._live, self._uploads):
+        for pool in (self._live, self._uploads, self._large):
             pool.shutdown(wait=False, cancel_futures=True)
         with self._changed:
             return self._changed.wait_for(lambda: self._n_running == 0, timeout_s)

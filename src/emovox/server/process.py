@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from typing import Any
 
 import uvicorn
@@ -15,7 +16,7 @@ from .logs import flush_logs, log, set_up_logs
 from .settings import ServerSettings
 
 _UNREAD_MS = 60_000  # after which a connection is cut whose client takes nothing any more
-_CLOSE_S = 1.0  # for the threads to end, of the time to stop
+_CLOSE_S = 1.0  # of the time to stop, for what did not end by itself
 
 
 def serve(settings: ServerSettings) -> None:
@@ -37,7 +38,7 @@ def serve(settings: ServerSettings) -> None:
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, signal.SIG_IGN)  # uvicorn raises them anew when it has stopped
         server.run(sockets=[listener])
-    ended = server.workers.close(_CLOSE_S)
+    ended = server.workers.close(0.1)
     log("stop")
     flush_logs()
     if not ended:  # a thread inside the network would crash the interpreter as it goes down
@@ -84,16 +85,20 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state: Any) -> None:
         super().__init__(config)
         self._sessions = state.sessions
-        self._stop_s = max(0.5, state.service.settings.shutdown_s - _CLOSE_S)
+        self._stop_s = max(0.5, state.service.settings.shutdown_s - 2 * _CLOSE_S)
         self.workers = state.service.workers
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: in good order while there is time, and at once when asked a second time."""
         stopping = asyncio.ensure_future(self._stop(sockets))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._stop_s):
-                while not (stopping.done() or self.force_exit):
-                    await asyncio.wait({stopping}, timeout=0.1)
+        until = time.monotonic() + self._stop_s
+        while not (stopping.done() or self.force_exit or time.monotonic() >= until):
+            await asyncio.wait({stopping}, timeout=0.1)
+        if not stopping.done():
+            for task in (stopping, *self.server_state.tasks):
+                task.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), _CLOSE_S)
 
     async def _stop(self, sockets: list[socket.socket] | None) -> None:
         await self._sessions.close()

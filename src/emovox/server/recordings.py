@@ -22,6 +22,7 @@ Channels = Literal["mix", "separate"]
 MAX_CHANNELS = 8
 _MAX_RATE = 192_000  # Hz
 _MAX_WHOLE_PER_S = 2 * 96_000  # samples decoded for a second: stereo at 96 kHz
+_LARGE_S = 30.0  # of a recording that is decoded as a whole: 2 MB of samples, several times
 _MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
 _Found = list[tuple[int | None, Prediction]]
 
@@ -35,7 +36,6 @@ async def answer_whole(
         most = min(most, _MAX_EXPLAINED_S)
 
     def recognise(turn: Turn) -> Prediction:
-        _check_sound(content, most, "; ask for segments", whole=True)
         clip = load_audio(content, max_seconds=most)
         check_audible(clip)
         check_speech(clip, turn)
@@ -43,7 +43,8 @@ async def answer_whole(
         prediction = recognizer.predict_samples([clip], baseline)[0]
         return explained(recognizer, clip, prediction, baseline) if explain else prediction
 
-    prediction, compute_ms = await _timed(service, recognise)
+    large = await _large(service, [content], most, "; ask for segments")
+    prediction, compute_ms = await _timed(service, recognise, large=large)
     _count(service, prediction.end, [prediction])
     return {
         "prediction": prediction.to_dict(),
@@ -92,16 +93,17 @@ async def answer_segments(
 
 async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:
     """Learn a speaker's baseline from recordings; return its JSON."""
+    most = service.settings.max_clip_s
 
     def learn(turn: Turn) -> Baseline:
-        recognizer, most = service.in_turns(turn), service.settings.max_clip_s
+        recognizer = service.in_turns(turn)
         baseline = recognizer.new_baseline(name)
         for content in contents:
-            _check_sound(content, most, "", whole=True)
+            turn()
             baseline = recognizer.learn(baseline, [load_audio(content, max_seconds=most)])
         return baseline
 
-    baseline, _ = await _timed(service, learn)
+    baseline, _ = await _timed(service, learn, large=await _large(service, contents, most, ""))
     service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
     return baseline.to_json()
 
@@ -178,11 +180,23 @@ def _count(service: Service, seconds: float, predictions: list[Prediction]) -> N
         service.metrics.decisions.labels("upload", one.label).inc()
 
 
-async def _timed(service: Service, call: Callable[[Turn], T]) -> tuple[T, float]:
+async def _large(service: Service, contents: list[bytes], most: float, hint: str) -> bool:
+    """Refuse what cannot be answered as a whole; tell whether a recording is long, decoded."""
+
+    def check(turn: Turn) -> bool:
+        sounds = [_check_sound(content, most, hint, whole=True) for content in contents]
+        return any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds)
+
+    return await service.workers.run_upload(check)
+
+
+async def _timed(
+    service: Service, call: Callable[[Turn], T], *, large: bool = False
+) -> tuple[T, float]:
     """Run a call among the uploads; also return the milliseconds it took, waiting left out."""
 
     def run(turn: Turn) -> tuple[T, float]:
         result = call(turn)
         return result, 1000 * turn.spent_s
 
-    return await service.workers.run_upload(run)
+    return await service.workers.run_upload(run, large=large)

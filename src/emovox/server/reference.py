@@ -33,10 +33,8 @@ def _section(path: str, method: str, item: dict[str, Any]) -> str:
     body = item.get("requestBody", {}).get("content", {})
     for kind, content in body.items():
         needed = content["schema"].get("required", ())
-        rows += [
-            _row(name, kind, schema, name in needed)
-            for name, schema in content["schema"]["properties"].items()
-        ]
+        fields = content["schema"].get("properties", {"the body": content["schema"]})
+        rows += [_row(name, kind, schema, name in needed) for name, schema in fields.items()]
     answers = "".join(
         f"<li>{status}: {escape(answer['description'])}</li>"
         for status, answer in item["responses"].items()

@@ -17,6 +17,7 @@ from ..errors import (
 )
 from .jobs import GivenUpError
 
+_LONGEST = 500  # letters of a message
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -45,8 +46,10 @@ class RefusedError(EmovoxError):
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return the JSON of every error of the service."""
-    return {"error": {"code": code, "message": message}}
+    """Return the JSON of every error of the service; what it quotes may be long, or many lines."""
+    line = " ".join(message.split())
+    short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return {"error": {"code": code, "message": short}}
 
 
 def add_refusals(app: FastAPI) -> None:

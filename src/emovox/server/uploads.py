@@ -14,6 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
+from .answers import Baseline as BaselineAnswer
+from .answers import Refusal, Segments, Whole
 from .rates import Shares
 from .recordings import Channels, answer_baseline, answer_segments, answer_whole
 from .refusals import Json, RefusedError
@@ -25,15 +27,18 @@ _MAX_FILES = 100  # in one request for a baseline
 _MAX_HELD = 4  # requests of the largest size that are held in memory at the same time
 _MAX_NAME = 200  # letters, of a speaker
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "Not a readable multipart body"},
-    401: {"description": "No known token"},
-    403: {"description": "A foreign host or origin"},
-    408: {"description": "The request came too slowly"},
-    413: {"description": "Too many bytes, or too long a recording"},
-    415: {"description": "No multipart body, or no audio that can be read"},
-    422: {"description": "No speech, a broken recording, or a parameter that cannot be"},
-    429: {"description": "Too many requests from one address"},
-    503: {"description": "Busy; try again"},
+    status: {"description": description, "model": Refusal}
+    for status, description in (
+        (400, "Not a readable request or multipart body"),
+        (401, "No known token"),
+        (403, "A foreign host or origin"),
+        (408, "The request came too slowly"),
+        (413, "Too many bytes, or too long a recording"),
+        (415, "No multipart body or recording, or no audio that can be read"),
+        (422, "No speech, a broken recording, or a parameter that cannot be"),
+        (429, "Too many requests from one address"),
+        (503, "Busy; try again"),
+    )
 }
 _FILE = {"type": "string", "format": "binary"}
 
@@ -47,6 +52,9 @@ def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 _PREDICT_BODY = _body({"file": _FILE, "baseline": {"type": "string"}}, ["file"])
+_PREDICT_BODY["requestBody"]["content"] |= {
+    kind: {"schema": _FILE} for kind in ("audio/*", "application/octet-stream")
+}
 _BASELINE_BODY = _body(
     {"files": {"type": "array", "items": _FILE}, "name": {"type": "string"}}, ["files"]
 )
@@ -56,7 +64,13 @@ def add_uploads(app: FastAPI, service: Service) -> None:
     """Add the routes that take recordings."""
     slots = _Slots(service.settings)
 
-    @app.post("/v1/predict", openapi_extra=_PREDICT_BODY, responses=_REFUSALS, tags=["recordings"])
+    @app.post(
+        "/v1/predict",
+        response_model=Whole | Segments,
+        openapi_extra=_PREDICT_BODY,
+        responses=_REFUSALS,
+        tags=["recordings"],
+    )
     async def predict(
         request: Request,
         segments: bool = False,
@@ -75,7 +89,11 @@ def add_uploads(app: FastAPI, service: Service) -> None:
             return Json(await _unless_gone(request, answer))
 
     @app.post(
-        "/v1/baselines", openapi_extra=_BASELINE_BODY, responses=_REFUSALS, tags=["recordings"]
+        "/v1/baselines",
+        response_model=BaselineAnswer,
+        openapi_extra=_BASELINE_BODY,
+        responses=_REFUSALS,
+        tags=["recordings"],
     )
     async def baselines(request: Request) -> Response:
         """Learn how a speaker usually sounds; the baseline is returned, and not kept."""
