@@ -1,9 +1,10 @@
 """Connections: how many, how soon and how large, which the web server itself does not limit."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,11 +21,12 @@ _SLOWEST = 100_000  # bytes that are read of an answer in that time
 _MAX_HEADER_BYTES = 65_536
 _MAX_HEADERS = 100
 _MAX_UNREAD = 1_000_000  # bytes that a live session's client may leave unread
+_BREATH_S = 0.1  # before the next try, where no connection can be taken in
 _SPARE = 200  # connections besides live sessions and uploads: the page, signs of life
 
 
 class Doors:
-    """Makes what stands at the server's end of each connection; uvicorn calls it for one each.
+    """Takes connections in: each needs a place, and perhaps TLS, before HTTP begins.
 
     Raises
     ------
@@ -37,68 +39,52 @@ class Doors:
         self._places = Shares(most, settings.max_share)
         self._tls = _tls(settings) if settings.ssl_certfile else None
 
-    def __call__(self, **options: Any) -> asyncio.Protocol:
-        """Make one."""
-        return _Door(self._places, self._tls, partial(HttpProtocol, **options))
-
-
-class _Door(asyncio.Protocol):
-    """A connection before its first byte: it needs a place and, maybe, TLS."""
-
-    def __init__(
-        self, places: Shares, tls: ssl.SSLContext | None, make_http: "Callable[[], HttpProtocol]"
+    async def take_in(
+        self, listener: socket.socket, make_http: "Callable[[], HttpProtocol]"
     ) -> None:
-        self._places = places
-        self._tls = tls
-        self._make_http = make_http
-        self._early = b""  # what comes between TLS and `_open`
-        self._lost = False
+        """Take in connections until cancelled.
 
-    def connection_made(self, transport: Any) -> None:
-        """Take a place, or refuse."""
-        address = (transport.get_extra_info("peername") or ("",))[0]
-        if why := self._places.take(address):
-            if self._tls is None:
-                transport.write(_raw(RefusedError(503, "busy", f"{why} is the limit of "
-                "connections at the same time; try again later")))  # fmt: skip
-            transport.close()
-            return
-        leave = partial(self._places.leave, address)
-        if self._tls is None:
-            self._open(transport, leave)
-        else:
-            transport.pause_reading()
-            self._task = asyncio.get_running_loop().create_task(self._secure(transport, leave))
+        Parameters
+        ----------
+        listener : socket
+            That listens.
+        make_http : callable
+            Makes the protocol of one connection.
+        """
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        async with asyncio.TaskGroup() as opening:
+            while True:
+                try:
+                    one, address = await loop.sock_accept(listener)
+                except OSError:  # no more open files, or a client that is gone already
+                    await asyncio.sleep(_BREATH_S)
+                    continue
+                if why := self._places.take(address[0]):
+                    self._refuse(one, why)
+                    continue
+                place = contextlib.ExitStack()
+                place.callback(self._places.leave, address[0])
+                opening.create_task(self._open(one, make_http(), place))
 
-    def data_received(self, data: bytes) -> None:
-        """Keep what comes early."""
-        self._early += data
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Open no more."""
-        self._lost = True
-
-    async def _secure(self, transport: Any, leave: Callable[[], None]) -> None:
-        assert self._tls is not None  # as connection_made has seen
+    async def _open(
+        self, one: socket.socket, http: "HttpProtocol", place: contextlib.ExitStack
+    ) -> None:
+        http.place = place
+        within = _PROMPT_S if self._tls else None
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport, self, self._tls, server_side=True, ssl_handshake_timeout=_PROMPT_S
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: http, one, ssl=self._tls, ssl_handshake_timeout=within
             )
-        except OSError:  # of the client: no TLS, or too late
-            transport.abort()
-            secured = None
-        if secured is None or self._lost:
-            leave()
-        else:
-            self._open(secured, leave)
+        except OSError:  # no TLS, or too late
+            place.close()
 
-    def _open(self, transport: Any, leave: Callable[[], None]) -> None:
-        http = self._make_http()
-        http.leave = leave
-        transport.set_protocol(http)
-        http.connection_made(transport)
-        if self._early:
-            http.data_received(self._early)
+    def _refuse(self, one: socket.socket, why: str) -> None:
+        with one, contextlib.suppress(OSError):
+            if self._tls is None:
+                why = f"{why} is the limit of connections at the same time; try again later"
+                one.setblocking(False)
+                one.send(_raw(RefusedError(503, "busy", why)))
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -108,7 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
     send the headers of the next.
     """
 
-    leave: Callable[[], None]  # the connection's place
+    place: contextlib.ExitStack  # the connection's, to be closed with it
     _deadline: asyncio.TimerHandle | None = None
     _unsent = 0  # bytes when the deadline was set
     _n_bytes = 0  # that came and are neither complete headers nor a body
@@ -121,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop_waiting()
-        self.leave()
+        self.place.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -162,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().handle_websocket_upgrade()
         live: Any = self.transport.get_protocol()
-        live.leave = self.leave
+        live.place = self.place
         if not live.handshake_initiated:
             self._refuse()
 
@@ -204,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
 class LiveProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, but who reads nothing of what it is sent is cut off."""
 
-    leave: Callable[[], None]
+    place: contextlib.ExitStack
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; each ping among them is answered, whether the client reads or not."""
@@ -214,7 +200,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
-        self.leave()
+        self.place.close()
         super().connection_lost(exc)
 
 

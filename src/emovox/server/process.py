@@ -6,16 +6,18 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from .app import create_app
-from .connections import Doors, LiveProtocol
+from .connections import Doors, HttpProtocol, LiveProtocol
 from .logs import flush_logs, log, set_up_logs
 from .settings import ServerSettings
 
 _UNREAD_MS = 60_000  # after which a connection is cut whose client takes nothing any more
+_BACKLOG = 2_048  # connections that the system keeps until they are taken in
 _CLOSE_S = 1.0  # of the time to stop, for what did not end by itself
 
 
@@ -48,10 +50,8 @@ def serve(settings: ServerSettings) -> None:
 def make_server(settings: ServerSettings) -> "Server":
     """Make the app and the web server around it."""
     app = create_app(settings)
-    doors: Any = Doors(settings)
     config = uvicorn.Config(
         app,
-        http=doors,
         ws=LiveProtocol,
         log_config=None,
         access_log=False,
@@ -60,7 +60,7 @@ def make_server(settings: ServerSettings) -> "Server":
         ws_max_size=int(settings.max_message_kb * 1000),
         ws_per_message_deflate=False,
     )
-    return Server(config, app.state)
+    return Server(config, app.state, Doors(settings))
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -76,17 +76,31 @@ def bind(settings: ServerSettings) -> socket.socket:
         listener.close()
         where = f"{settings.host}:{settings.port}"
         raise OSError(error.errno, error.strerror, where) from None
+    listener.listen(_BACKLOG)
     return listener
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, but live sessions are told and flushed before it closes connections."""
+    """uvicorn's server, but connections come through our own doors.
 
-    def __init__(self, config: uvicorn.Config, state: Any) -> None:
+    Before it closes them, live sessions are told and flushed.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: Any, doors: Doors) -> None:
         super().__init__(config)
+        self._doors = doors
+        self._taking_in: list[asyncio.Task[None]] = []
         self._sessions = state.sessions
         self._stop_s = max(0.5, state.service.settings.shutdown_s - 2 * _CLOSE_S)
         self.workers = state.service.workers
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, and take connections in."""
+        await super().startup(sockets=[])
+        make_http = partial(HttpProtocol, self.config, self.server_state, self.lifespan.state)
+        for one in sockets or ():
+            task = asyncio.ensure_future(self._doors.take_in(one, make_http))
+            self._taking_in.append(task)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: in good order while there is time, and at once when asked a second time."""
@@ -102,4 +116,6 @@ class Server(uvicorn.Server):
 
     async def _stop(self, sockets: list[socket.socket] | None) -> None:
         await self._sessions.close()
+        for task in self._taking_in:
+            task.cancel()
         await super().shutdown(sockets)

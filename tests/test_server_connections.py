@@ -1,0 +1,318 @@
+"""What connections may take: number, time, bytes; with plain HTTP, TLS, live sessions."""
+
+import base64
+import contextlib
+import json
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+import httpx
+import pytest
+from websockets.sync.client import connect as open_session
+
+from emovox.errors import ConfigError
+from emovox.server.connections import Doors
+from emovox.server.rates import Shares, one_client
+from emovox.server.settings import ServerSettings
+from running_server import EXAMPLES, Running, heard, raw, running, tell
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+UPGRADE = (
+    b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + base64.b64encode(bytes(16)) + b"\r\n"
+)
+
+
+@pytest.fixture
+def server():
+    """Run a server."""
+    with running() as one:
+        yield one
+
+
+@pytest.fixture
+def prompt(monkeypatch):
+    """Give clients a third of a second for what they otherwise have ten seconds for."""
+    monkeypatch.setattr("emovox.server.connections._PROMPT_S", 0.3)
+
+
+def connect(server: Running, content: bytes = b"", host: str = "127.0.0.1") -> socket.socket:
+    """Connect and send."""
+    one = socket.create_connection((host, server.port), timeout=10)
+    one.sendall(content)
+    return one
+
+
+def is_closed(one: socket.socket, *, while_sending: bytes = b"") -> bool:
+    """Tell whether the other side closes within two seconds, whatever is sent to it."""
+    one.settimeout(0.05)
+    for _ in range(40):
+        try:
+            one.sendall(while_sending)
+            if one.recv(65_536) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def is_well(server: Running) -> bool:
+    """Tell whether the service answers others."""
+    return httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+class TestHeaders:
+    """Headers are few, short, and come soon."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            HEAD + b"X: y\r\n" * 101 + b"\r\n",
+            HEAD + b"X: " + b"y" * 400_000 + b"\r\n\r\n",
+            b"GET /" + b"y" * 400_000 + b" HTTP/1.1\r\n\r\n",
+            b"\r\n" * 200_000,
+            b"GET / HTTP/9\r\n\r\n",
+        ],
+        ids=["many", "long", "path", "empty lines", "no HTTP"],
+    )
+    def test_unreadable(self, server, content):
+        """What is no request, or never becomes one, is refused, and the connection closed."""
+        with connect(server) as one:
+            with contextlib.suppress(ConnectionError):
+                one.sendall(content)
+            assert is_closed(one)
+        assert is_well(server)
+
+    def test_refusal(self, server):
+        """Too many headers are refused in the form of every error."""
+        answer = raw(server.port, HEAD + b"X: y\r\n" * 101 + b"\r\n")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 Bad Request")
+        assert json.loads(body)["error"]["code"] == "http"
+
+    def test_endless_trailers(self, server):
+        """Trailers after a body count as headers do."""
+        head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        with connect(server, head + b"\r\n0\r\n") as one:
+            with contextlib.suppress(ConnectionError):
+                one.sendall(b"X: y\r\n" * 100_000)
+            assert is_closed(one)
+        assert is_well(server)
+
+    def test_cookies(self, server):
+        """Cookies of other services on the same host do not count, in sessions neither."""
+        cookies = b"Cookie: " + b"; ".join(b"k%d=%s" % (n, b"v" * 400) for n in range(25)) + b"\r\n"
+        answer = raw(server.port, HEAD + cookies + b"Connection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+        with connect(server, UPGRADE + cookies + b"\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 101")
+
+    def test_handshake(self, server):
+        """A handshake that cannot be read is refused, and does not stay."""
+        with connect(server, UPGRADE + b"X: " + b"y" * 9_000 + b"\r\n\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 400")
+            assert is_closed(one)
+        with server.live() as session:
+            tell(session, "session.close")
+            assert heard(session)[-1]["type"] == "session.closed"
+
+    def test_no_such_session(self, server, caplog):
+        """A session at a path that is none is refused as HTTP does, and is no mistake of ours."""
+        answer = raw(server.port, UPGRADE.replace(b"/v1/stream", b"/nothing") + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 404")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "not_found"
+        assert not [record for record in caplog.records if record.name == "emovox.server"
+                    and record.levelname == "ERROR"]  # fmt: skip
+
+
+class TestTime:
+    """Who dawdles is cut off."""
+
+    def test_answered_but_dribbling(self, server, prompt):
+        """What is left of a request that has been answered has to come soon."""
+        with connect(server, HEAD + b"Content-Length: 100000\r\n\r\n") as one:
+            assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+            assert is_closed(one, while_sending=b"a")
+
+    def test_empty_lines_after_an_answer(self, server, prompt):
+        """Empty lines between requests do not keep a connection."""
+        with connect(server, HEAD + b"\r\n") as one:
+            assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+            assert is_closed(one, while_sending=b"\r\n")
+
+    def test_upgrade_with_a_body(self, server, prompt):
+        """A handshake that announces a body does not keep a connection."""
+        with connect(server, UPGRADE + b"Content-Length: 100000\r\n\r\n") as one:
+            assert is_closed(one, while_sending=b"a")
+
+    def test_requests_one_after_the_other(self, server, prompt):
+        """A client that sends one request after the other is not cut off."""
+        with httpx.Client() as client:
+            for _ in range(5):
+                assert client.get(f"{server.url}/healthz").status_code == 200
+                time.sleep(0.15)
+
+    def test_old_http(self, server):
+        """A client of HTTP/1.0 is answered, and its connection closed."""
+        answer = raw(server.port, b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b'{"status":"ok"}')
+
+
+class TestNumber:
+    """One address has its share."""
+
+    def test_connections(self):
+        """Of connections one address has a share, and others have the rest."""
+        with running(max_sessions=1, max_uploads=1, max_share=0.05) as server:
+            idle = [connect(server) for _ in range(10)]
+            answer = raw(server.port, HEAD + b"\r\n")
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 503")
+            with connect(server, HEAD + b"\r\n", "127.0.0.1") as one:
+                assert is_closed(one)
+            for one in idle:
+                one.close()
+            time.sleep(0.2)
+            assert is_well(server)
+
+    def test_sessions_give_their_place_back(self):
+        """A connection that became a session gives its place back when it ends, as any other."""
+        with running(max_sessions=1, max_uploads=1, max_share=0.02) as server:
+            for _ in range(12):
+                with server.live() as session:
+                    tell(session, "session.close")
+                    assert heard(session)[-1]["type"] == "session.closed"
+            for _ in range(12):
+                assert is_well(server)
+
+    def test_uploads(self):
+        """Of places for recordings one address has a share."""
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"Content-Type: audio/wav\r\n\r\nRIFF"
+        )
+        with running(max_uploads=4) as server, contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(connect(server, head))
+            time.sleep(0.3)
+            content = (EXAMPLES / "even.flac").read_bytes()
+            answer = httpx.post(f"{server.url}/v1/predict", files={"file": content})
+            assert answer.status_code == 503
+            assert "2 from one address" in answer.json()["error"]["message"]
+
+    def test_shares(self):
+        """All addresses together have the limit, each a share of it, and at least one place."""
+        places = Shares(4, 0.5)
+        assert [bool(places.take("a")) for _ in range(3)] == [False, False, True]
+        assert [bool(places.take("b")) for _ in range(2)] == [False, False]
+        assert places.take("c") == "4 in all"
+        places.leave("a")
+        assert [bool(places.take("c")) for _ in range(2)] == [False, True]
+        assert Shares(1, 0.1).take("a") == ""
+
+    @pytest.mark.parametrize(
+        ("address", "client"),
+        [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::/64"),
+            ("2001:db8::ffff:1", "2001:db8::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("", ""),
+        ],
+    )
+    def test_one_client(self, address, client):
+        """Addresses of one IPv6 network are one client's; of IPv4 each is one."""
+        assert one_client(address) == client
+
+
+class TestSessions:
+    """What a session's client leaves unread does not fill the memory."""
+
+    def test_pings(self, server):
+        """Who pings and reads nothing is cut off."""
+        ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+        with connect(server, UPGRADE + b"\r\n") as one:
+            one.recv(4_096)
+            one.settimeout(2)
+            with pytest.raises(ConnectionError):  # not a time-out: the service reads on until then
+                for _ in range(200):
+                    one.sendall(ping * 1_000)
+        assert is_well(server)
+
+    def test_honest_pings(self, server):
+        """Who pings and reads is answered."""
+        ping = b"\x89\x84" + bytes(4) + struct.pack("!I", 7)
+        with connect(server, UPGRADE + b"\r\n") as one:
+            one.recv(4_096)
+            for _ in range(100):
+                one.sendall(ping)
+            found = b""
+            while found.count(b"\x8a\x04" + struct.pack("!I", 7)) < 100:
+                found += one.recv(65_536)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+class TestTLS:
+    """The same behind TLS."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        """Make a certificate and its key."""
+        made = {"ssl_certfile": str(tmp_path / "c.pem"), "ssl_keyfile": str(tmp_path / "k.pem")}
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ]
+        paths = ["-out", made["ssl_certfile"], "-keyout", made["ssl_keyfile"]]
+        subprocess.run([*command, *paths], check=True, capture_output=True)
+        return made
+
+    def test_answers(self, files):
+        """Requests and sessions go through TLS."""
+        content = (EXAMPLES / "even.flac").read_bytes()
+        with running(**files) as server:
+            url = server.url.replace("http", "https")
+            context = ssl.create_default_context(cafile=files["ssl_certfile"])
+            context.check_hostname = False
+            answer = httpx.post(f"{url}/v1/predict", files={"file": content}, verify=context)
+            assert answer.status_code == 200
+            live_url = server.live_url.replace("ws", "wss", 1)
+            for _ in range(5):
+                with open_session(live_url, ssl=context) as session:
+                    tell(session, "session.close")
+                    assert heard(session)[-1]["type"] == "session.closed"
+
+    def test_no_handshake(self, files, prompt):
+        """Connections that never begin TLS, or begin it with junk, are cut off and not counted."""
+        with running(max_share=0.02, **files) as server:
+            url = server.url.replace("http", "https")
+            for content in (b"", HEAD, b"\x16\x03"):
+                silent = [connect(server, content) for _ in range(5)]
+                assert all(is_closed(one) for one in silent)
+                for one in silent:
+                    one.close()
+            context = ssl.create_default_context(cafile=files["ssl_certfile"])
+            context.check_hostname = False
+            assert httpx.get(f"{url}/healthz", verify=context).status_code == 200
+
+    def test_certificates(self, files, tmp_path):
+        """A certificate that cannot be used is refused at the start, in one line."""
+        (tmp_path / "junk.pem").write_text("junk")
+        for name in ("missing.pem", "junk.pem"):
+            with pytest.raises(ConfigError, match="expected a certificate and its key"):
+                Doors(ServerSettings(**{**files, "ssl_keyfile": str(tmp_path / name)}))
