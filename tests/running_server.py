@@ -1,5 +1,6 @@
 """A real server in a thread, on a free port of 127.0.0.1, for the tests of the service."""
 
+import io
 import json
 import socket
 import threading
@@ -98,6 +99,13 @@ def results(messages: list[dict[str, Any]], *, final: bool = True) -> list[dict[
     """Return the predictions among messages."""
     predictions = [one["prediction"] for one in messages if one["type"] == "result"]
     return [one for one in predictions if one["final"] == final]
+
+
+def wav(samples: np.ndarray, rate: int = RATE, **options: Any) -> bytes:
+    """Encode samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, **{"format": "WAV", "subtype": "PCM_16", **options})
+    return file.getvalue()
 
 
 def raw(port: int, content: bytes, timeout: float = 5.0) -> bytes:

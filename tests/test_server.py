@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import re
 import socket
 import subprocess
@@ -21,12 +22,13 @@ import soundfile
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.errors import ConfigError
+from emovox.server.answers import Baseline, Model, Refusal, Segments, Whole
 from emovox.server.jobs import GivenUpError, Workers
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
 from emovox.summary import summarise
-from running_server import EXAMPLES, RATE, Running, raw, running, speech
+from running_server import EXAMPLES, RATE, Running, raw, running, speech, wav
 
 TOKEN = "a-token-of-some-length"
 EVEN = (EXAMPLES / "even.flac").read_bytes()
@@ -65,13 +67,6 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     assert body["error"]["message"]
     assert "\n" not in body["error"]["message"]
     return answer.status_code, body["error"]["code"]
-
-
-def wav(samples: np.ndarray, rate: int = RATE, **options) -> bytes:
-    """Encode samples."""
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, **{"format": "WAV", "subtype": "PCM_16", **options})
-    return file.getvalue()
 
 
 class TestAnswers:
@@ -135,6 +130,41 @@ class TestAnswers:
         with_baseline = predict(server, baseline=answer.text).json()["prediction"]
         assert with_baseline == shipped.predict(EVEN, baseline=expected).to_dict()
         assert with_baseline != predict(server).json()["prediction"]
+
+    @pytest.mark.parametrize("kind", ["audio/flac", "audio/wav", "application/octet-stream"])
+    @pytest.mark.parametrize("segments", [False, True])
+    def test_body(self, server, kind, segments):
+        """A recording may be the body itself; which kind of audio it is said to be is ignored."""
+        url, query = f"{server.url}/v1/predict", {"segments": segments}
+        answer = httpx.post(url, content=EVEN, headers={"Content-Type": kind}, params=query).json()
+        expected = predict(server, **query).json()
+        for one in (answer, expected):
+            one.pop("compute_ms")
+        assert answer == expected
+
+    def test_head(self, server):
+        """HEAD is answered as GET is, without the body."""
+        for path in ("/healthz", "/readyz", "/v1/model", "/", "/openapi.json", "/nothing"):
+            told, given = (getattr(httpx, how)(server.url + path) for how in ("head", "get"))
+            assert told.status_code == given.status_code
+            assert told.headers["content-length"] == given.headers["content-length"]
+            assert told.content == b""
+        assert httpx.head(f"{server.url}/v1/predict").status_code == 405
+
+    def test_schemas(self, server):
+        """Answers hold what the OpenAPI document says, nothing less and nothing more."""
+        two = wav(np.stack([speech(), speech()], axis=1))
+        Whole.model_validate_json(predict(server, explain=True).content)
+        for query in ({}, {"explain": True}, {"channels": "separate"}):
+            Segments.model_validate_json(predict(server, two, segments=True, **query).content)
+        cut = predict(server, two[:-9_000], segments=True)
+        assert Segments.model_validate_json(cut.content).warning
+        answer = httpx.post(f"{server.url}/v1/baselines", files={"files": ("any", EVEN)})
+        Baseline.model_validate_json(answer.content)
+        Model.model_validate_json(httpx.get(f"{server.url}/v1/model").content)
+        Refusal.model_validate_json(predict(server, b"").content)
+        with pytest.raises(ValueError, match="segments"):
+            Segments.model_validate_json(predict(server).content)
 
     def test_cut_off(self, server):
         """Of a recording that is cut off, what is there is answered, with a warning."""
@@ -240,6 +270,38 @@ class TestRefusals:
         assert error(predict(server, segments="perhaps")) == (422, "parameter")
         assert error(predict(server, channels="left")) == (422, "parameter")
         assert error(predict(server, channels="separate")) == (422, "parameter")
+
+    @pytest.mark.parametrize("charset", ["punycode", "utf-7", "unicode_escape", "undefined", "x"])
+    def test_charset(self, server, charset):
+        """A form in another code than UTF-8 is refused at once: some codes take minutes to read."""
+        kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+        field = b'--x\r\nContent-Disposition: form-data; name="baseline"\r\n\r\n'
+        body = field + b"b" * 330_000 + b"-" + b"aa" * 330_000 + b"\r\n--x--\r\n"
+        answer = httpx.post(f"{server.url}/v1/predict", content=body, headers=kind)
+        assert error(answer) == (415, "content_type")
+
+    def test_curl_without_a_type(self, server):
+        """Who sends a recording as curl does by itself is told what to add."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = httpx.post(f"{server.url}/v1/predict", content=EVEN, headers=kind)
+        assert error(answer) == (415, "content_type")
+        message = answer.json()["error"]["message"]
+        assert "-F file=@recording.wav" in message
+        assert "-H 'Content-Type: audio/wav'" in message
+
+    @pytest.mark.parametrize("key", ["model", "name", "\ud800"])
+    def test_surrogates(self, server, key):
+        """Half of a surrogate pair in a baseline is refused as any other mistake is."""
+        values = {"schema": 1, "model": "0" * 16, "name": "x", "seconds": 1.0, "total": [0.0]}
+        answer = predict(server, baseline=json.dumps({**values, key: "\ud800"}))
+        assert error(answer) == (422, "baseline")
+
+    def test_long_messages(self, server):
+        """However much is wrong, a message is one line that can be read."""
+        values = {"schema": 1, "model": "m\n" * 9_000, "name": "x", "seconds": 1.0, "total": [0.0]}
+        answer = predict(server, baseline=json.dumps(values))
+        assert error(answer) == (422, "baseline")
+        assert len(answer.json()["error"]["message"]) < 600
 
     def test_baselines(self, server):
         """A baseline needs recordings and a name that is one."""
@@ -357,6 +419,58 @@ class TestLimits:
             stack.close()
             wait_for(lambda: predict(server), lambda answer: answer.status_code == 200)
 
+    def test_client_goes_away(self, server, caplog):
+        """A recording whose client goes away is given up, and leaves its place to others."""
+        noise = np.random.default_rng(0).integers(-300, 300, 1_000 * RATE, np.int16)
+        for content, query in ((wav(noise), "?segments=true"), (wav(noise[: 250 * RATE]), "")):
+            caplog.clear()
+            with (
+                caplog.at_level(logging.INFO, logger="emovox.server"),
+                socket.create_connection(("127.0.0.1", server.port)) as one,
+            ):
+                head = (
+                    f"POST /v1/predict{query} HTTP/1.1\r\nHost: localhost\r\n"
+                    f"Content-Type: audio/wav\r\nContent-Length: {len(content)}\r\n\r\n"
+                )
+                one.sendall(head.encode() + content)
+                time.sleep(0.5)
+                assert not caplog.records
+                one.close()
+                wait_for(lambda: caplog.records, bool)
+            assert [record.fields["status"] for record in caplog.records] == [499]
+            workers = server.server.workers
+            wait_for(lambda workers=workers: workers.running, lambda n: n == 0)
+
+    def test_broken_off(self, server, caplog):
+        """An upload that its client breaks off is no mistake of the service."""
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        with caplog.at_level(logging.INFO):
+            with socket.create_connection(("127.0.0.1", server.port)) as one:
+                one.sendall(head)
+                time.sleep(0.2)
+            told = wait_for(lambda: [one for one in caplog.records if one.msg == "request"], bool)
+        assert told[-1].fields["status"] == 499
+        assert not [one for one in caplog.records if one.levelname == "ERROR"]
+
+    def test_live_beside_an_upload(self):
+        """With one thread, too, a live session begins at once beside a recording that lasts."""
+        noise = wav(np.random.default_rng(0).integers(-300, 300, 500 * RATE, np.int16))
+        head = (
+            "POST /v1/predict?segments=true HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: audio/wav\r\nContent-Length: {len(noise)}\r\n\r\n"
+        )
+        with (
+            running(workers=1) as server,
+            socket.create_connection(("127.0.0.1", server.port)) as one,
+        ):
+            one.sendall(head.encode() + noise)
+            wait_for(lambda: server.server.workers.running, bool)
+            with server.live() as session:
+                assert json.loads(session.recv(timeout=5))["type"] == "session.created"
+
     def test_rate(self):
         """Too many requests from one address are refused until some time has passed."""
         with running(max_requests_per_s=1) as server:
@@ -412,7 +526,25 @@ class TestSafety:
         for host, expected in (("evil.example", 403), ("localhost", 200), ("[::1]:80", 200)):
             answer = httpx.get(f"{server.url}/healthz", headers={"Host": host})
             assert answer.status_code == expected
-        assert error(httpx.get(f"{server.url}/v1/model", headers={"Host": "["})) == (403, "host")
+        for host in ("[", "a@localhost", "localhost/x", "localhost?x", ""):
+            answer = httpx.get(f"{server.url}/v1/model", headers={"Host": host})
+            assert error(answer) == (403, "host")
+        two = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
+        assert raw(server.port, two, timeout=1).startswith(b"HTTP/1.1 400")
+
+    def test_host_of_an_open_service(self):
+        """So it is for a service that others can reach, unless a token protects it."""
+        settings = {"host": "127.0.0.2", "origins": ("https://my.example",)}
+        evil = {"Host": "evil.example", "Origin": "http://evil.example"}
+        with running(**settings) as server:
+            url = f"http://127.0.0.2:{server.port}"
+            assert error(httpx.post(f"{url}/v1/predict", headers=evil)) == (403, "host")
+            for name in ("127.0.0.2", "192.0.2.7:80", "my.example", socket.gethostname()):
+                assert httpx.get(f"{url}/healthz", headers={"Host": name}).is_success
+        with running(**settings, tokens=(TOKEN,)) as server:
+            url = f"http://127.0.0.2:{server.port}"
+            assert httpx.get(f"{url}/healthz", headers=evil).is_success
+            assert error(httpx.get(f"{url}/v1/model", headers=evil)) == (401, "token")
 
     def test_allowed_origin(self):
         """An origin that is allowed is told so in the way browsers want it."""
@@ -497,7 +629,16 @@ class TestParts:
             {"EMOVOX_TOKEN": "short"},
             {"EMOVOX_TOKEN_FILE": "missing"},
             {"EMOVOX_TOKEN_FILE": "/dev/null"},
+            {"EMOVOX_TOKEN": ""},
+            {"EMOVOX_TOKEN": "  "},
+            {"EMOVOX_TOKEN": "a-long-token-with/slash"},
+            {"EMOVOX_TOKEN": "a-long-token-with-padding=="},
+            {"EMOVOX_TOKEN_FILE": "/dev/zero"},
+            {"EMOVOX_TOKEN_FILE": "."},
+            {"EMOVOX_MAX_SHARE": "1.5"},
             {"EMOVOX_ORIGINS": "my.example"},
+            {"EMOVOX_ORIGINS": "https://my.example/path"},
+            {"EMOVOX_ORIGINS": "https://my.example:port"},
             {"EMOVOX_SSL_CERTFILE": "cert.pem"},
         ],
     )
@@ -505,6 +646,38 @@ class TestParts:
         """A setting that cannot be is refused; an empty file of tokens does not open the door."""
         with pytest.raises(ConfigError):
             ServerSettings.from_environment(environment)
+
+    def test_a_token_a_browser_cannot_send(self):
+        """What is wrong with a token is said without the token, and how to make a good one."""
+        with pytest.raises(ConfigError) as found:
+            ServerSettings(tokens=("c2VjcmV0c2VjcmV0/b+c==",))
+        message = str(found.value)
+        assert "'/' '='" in message
+        assert "openssl rand -hex 32" in message
+        assert "c2Vj" not in message
+
+    def test_a_pipe_of_tokens(self, tmp_path):
+        """Tokens are not read from a pipe, on which the service could wait for ever."""
+        os.mkfifo(tmp_path / "tokens")
+        with pytest.raises(ConfigError, match="got a folder, a pipe or a device"):
+            ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "tokens")})
+        (tmp_path / "large").write_text("x" * 100_001)
+        with pytest.raises(ConfigError, match="at most 100000 bytes"):
+            ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "large")})
+
+    @pytest.mark.parametrize(
+        ("given", "origin"),
+        [
+            ("https://a.example/", "https://a.example"),
+            ("HTTPS://A.example:443", "https://a.example"),
+            ("http://a.example:8080", "http://a.example:8080"),
+            ("http://[::1]:80/", "http://[::1]"),
+            ("*", "*"),
+        ],
+    )
+    def test_origins(self, given, origin):
+        """Origins are compared as browsers write them."""
+        assert ServerSettings(origins=(given,)).origins == (origin,)
 
     def test_every_number_is_a_flag(self):
         """Each setting can be given on the command line."""

@@ -79,6 +79,11 @@ class Workers:
         """Return how many jobs of a lane wait for a thread or a turn."""
         return self._n_waiting if lane == "live" else self._turns.n_waiting
 
+    @property
+    def running(self) -> int:
+        """How many jobs of either kind have been begun and have not ended."""
+        return self._n_running
+
     def close(self, timeout_s: float) -> bool:
         """Cancel what waits, and wait for what runs; tell whether all of it has ended in time."""
         self._closed.set()
