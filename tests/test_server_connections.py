@@ -1,5 +1,6 @@
 """What connections may take: number, time, bytes; with plain HTTP, TLS, live sessions."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -12,7 +13,7 @@ import time
 
 import httpx
 import pytest
-from websockets.sync.client import connect as open_session
+from websockets.asyncio.client import connect as open_session
 
 from emovox.errors import ConfigError
 from emovox.server.connections import Doors
@@ -292,10 +293,14 @@ class TestTLS:
             answer = httpx.post(f"{url}/v1/predict", files={"file": content}, verify=context)
             assert answer.status_code == 200
             live_url = server.live_url.replace("ws", "wss", 1)
+
+            async def session() -> str:  # asyncio's, since threads may not share a TLS socket
+                async with open_session(live_url, ssl=context) as one:
+                    await one.send('{"type": "session.close"}')
+                    return [text async for text in one][-1]
+
             for _ in range(5):
-                with open_session(live_url, ssl=context) as session:
-                    tell(session, "session.close")
-                    assert heard(session)[-1]["type"] == "session.closed"
+                assert json.loads(asyncio.run(session()))["type"] == "session.closed"
 
     def test_no_handshake(self, files, prompt):
         """Connections that never begin TLS, or begin it with junk, are cut off and not counted."""
