@@ -38,6 +38,7 @@ class Doors:
         most = settings.max_sessions + settings.max_uploads + _SPARE
         self._places = Shares(most, settings.max_share)
         self._tls = _tls(settings) if settings.ssl_certfile else None
+        self._opening: set[asyncio.Task[None]] = set()
 
     async def take_in(
         self, listener: socket.socket, make_http: "Callable[[], HttpProtocol]"
@@ -53,31 +54,36 @@ class Doors:
         """
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
-        async with asyncio.TaskGroup() as opening:
-            while True:
-                try:
-                    one, address = await loop.sock_accept(listener)
-                except OSError:  # no more open files, or a client that is gone already
-                    await asyncio.sleep(_BREATH_S)
-                    continue
-                if why := self._places.take(address[0]):
-                    self._refuse(one, why)
-                    continue
-                place = contextlib.ExitStack()
-                place.callback(self._places.leave, address[0])
-                opening.create_task(self._open(one, make_http(), place))
+        while True:
+            try:
+                one, address = await loop.sock_accept(listener)
+            except OSError:  # no more open files, or a client that is gone already
+                await asyncio.sleep(_BREATH_S)
+                continue
+            if why := self._places.take(address[0]):
+                self._refuse(one, why)
+                continue
+            place = contextlib.ExitStack()
+            place.callback(self._places.leave, address[0])
+            opening = loop.create_task(self._open(one, make_http(), place))
+            self._opening.add(opening)  # or it could be gone before it is done
+            opening.add_done_callback(self._opening.discard)
 
     async def _open(
         self, one: socket.socket, http: "HttpProtocol", place: contextlib.ExitStack
     ) -> None:
         http.place = place
         within = _PROMPT_S if self._tls else None
+        opened = False
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: http, one, ssl=self._tls, ssl_handshake_timeout=within
-            )
-        except OSError:  # no TLS, or too late
-            place.close()
+            with contextlib.suppress(OSError):  # no TLS, or too late
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: http, one, ssl=self._tls, ssl_handshake_timeout=within
+                )
+                opened = True
+        finally:
+            if not opened:
+                place.close()
 
     def _refuse(self, one: socket.socket, why: str) -> None:
         with one, contextlib.suppress(OSError):
