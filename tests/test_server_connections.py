@@ -152,6 +152,31 @@ class TestTime:
         with connect(server, UPGRADE + b"Content-Length: 100000\r\n\r\n") as one:
             assert is_closed(one, while_sending=b"a")
 
+    def test_reads_nothing(self, prompt, caplog):
+        """Who asks for much and reads nothing is cut off, and that is no mistake of ours."""
+        n_asked = 800
+        with running(max_requests_per_s=1e6) as server, socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            one.connect(("127.0.0.1", server.port))
+            one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * n_asked)
+            time.sleep(1.5)
+            found = b""
+            with contextlib.suppress(ConnectionError):
+                while part := one.recv(65_536):
+                    found += part
+            assert found.count(b"HTTP/1.1 200") < n_asked
+            assert is_well(server)
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+    def test_reads_late(self, server, prompt):
+        """Who reads what it asked for, if slowly, gets all of it."""
+        with connect(server, HEAD.replace(b"healthz", b"openapi.json") + b"\r\n") as one:
+            time.sleep(0.2)
+            found = b""
+            while not found.endswith(b"}}}}") and (part := one.recv(1_000)):
+                found += part
+            json.loads(found.partition(b"\r\n\r\n")[2])
+
     def test_requests_one_after_the_other(self, server, prompt):
         """A client that sends one request after the other is not cut off."""
         with httpx.Client() as client:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -97,10 +98,11 @@ class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, within limits of time and size.
 
     While no request is being answered, its client has some seconds to end the one before and to
-    send the headers of the next.
+    send the headers of the next; and always to read a part of what it was answered.
     """
 
     place: contextlib.ExitStack  # the connection's, to be closed with it
+    _answering: deque[Any]  # uvicorn's cycles that are not complete, in order
     _deadline: asyncio.TimerHandle | None = None
     _unsent = 0  # bytes when the deadline was set
     _n_bytes = 0  # that came and are neither complete headers nor a body
@@ -108,13 +110,16 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for headers."""
         super().connection_made(transport)
+        self._answering = deque()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Wait no more, and let nothing be written."""
         self._stop_waiting()
         self.place.close()
         super().connection_lost(exc)
+        for cycle in self._answering:  # uvicorn tells the last alone
+            cycle.disconnected = True
 
     def data_received(self, data: bytes) -> None:
         """Refuse what never becomes a request: endless headers, trailers, empty lines."""
@@ -134,8 +139,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no more, if an answer begins."""
         self._n_bytes = 0
+        before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not before:
+            self._answering.append(self.cycle)
             self._stop_waiting()
 
     def on_body(self, body: bytes) -> None:
@@ -145,9 +152,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Begin to wait for one more request."""
+        self._answering.popleft()
         super().on_response_complete()
-        if self.cycle.response_complete:
+        if not self._answering:
             self._wait()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """Wait no more for that."""
+        super().resume_writing()
+        if self._answering:
+            self._stop_waiting()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, unless the handshake is none."""
@@ -160,10 +179,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read as a request."""
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self._refuse()
-        else:
+        if any(cycle.response_started for cycle in self._answering):
             self.transport.abort()
+        else:
+            self._refuse()
 
     def _refuse(self) -> None:
         why = (
