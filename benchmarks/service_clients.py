@@ -51,9 +51,11 @@ class Server:
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
-    def figure(self, name: str) -> float:
+    def figure(self, name: str, token: str = "") -> float:
         """Return a figure of its metrics."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(f"{self.url}/metrics", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
@@ -71,13 +73,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(log: Path, *options: str) -> Iterator[Server]:
-    """Run `emovox serve` until the block ends."""
+def server(log: Path, *options: str, checkout: Path = REPOSITORY) -> Iterator[Server]:
+    """Run `emovox serve` of this checkout, or of another one, until the block ends."""
     port = free_port()
     code = "import sys; from emovox.cli import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "serve", "--port", str(port), *options]
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, env=os.environ)
+        process = subprocess.Popen(command, stderr=stderr, env=environment(checkout))
     try:
         one = Server(process, port, log)
         wait_until_ready(one)
@@ -85,6 +87,11 @@ def server(log: Path, *options: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    """Return the environment in which Python takes emovox from a checkout."""
+    return os.environ | {"PYTHONPATH": str(checkout / "src")}
 
 
 def wait_until_ready(one: Server) -> None:

@@ -314,6 +314,34 @@ def service_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(('what', 'measured'), rows)}\n\n{_measured(result)}"
 
 
+def fuzz_table(result: Mapping[str, Any]) -> str:
+    """Show how many inputs of each family came in, and what was wrong with the answers."""
+    header = ("inputs", "how many", "slowest answer", "memory", "faults")
+    found = {name: result["families"][name] for name in FUZZED if name in result["families"]}
+    rows = [
+        (
+            FUZZED[name],
+            f"{one['inputs']:,}",
+            f"{one['slowest_s']:.1f} s",
+            f"{one['memory_mb']['last'] - one['memory_mb']['warm']:+d} MB",
+            f"{sum(fault['times'] for fault in one['faults'].values()):,}",
+        )
+        for name, one in found.items()
+    ]
+    total = sum(one["inputs"] for one in found.values())
+    return f"{_markdown(header, rows)}\n\n{total:,} inputs in all. {_measured(result)}"
+
+
+FUZZED = {
+    "requests": "HTTP requests, byte by byte",
+    "handshakes": "WebSocket handshakes",
+    "messages": "frames and messages of live sessions",
+    "uploads": "damaged recordings, uploaded",
+    "recordings": "damaged recordings, decoded in Python",
+    "models": "model files, model cards and baselines",
+}
+
+
 def _latency(one: Mapping[str, float]) -> str:
     return f"{one['p50']:.0f} ms, {one['p95']:.0f} ms"
 
@@ -341,18 +369,6 @@ SERVICE: Mapping[str, Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]]] 
         (
             f"soak of {one['minutes']:g} minutes, {sum(one['visits'].values()):,} visits",
             f"memory {one['grown_mb']:+} MB, {one['sessions_left']} sessions left",
-        ),
-    ],
-    "messages": lambda one: [
-        (
-            f"{one['messages']:,} messages of junk",
-            f"{one['errors_in_log']} errors, {one['sessions_left']} sessions left",
-        ),
-    ],
-    "mutations": lambda one: [
-        (
-            f"{one['uploads']:,} mutated recordings",
-            f"{one['errors_in_log']} errors, the slowest answer {one['slowest_s']} s",
         ),
     ],
 }
@@ -497,6 +513,7 @@ def reach_table(result: Mapping[str, Any]) -> str:
 
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "service": ("service", service_table),
+    "fuzz": ("fuzz", fuzz_table),
     "accuracy": ("accuracy", accuracy_table),
     "groups": ("accuracy", groups_table),
     "seconds": ("accuracy", seconds_table),

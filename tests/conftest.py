@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emovox.recognizer import Recognizer
     from sound_server import SoundServer
@@ -39,6 +40,14 @@ def benchmark(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def benchmarks() -> "Iterator[Callable[[str], ModuleType]]":
+    """Give the benchmarks' modules, which are in no package, by name."""
+    sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+    yield importlib.import_module
+    sys.path.remove(str(REPOSITORY / "benchmarks"))
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """The benchmarks of accuracy: what they measure is what a recogniser would answer."""
 
 import dataclasses
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import REPOSITORY
 from emovox.audio import load_audio
 from emovox.backbone import export_backbone
 from emovox.cache import ArrayCache
@@ -35,14 +32,6 @@ CARD = dataclasses.replace(
     baseline=(0.0,) * (16 + 3 * 3 + 1),
     baseline_seconds=HEAD.prior_seconds,
 )
-
-
-@pytest.fixture(scope="module")
-def benchmarks():
-    """Give the scripts' modules, which are in no package, by name."""
-    sys.path.insert(0, str(REPOSITORY / "benchmarks"))
-    yield importlib.import_module
-    sys.path.remove(str(REPOSITORY / "benchmarks"))
 
 
 @pytest.fixture(scope="module")

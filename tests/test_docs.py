@@ -337,6 +337,18 @@ def made(tables, folder: Path, benchmark: str, result: dict, *names: str) -> str
     return tables.filled(page, folder)
 
 
+def test_table_of_fuzzing(tables, tmp_path):
+    """Each family has a row with its inputs, its slowest answer, its memory and its faults."""
+    family = {"inputs": 1_234, "slowest_s": 0.26, "memory_mb": {"warm": 70, "last": 68}}
+    faults = {"status 500": {"times": 2, "cases": [7]}, "kept": {"times": 1, "cases": [8]}}
+    families = {"models": {**family, "faults": {}}, "requests": {**family, "faults": faults}}
+    filled = made(tables, tmp_path, "fuzz", {"families": families}, "fuzz")
+    first, second = filled.splitlines()[3:5]
+    assert first == "| HTTP requests, byte by byte | 1,234 | 0.3 s | -2 MB | 3 |"
+    assert second == "| model files, model cards and baselines | 1,234 | 0.3 s | -2 MB | 0 |"
+    assert "2,468 inputs in all." in filled
+
+
 def test_tables_of_accuracy(tables, tmp_path):
     """Rows hold the mean over the seeds and their range, groups, seconds and calibration."""
     figure = {"mean": 0.8, "low": 0.79, "high": 0.81}
