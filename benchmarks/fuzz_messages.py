@@ -67,6 +67,9 @@ def _handshake(target: Target, rng: Random) -> bytes:
 
 async def _talk(target: Target, streams: Streams, rng: Random, note: Note) -> None:
     reading = asyncio.create_task(_listen(streams[0], note))
+    if rng.random() < 0.6:  # with audio first, a session bears a hundred mistakes
+        note.sent()
+        await send(streams[1], frame(BINARY, bytes(320)))
     is_lawful = rng.random() < 0.8  # so that many messages come through
     for _ in range(rng.choice((1, 5, 60, 150, 300))):
         if reading.done() or streams[1].is_closing():

@@ -93,6 +93,7 @@ async def _babbles(one: Server, rng: np.random.Generator) -> None:
     """Send junk until shown the door."""
     async with websockets.connect(one.live) as socket:
         junk = Random(int(rng.integers(1 << 32)))
+        await socket.send(bytes(320))
         for _ in range(200):
             await socket.send(message(FOREIGN, junk))
             await asyncio.sleep(0.01)
