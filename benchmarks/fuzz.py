@@ -42,19 +42,19 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = {
     "requests": Family(
-        120_000, 6.0, partial(attack_a_server, fuzz_requests.case, n_at_once=48, with_token=False)
+        110_000, 6.0, partial(attack_a_server, fuzz_requests.case, n_at_once=48, with_token=False)
     ),
     "handshakes": Family(
         40_000, 4.0, partial(attack_a_server, fuzz_handshakes.case, n_at_once=48, with_token=True)
     ),
     "messages": Family(
-        200_000, 5.0, partial(attack_a_server, fuzz_messages.case, n_at_once=32, with_token=False)
+        210_000, 4.0, partial(attack_a_server, fuzz_messages.case, n_at_once=32, with_token=False)
     ),
     "uploads": Family(
-        40_000, 6.0, partial(attack_a_server, fuzz_recordings.case, n_at_once=8, with_token=False)
+        25_000, 4.5, partial(attack_a_server, fuzz_recordings.case, n_at_once=8, with_token=False)
     ),
-    "recordings": Family(60_000, 5.0, partial(attack_a_child, "fuzz_recordings")),
-    "models": Family(40_000, 4.0, partial(attack_a_child, "fuzz_models")),
+    "recordings": Family(35_000, 3.5, partial(attack_a_child, "fuzz_recordings")),
+    "models": Family(80_000, 3.0, partial(attack_a_child, "fuzz_models")),
 }
 
 

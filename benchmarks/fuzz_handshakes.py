@@ -35,10 +35,9 @@ OTHER_HOSTS = (
     "localhost@evil.example",
     "[::1",
     "",
-    "127.0.0.2",
     "\xff",
 )
-OWN_HOSTS = ("localhost", "127.0.0.1", "localhost:1", "[::1]:1")
+OWN_HOSTS = ("localhost", "127.0.0.1", "127.0.0.2", "localhost:1", "[::1]:1")
 OTHER_ORIGINS = (
     "http://evil.example",
     "null",
