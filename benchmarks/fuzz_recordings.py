@@ -1,6 +1,5 @@
 """For benchmarks/fuzz.py: damaged recordings, uploaded to the service or decoded here."""
 
-import asyncio
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from emovox.audio import MAX_AMPLITUDE, RATE, load_audio
 from emovox.errors import AudioError, EmovoxError
 from fuzz_formats import chained_ogg, mp3_frames, repaged, wrong_bytes, wrong_structure
 from fuzz_tally import Note, same
-from fuzz_wire import ANSWER_S, Target, connection, judge, read_answer, send
+from fuzz_wire import Target, answer_in_time, connection, send
 from machine import REPOSITORY
 
 SECONDS = 0.5  # of each recording
@@ -114,15 +113,10 @@ async def case(target: Target, rng: Random, note: Note) -> None:
             one, query = recording(rng, share_of_ogg=0.7), _query(rng)
             note.sent()
             await send(streams[1], _upload(one.content, query, target, rng))
-            try:
-                answer = await asyncio.wait_for(read_answer(streams[0]), ANSWER_S)
-            except TimeoutError:
-                note.fault(f"no answer within {ANSWER_S:g} s: {one.what}")
-                return
+            answer = await answer_in_time(streams[0], note)
             if answer is None:
-                note.fault(f"closed without an answer: {one.what}")
+                note.fault(f"no answer: {one.what}")
                 return
-            judge(note, answer)
             if answer.status == 200:
                 _judge_length(json.loads(answer.body), one, note)
 

@@ -1,6 +1,5 @@
 """For benchmarks/fuzz.py: HTTP requests as no honest client sends them, byte by byte."""
 
-import asyncio
 import io
 from dataclasses import dataclass
 from functools import cache
@@ -11,17 +10,7 @@ import soundfile
 
 from fuzz_json import any_text, encoded, mutated_json
 from fuzz_tally import Note
-from fuzz_wire import (
-    ANSWER_S,
-    PATIENCE_S,
-    Target,
-    connection,
-    judge,
-    mangled,
-    read_answer,
-    send,
-    until_closed,
-)
+from fuzz_wire import Target, answer_in_time, connection, mangled, send, until_closed
 from machine import REPOSITORY
 
 LINGERING = 0.004  # of the cases: the client waits until the service ends the connection
@@ -120,21 +109,8 @@ async def case(target: Target, rng: Random, note: Note) -> None:
             await send(streams[1], one.content)
             if lingers:
                 break
-            try:
-                limit_s = ANSWER_S if one.is_due else PATIENCE_S
-                answer = await asyncio.wait_for(
-                    read_answer(streams[0], of_head=one.is_head), limit_s
-                )
-            except TimeoutError:
-                note.answer("no answer")
-                if one.is_due:
-                    note.fault(f"no answer within {ANSWER_S:g} s")
-                return
-            if answer is None:
-                note.answer("closed")
-                return
-            judge(note, answer)
-            if answer.last or not one.is_due:
+            answer = await answer_in_time(streams[0], note, is_due=one.is_due, of_head=one.is_head)
+            if answer is None or answer.last or not one.is_due:
                 return
         if lingers:
             await until_closed(streams, note, "a request", rng.choice((b"", b"", b"x")))

@@ -27,7 +27,7 @@ class Target:
 
     port: int
     baseline: dict[str, Any]  # of nobody, as its model has them
-    token: str = ""
+    token: str = ""  # "": it needs none
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,25 @@ async def read_answer(reader: asyncio.StreamReader, *, of_head: bool = False) ->
     except GONE:
         return None
     return Answer(status, head, body, time.perf_counter() - began)
+
+
+async def answer_in_time(
+    reader: asyncio.StreamReader, note: Note, *, is_due: bool = True, of_head: bool = False
+) -> Answer | None:
+    """Read one answer and judge it; None: there is none, which is a fault where one is due."""
+    limit_s = ANSWER_S if is_due else PATIENCE_S
+    try:
+        answer = await asyncio.wait_for(read_answer(reader, of_head=of_head), limit_s)
+    except TimeoutError:
+        note.answer("no answer")
+        if is_due:
+            note.fault(f"no answer within {ANSWER_S:g} s")
+        return None
+    if answer is None:
+        note.answer("closed")
+    else:
+        judge(note, answer)
+    return answer
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
