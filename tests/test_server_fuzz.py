@@ -78,7 +78,7 @@ def test_attack(server, benchmarks, module, n_inputs, no_errors, monkeypatch):
     asyncio.run(attack.attack(target(server, benchmarks), attacker.case, goal, tally, n_at_once=8))
     assert tally.to_dict()["faults"] == {}
     assert tally.inputs >= n_inputs
-    assert len(tally.kinds) > 4  # so the inputs reach all depths
+    assert len(tally.kinds) > 3  # so the inputs reach all depths
 
 
 def target(server, benchmarks):
