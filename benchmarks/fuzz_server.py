@@ -1,6 +1,7 @@
 """For benchmarks/fuzz.py: a service of its own for a family, and a watch on it."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import psutil
 
 from fuzz_tally import Note, Tally, same
 from fuzz_wire import Target
@@ -24,6 +26,7 @@ HEALTH_S = 2.0  # within which /healthz answers, whatever else comes in
 GROWN_MB = 50.0  # of memory, that a family may leave behind
 PEAK_MB = 300.0  # of memory, that it may take in passing
 N_SAMPLES = 20  # of memory, below which nothing is said of it
+IDLE_S = 8.0  # after which no live session is left
 CASE_S = 120.0  # after which a case is given up
 TOKEN = "fuzz-token-0123456789"
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
@@ -85,11 +88,21 @@ def attack_a_server(one_case: Case, goal: Goal, n_at_once: int, with_token: bool
             target, before = Target(one.port, _baseline(one), TOKEN), _honest_answer(one)
             with _watched(one, tally):
                 asyncio.run(attack(target, one_case, goal, tally, n_at_once))
-                _wait_until_empty(one)
-            if _honest_answer(one) != before:
-                tally.fault(-1, "an honest request is answered otherwise than before")
+                time.sleep(IDLE_S)  # sessions that were left are found idle
+            _judge_end(one, before, tally)
         _read_log(one.log, tally)
     return tally
+
+
+def _judge_end(one: Server, before: object, tally: Tally) -> None:
+    """Expect that the service is as it was."""
+    if one.process.poll() is not None:
+        tally.fault(-1, f"the service ended with {one.process.returncode}")
+        return
+    if left := one.figure("emovox_live_sessions", TOKEN):
+        tally.fault(-1, f"{left:g} live sessions were left")
+    if _honest_answer(one) != before:
+        tally.fault(-1, "an honest request is answered otherwise than before")
 
 
 def _honest_answer(one: Server) -> object:
@@ -148,7 +161,8 @@ class _Watch:
     def memory(self) -> None:
         """Look at its memory, until it is over."""
         while not self.over.wait(0.25):
-            self.memory_mb.append(self.one.memory_mb())
+            with contextlib.suppress(psutil.Error):  # where the service has ended
+                self.memory_mb.append(self.one.memory_mb())
 
     def _suspect(self, cases: list[int], what: str) -> None:
         for case in cases or [-1]:
@@ -159,7 +173,7 @@ class _Watch:
         if len(self.memory_mb) < N_SAMPLES:
             return
         warm = self.memory_mb[len(self.memory_mb) // 10]
-        last, most = self.one.memory_mb(), max(self.memory_mb)
+        last, most = self.memory_mb[-1], max(self.memory_mb)
         self.tally.watched = {
             "memory_mb": {"warm": round(warm), "most": round(most), "last": round(last)},
             "healthz_ms": {"most": round(1000 * max(self.health_s, default=0))},
@@ -168,13 +182,6 @@ class _Watch:
             self.tally.fault(-1, f"memory grew by more than {GROWN_MB:g} MB")
         if most - warm > PEAK_MB:
             self.tally.fault(-1, f"memory rose by more than {PEAK_MB:g} MB in passing")
-
-
-def _wait_until_empty(one: Server) -> None:
-    """Wait until live sessions that were left are found idle, and connections are closed."""
-    end = time.monotonic() + 15
-    while time.monotonic() < end and one.figure("emovox_live_sessions", TOKEN):
-        time.sleep(0.2)
 
 
 def _read_log(path: Path, tally: Tally) -> None:
