@@ -185,7 +185,7 @@ def _made(card: dict[str, Any]) -> onnx.ModelProto:
 
 
 def _other_card(model: onnx.ModelProto, bench: Bench, rng: Random) -> None:
-    honest = json.loads(model.metadata_props[0].value) if model.metadata_props else bench.card
+    honest = json.loads(bench.made.metadata_props[0].value)
     text = mutated_json(rng, honest).encode("utf-8", "replace").decode()
     helper.set_model_props(model, {METADATA_KEY: text})
 
