@@ -33,7 +33,7 @@ _CUT_OFF = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)"
 def source_name(source: AudioSource) -> str:
     """Return what errors call a source."""
     if isinstance(source, str | os.PathLike):
-        return str(Path(source))
+        return str(Path(os.fsdecode(source)))
     return f"{len(source)} bytes" if isinstance(source, bytes) else "file object"
 
 
@@ -249,7 +249,7 @@ def _open(source: AudioSource, name: str) -> BinaryIO:
         return io.BytesIO(source)
     try:
         if isinstance(source, str | os.PathLike):
-            path = Path(source)
+            path = Path(os.fsdecode(source))
             if path.exists() and not path.is_file():  # opening a pipe would wait for ever
                 what = "a folder" if path.is_dir() else "a pipe or device"
                 raise AudioError(f"{name}: expected an audio file, got {what}")
