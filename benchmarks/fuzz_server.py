@@ -32,6 +32,7 @@ TOKEN = "fuzz-token-0123456789"
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
 OPTIONS = (
     "--model", "acoustic", "--max-requests-per-s", "100000", "--max-sessions", "200",
+    "--max-share", "1",
     "--upload-timeout-s", "5", "--idle-s", "5", "--send-timeout-s", "5",
 )  # fmt: skip
 

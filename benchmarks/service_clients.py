@@ -90,8 +90,11 @@ def server(log: Path, *options: str, checkout: Path = REPOSITORY) -> Iterator[Se
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """Return the environment in which Python takes emovox from a checkout."""
-    return os.environ | {"PYTHONPATH": str(checkout / "src")}
+    """Return the environment in which Python takes emovox from a checkout.
+
+    All clients of a benchmark come from one address, which may have all places there.
+    """
+    return os.environ | {"PYTHONPATH": str(checkout / "src"), "EMOVOX_MAX_SHARE": "1"}
 
 
 def wait_until_ready(one: Server) -> None:

@@ -272,6 +272,56 @@ class TestSessions:
                     one.sendall(ping * 1_000)
         assert is_well(server)
 
+    def test_tiny_messages_leave_others_their_turn(self, server):
+        """A flood of the smallest messages, before and after its session ends, delays nobody."""
+        tiny = b"\x81\x81" + bytes(4) + b"{"
+        with connect(server, UPGRADE + b"\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 101")
+            one.settimeout(0.01)
+            slowest = 0.0
+            for _ in range(20):
+                with contextlib.suppress(OSError):
+                    one.sendall(tiny * 30_000)
+                started = time.perf_counter()
+                assert httpx.get(f"{server.url}/healthz").status_code == 200
+                slowest = max(slowest, time.perf_counter() - started)
+        assert slowest < 0.3
+
+    def test_endless_messages_after_the_end(self, server):
+        """Who goes on sending when the session has been closed is cut off."""
+        with connect(server, UPGRADE + b"\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 101")
+            one.sendall(b"\x81\x81" + bytes(4) + b"{")  # no JSON: ends the session
+            audio = b"\x82\xfe" + struct.pack("!H", 32_000) + bytes(4 + 32_000)
+            assert is_closed(one, while_sending=audio)
+
+    def test_endless_fragments(self, server):
+        """A message in more fragments than anybody needs cuts its client off."""
+        with connect(server, UPGRADE + b"\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 101")
+            one.sendall(b"\x01\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 5_000)
+            assert is_closed(one)
+
+    def test_large_messages_come_whole(self, server):
+        """A message larger than what is parsed at a time is heard like a small one."""
+        with server.live() as session:
+            heard(session, "session.created")
+            session.send(bytes(60_000))
+            tell(session, "session.close")
+            assert heard(session)[-1]["seconds"] == 60_000 / 2 / 16_000
+
+    def test_text_that_is_no_text(self, server, caplog):
+        """Text that is not UTF-8 ends the session with 1007, and is no mistake of the service."""
+        with connect(server, UPGRADE + b"\r\n") as one:
+            assert one.recv(100).startswith(b"HTTP/1.1 101")
+            one.sendall(b"\x81\x83" + bytes(4) + b"\xed\xa0\x80")
+            content = b""
+            with contextlib.suppress(OSError):
+                while part := one.recv(65_536):
+                    content += part
+        assert struct.pack("!H", 1007) in content
+        assert not [one for one in caplog.records if one.levelname == "ERROR"]
+
     def test_honest_pings(self, server):
         """Who pings and reads is answered."""
         ping = b"\x89\x84" + bytes(4) + struct.pack("!I", 7)

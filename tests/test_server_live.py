@@ -319,7 +319,7 @@ class TestLimits:
 
     def test_number_of_sessions(self):
         """More sessions than the limit are refused with 503; when one ends, there is room."""
-        with running(max_sessions=2) as server:
+        with running(max_sessions=2, max_share=1.0) as server:
             with server.live() as one, server.live() as two:
                 heard(one, "session.created")
                 heard(two, "session.created")
@@ -331,6 +331,20 @@ class TestLimits:
             wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
             with server.live() as three:
                 heard(three, "session.created")
+
+    def test_share_of_an_address(self):
+        """One address has its share of the sessions; another gets in all the same."""
+        with running(max_sessions=2, max_share=0.5, host="0.0.0.0") as server, server.live() as one:
+            heard(one, "session.created")
+            with pytest.raises(InvalidStatus) as refused, server.live():
+                pass
+            assert refused.value.response.status_code == 503
+            assert "1 from one address" in refused.value.response.body.decode()
+            elsewhere = socket.create_connection(
+                ("127.0.0.1", server.port), source_address=("127.0.0.2", 0)
+            )
+            with server.live(sock=elsewhere) as two:
+                heard(two, "session.created")
 
     def test_size_of_a_message(self):
         """A message that is too large closes the session with 1009."""

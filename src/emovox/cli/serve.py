@@ -33,7 +33,7 @@ def serve(
     upload_timeout_s: Annotated[Number, typer.Option(help="For a request to arrive.")] = None,
     max_requests_per_s: Annotated[Number, typer.Option(help="From one address.")] = None,
     max_share: Annotated[
-        Number, typer.Option(help="Of connections and uploads, for one address.")
+        Number, typer.Option(help="Of connections, sessions, uploads, for one address.")
     ] = None,
     max_sessions: Annotated[Count, typer.Option(help="Live ones at the same time.")] = None,
     max_message_kb: Annotated[Number, typer.Option(help="Of a live session.")] = None,

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -16,6 +16,7 @@ from ..version import __version__
 from .answers import Model, Refusal, Sign
 from .guard import Guard
 from .metrics import CONTENT_TYPE_LATEST
+from .rates import address_of
 from .reference import reference
 from .refusals import Json, RefusedError, add_refusals
 from .service import Service, open_service
@@ -87,10 +88,9 @@ def _add_signs_of_life(app: FastAPI, service: Service, sessions: Sessions) -> No
     busy = {"description": "Busy", "model": Refusal}
 
     @app.get("/readyz", tags=["operation"], response_model=Sign, responses={503: busy})
-    async def readyz() -> dict[str, str]:
+    async def readyz(request: Request) -> dict[str, str]:
         """Tell whether a new live session would be taken."""
-        if sessions.full:
-            raise sessions.refusal()
+        sessions.check_room(address_of(request.scope))
         return {"status": "ok"}
 
     @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .jobs import GivenUpError
 from .logs import log
 from .metrics import Metrics
-from .rates import Addresses
+from .rates import Addresses, address_of
 from .refusals import RefusedError, as_refusal
 from .settings import ServerSettings
 
@@ -73,7 +73,7 @@ class Guard:
         self._check_host(headers)
         if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
             self._check_origin(scope, headers)
-        if self._rates.take((scope.get("client") or ("",))[0]):
+        if self._rates.take(address_of(scope)):
             raise RefusedError(
                 429,
                 "too_many_requests",

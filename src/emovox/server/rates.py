@@ -3,6 +3,8 @@
 import ipaddress
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 _MAX_ADDRESSES = 10_000  # whose rate is remembered
 
@@ -85,6 +87,11 @@ class Shares:
     def leave(self, address: str) -> None:
         """Give a place back."""
         self._held -= Counter([one_client(address)])
+
+
+def address_of(scope: Mapping[str, Any]) -> str:
+    """Return the address that a request or a session comes from; "" where it has none."""
+    return str((scope.get("client") or ("",))[0])
 
 
 def one_client(address: str) -> str:

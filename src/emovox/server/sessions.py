@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from .ear import Ear, Heard, Piece
 from .inbox import End, Inbox, Item
 from .logs import log
 from .messages import MessageError, Request, Wishes, as_text, read_message, read_samples
-from .rates import Bucket
+from .rates import Bucket, Shares, address_of
 from .refusals import RefusedError
 from .service import Service
 
@@ -38,23 +38,40 @@ class Sessions:
         self._service = service
         self._open: set[Session] = set()
         self._closing = False
+        settings = service.settings
+        self._places = Shares(settings.max_sessions, settings.max_share)
 
-    @property
-    def full(self) -> bool:
-        """Whether no other session would be taken."""
-        return self._closing or len(self._open) >= self._service.settings.max_sessions
+    def check_room(self, address: str) -> None:
+        """Refuse where no other session of an address would be taken.
 
-    def refusal(self) -> RefusedError:
-        """Return what those are told who come too late."""
-        most = self._service.settings.max_sessions
-        why = "the service stops" if self._closing else f"all {most} live sessions are taken"
-        return RefusedError(503, "busy", f"{why}; try again later", {"Retry-After": "5"})
+        Raises
+        ------
+        RefusedError
+            If the service stops, or the limit of all sessions or of an address is reached.
+        """
+        with self._place(address):
+            pass
+
+    @contextlib.contextmanager
+    def _place(self, address: str) -> Iterator[None]:
+        if self._closing:
+            raise _busy("the service stops")
+        if limit := self._places.take(address):
+            raise _busy(f"{limit} is the limit of live sessions")
+        try:
+            yield
+        finally:
+            self._places.leave(address)
 
     async def run(self, websocket: WebSocket) -> None:
         """Run one session from its handshake to its end."""
-        if self.full:
-            await websocket.send_denial_response(self.refusal().response())
-            return
+        try:
+            with self._place(address_of(websocket.scope)):
+                await self._run(websocket)
+        except RefusedError as refusal:
+            await websocket.send_denial_response(refusal.response())
+
+    async def _run(self, websocket: WebSocket) -> None:
         session = Session(websocket, self._service)
         self._open.add(session)
         self._service.metrics.live_sessions.inc()
@@ -298,6 +315,10 @@ def _cost(item: Item, n_bytes: int) -> float:
     if isinstance(item, Piece):
         return 1.0
     return n_bytes / 1000 + (item.cost if isinstance(item, Request) else 1.0)
+
+
+def _busy(why: str) -> RefusedError:
+    return RefusedError(503, "busy", f"{why}; try again later", {"Retry-After": "5"})
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class ServerSettings:
     max_requests_per_s : float
         From one address, on average; twice as many may come at once.
     max_share : float in (0, 1]
-        Of the connections, and of the requests with recordings, that one address may have.
+        Of connections, live sessions and requests with recordings, what one address may have.
     max_sessions : int
         Live sessions at the same time.
     max_message_kb, max_messages_per_s : float

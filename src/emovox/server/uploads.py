@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from ..baseline import Baseline
 from .answers import Baseline as BaselineAnswer
 from .answers import Refusal, Segments, Whole
-from .rates import Shares
+from .rates import Shares, address_of
 from .recordings import Channels, answer_baseline, answer_segments, answer_whole
 from .refusals import Json, RefusedError
 from .service import Service
@@ -120,7 +120,7 @@ class _Slots:
     @contextmanager
     def taken(self, request: Request) -> Iterator[Callable[[int], None]]:
         """Take a place; call what is yielded with each number of bytes that is held."""
-        address = request.client.host if request.client else ""
+        address = address_of(request.scope)
         if why := self._places.take(address):
             raise _busy(f"{why} is the limit of requests with recordings")
         held = 0
