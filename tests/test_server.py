@@ -659,10 +659,10 @@ class TestParts:
     def test_a_pipe_of_tokens(self, tmp_path):
         """Tokens are not read from a pipe, on which the service could wait for ever."""
         os.mkfifo(tmp_path / "tokens")
-        with pytest.raises(ConfigError, match="got a folder, a pipe or a device"):
+        with pytest.raises(ConfigError, match="cannot read the tokens: not a regular file"):
             ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "tokens")})
         (tmp_path / "large").write_text("x" * 100_001)
-        with pytest.raises(ConfigError, match="at most 100000 bytes"):
+        with pytest.raises(ConfigError, match="larger than 0.1 MB"):
             ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "large")})
 
     @pytest.mark.parametrize(

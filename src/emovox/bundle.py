@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -186,9 +186,9 @@ def check_keys(
         raise error(f"expected a {what} with keys, got {type(data).__name__}")
     if missing := sorted(set(names) - data.keys()):
         raise error(f"the {what} lacks {', '.join(missing)}")
-    if unknown := sorted(data.keys() - set(names)):
+    if unknown := sorted(ascii(str(name))[1:-1] for name in data.keys() - set(names)):
         raise error(
-            f"the {what} has unknown keys: {', '.join(unknown)}; "
+            f"the {what} has unknown keys: {', '.join(unknown):.200}; "
             "it may need a newer version of emovox"
         )
     return data
@@ -198,8 +198,18 @@ def _is_shallow(value: Any, depth: int) -> bool:
     """Tell whether lists and objects in JSON's data go no deeper than this."""
     if not isinstance(value, dict | list):
         return True
-    inner = value.values() if isinstance(value, dict) else value
-    return depth > 0 and all(_is_shallow(item, depth - 1) for item in inner)
+    return depth > 0 and all(_is_shallow(item, depth - 1) for item in _inner(value))
+
+
+def _is_finite(value: Any) -> bool:
+    """Tell whether a float can hold each number in JSON's data."""
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, _inner(value)))
+    return not isinstance(value, int | float) or isinstance(value, bool) or is_number(value)
+
+
+def _inner(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
@@ -221,7 +231,7 @@ def _checked(name: str, value: Any) -> Any:
     elif name == "figures":
         fits = isinstance(value, dict) and all(is_number(item) for item in value.values())
     elif name == "features":
-        fits = isinstance(value, dict)
+        fits = isinstance(value, dict) and _is_finite(value)
     else:
         fits = isinstance(value, list) and all(
             isinstance(item, str) if name == "labels" else is_number(item) for item in value

@@ -118,7 +118,7 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        columns = (BarColumn(), TextColumn("{task.description}"))
+        columns = (BarColumn(), TextColumn("{task.description}", markup=False))
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             bar = bars.add_task("")
             yield lambda what, done, total: bars.update(

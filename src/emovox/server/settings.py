@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
+from ..files import read_limited
 
 PREFIX = "EMOVOX_"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -164,7 +165,7 @@ def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
     if path is None:
         return []
     try:
-        tokens = _text_of(Path(path)).split()
+        tokens = read_limited(Path(path), _MAX_TOKEN_FILE).decode().split()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the tokens: {error.strerror}") from None
     except ValueError:  # no UTF-8
@@ -172,17 +173,6 @@ def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
     if not tokens:  # an empty file must not open the service to all
         raise ConfigError(f"{path}: expected a token on each line, got none")
     return tokens
-
-
-def _text_of(path: Path) -> str:
-    """Read a file of tokens: whole, or not at all, and never a device or a pipe, which may hang."""
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"{path}: expected a file of tokens, got a folder, a pipe or a device")
-    with path.open("rb") as file:
-        content = file.read(_MAX_TOKEN_FILE + 1)
-    if len(content) > _MAX_TOKEN_FILE:
-        raise ConfigError(f"{path}: expected at most {_MAX_TOKEN_FILE} bytes of tokens, got more")
-    return content.decode()
 
 
 def _check_token(token: str) -> None:
