@@ -662,7 +662,7 @@ class TestParts:
         with pytest.raises(ConfigError, match="cannot read the tokens: not a regular file"):
             ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "tokens")})
         (tmp_path / "large").write_text("x" * 100_001)
-        with pytest.raises(ConfigError, match="larger than 0.1 MB"):
+        with pytest.raises(ConfigError, match=r"larger than 0\.1 MB"):
             ServerSettings.from_environment({"EMOVOX_TOKEN_FILE": str(tmp_path / "large")})
 
     @pytest.mark.parametrize(
