@@ -122,8 +122,25 @@ def quantise(content: bytes, calibration: Iterable[Samples]) -> bytes:
         model = onnx.load(target)
     del model.metadata_props[:]
     _fix_ranges(model, ranges)
+    make_weights_unsigned(model)
     onnx.checker.check_model(model)
     return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def make_weights_unsigned(model: onnx.ModelProto) -> None:
+    """Write the 8-bit weights of a graph as unsigned numbers of the same value, in place.
+
+    On processors without VNNI (AVX2 alone), onnxruntime multiplies unsigned activations by signed
+    weights in 16 bits, which overflow: scores moved by 0.02 on average there. Both unsigned, the
+    sums are exact on every processor.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMulInteger"]
+    for name in {name for node in products for name in (node.input[1], node.input[3])}:
+        values = numpy_helper.to_array(tensors[name])
+        if values.dtype == np.int8:
+            raised = (values.astype(np.int16) + 128).astype(np.uint8)
+            tensors[name].CopyFrom(numpy_helper.from_array(raised, name))
 
 
 def _weighted_products(model: onnx.ModelProto) -> list[onnx.NodeProto]:

@@ -393,7 +393,7 @@ class Recognizer:
         check_audible(clip)
         sound = without_silence(clip)
         n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))
-        windows = [without_silence(window) for window in np.array_split(sound, n_windows)]
+        windows = map(without_silence, np.array_split(sound, n_windows))
         return [window for window in windows if window.size]
 
     def decide(self, logits: NDArray[np.float32], seconds: float) -> Prediction:
@@ -413,10 +413,8 @@ class Recognizer:
         probabilities = (powers / powers.sum(1, keepdims=True)).mean(0)
         scores = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = self.labels[int(probabilities.argmax())]
-        certain = scores[label] >= self.card.threshold
-        return Prediction(
-            label, scores[label], MappingProxyType(scores), 0.0, round(seconds, 4), certain
-        )
+        certain, end = scores[label] >= self.card.threshold, round(seconds, 4)
+        return Prediction(label, scores[label], MappingProxyType(scores), 0.0, end, certain)
 
 
 def read_audio(
@@ -442,9 +440,8 @@ def _one_each(baselines: Baselines, n_clips: int) -> Sequence[Baseline | None]:
     if baselines is None or isinstance(baselines, Baseline):
         return [baselines] * n_clips
     if not isinstance(baselines, Sequence):
-        raise BaselineError(
-            f"expected a Baseline, None, or a list of them, got {type(baselines).__name__}"
-        )
+        kind = type(baselines).__name__
+        raise BaselineError(f"expected a Baseline, None, or a list of them, got {kind}")
     if len(baselines) != n_clips:
         raise BaselineError(
             f"expected a baseline or None for each of {n_clips} clips, got {len(baselines)}"
