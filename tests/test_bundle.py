@@ -253,6 +253,14 @@ class TestOpen:
         else:
             assert bundle.card.rate == 16_000
 
+    @pytest.mark.parametrize("name", [b"logits", b"lengths"])
+    def test_graph_with_a_name_that_is_no_text(self, model_file, tmp_path, name):
+        """A graph whose inputs or outputs have names that are no UTF-8 is refused."""
+        content = model_file.read_bytes().replace(name, name[:-1] + b"\xd5")
+        (tmp_path / "a.onnx").write_bytes(content)
+        with pytest.raises(ModelError, match=r"a\.onnx: the model is damaged: a name"):
+            open_bundle(tmp_path / "a.onnx")
+
     def test_card_that_is_no_text(self, model_file, tmp_path):
         """A card with bytes that are no UTF-8 is refused."""
         content = model_file.read_bytes()

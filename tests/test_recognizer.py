@@ -468,6 +468,15 @@ class TestBaseline:
             assert other.fingerprint in str(caught.value)
             assert f"tiny ({recognizer.fingerprint})" in str(caught.value)
 
+    def test_odd_names(self, recognizer, voice):
+        """A name with new lines and escapes does not break the line of an error."""
+        odd = Baseline("a\x1b", np.zeros(59), 0.0, "Zo\u00eb\nb")
+        with pytest.raises(BaselineError) as caught:
+            recognizer.predict(voice, RATE, baseline=odd)
+        assert "the baseline of Zo\u00eb\\nb was learned with the model a\\x1b," in str(
+            caught.value
+        )
+
     def test_of_another_width(self, recognizer, voice):
         """A baseline that claims to be of this model, but has other numbers, is refused."""
         odd = Baseline(recognizer.fingerprint, np.zeros(3), 0.0)

@@ -336,7 +336,10 @@ def read_bundle(content: bytes, *, n_threads: int = 1) -> Bundle:
     """Open the content of a model file; for its errors see `open_bundle`."""
     session = open_session(content, n_threads=n_threads)
     card = _read_card(session)
-    _check_graph(session, card)
+    try:
+        _check_graph(session, card)
+    except UnicodeDecodeError:
+        raise ModelError("the model is damaged: a name in its graph is no text") from None
     return Bundle(session, card, hashlib.sha256(content).hexdigest()[:16])
 
 

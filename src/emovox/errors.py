@@ -5,6 +5,11 @@ class EmovoxError(Exception):
     """Root of all errors; its text says what was expected, what came and what to do."""
 
 
+def one_line(text: str) -> str:
+    """Return a text from outside as an error shows it: escaped, where it cannot be printed."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class AudioError(EmovoxError):
     """The input is no usable recording: unreadable, empty, not finite, too long."""
 

@@ -24,7 +24,7 @@ from .audio import (
 from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
 from .cleaning import cleaned
-from .errors import AudioError, BaselineError, EmovoxError, ModelError
+from .errors import AudioError, BaselineError, EmovoxError, ModelError, one_line
 from .explanation import explained
 from .prediction import Prediction
 from .segments import OnBroken, OnProgress, iter_segments
@@ -353,7 +353,7 @@ class Recognizer:
         """Return the error that the network answered with NaN or infinity."""
         if baseline is not None and baseline.seconds > 0:
             return BaselineError(
-                f"with the baseline of {baseline.name or 'a speaker'} the model {self.card.name} "
+                f"with the baseline of {one_line(baseline.name) or 'a speaker'} {self.card.name} "
                 "gives no finite numbers: the baseline is damaged; learn it anew"
             )
         return ModelError(f"the model {self.card.name} gives no finite numbers: it is damaged")
@@ -375,10 +375,11 @@ class Recognizer:
         if not isinstance(baseline, Baseline):
             raise BaselineError(f"expected a Baseline or None, got {type(baseline).__name__}")
         if baseline.model != self.fingerprint:
+            whose = one_line(baseline.name) or "a speaker"
             raise BaselineError(
-                f"the baseline of {baseline.name or 'a speaker'} was learned with the model "
-                f"{baseline.model}, this is {self.card.name} ({self.fingerprint}); learn it anew "
-                "with this model, or use the other"
+                f"the baseline of {whose} was learned with the model {one_line(baseline.model)}, "
+                f"this is {self.card.name} ({self.fingerprint}); learn it anew with this model, or "
+                "use the other"
             )
         if baseline.total.shape != self._mean.shape:
             raise BaselineError(
