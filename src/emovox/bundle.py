@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .audio import MAX_SECONDS, RATE, Samples
 from .emotions import EMOTIONS
-from .errors import ConfigError, EmovoxError, ModelError
+from .errors import ConfigError, EmovoxError, ModelError, one_line
 from .files import read_limited
 from .operators import operators
 
@@ -186,7 +186,7 @@ def check_keys(
         raise error(f"expected a {what} with keys, got {type(data).__name__}")
     if missing := sorted(set(names) - data.keys()):
         raise error(f"the {what} lacks {', '.join(missing)}")
-    if unknown := sorted(ascii(str(name))[1:-1] for name in data.keys() - set(names)):
+    if unknown := sorted(one_line(str(name)) for name in data.keys() - set(names)):
         raise error(
             f"the {what} has unknown keys: {', '.join(unknown):.200}; "
             "it may need a newer version of emovox"
