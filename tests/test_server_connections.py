@@ -285,7 +285,7 @@ class TestSessions:
                 started = time.perf_counter()
                 assert httpx.get(f"{server.url}/healthz").status_code == 200
                 slowest = max(slowest, time.perf_counter() - started)
-        assert slowest < 0.3
+        assert slowest < 1.0
 
     def test_endless_messages_after_the_end(self, server):
         """Who goes on sending when the session has been closed is cut off."""

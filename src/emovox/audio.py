@@ -297,8 +297,8 @@ def _as_float(samples: ArrayLike) -> Samples:
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
             return array.astype(np.float32, copy=False)
     if array.dtype.kind == "i" and array.dtype.itemsize <= 4:
-        full_scale = float(np.iinfo(array.dtype).max) + 1.0
-        return (array / full_scale).astype(np.float32)
+        step = np.float32(1 / (float(np.iinfo(array.dtype).max) + 1))  # a power of two: exact
+        return array.astype(np.float32) * step
     raise AudioError(f"expected samples as floats or as int8, int16 or int32, got {array.dtype}")
 
 
@@ -314,12 +314,12 @@ def _mono(samples: Samples) -> Samples:
 
 
 def _check_range(mono: Samples) -> None:
-    if not np.isfinite(mono).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(mono)))
-        raise AudioError(f"expected finite samples, got {n_bad} that are NaN or infinite")
     peak = float(np.abs(mono).max())
-    if peak > MAX_AMPLITUDE:
-        raise AudioError(
-            f"expected samples in [-1, 1], got up to {peak:g}; divide floats that hold 16-bit "
-            "values by 32768, or give them as int16"
-        )
+    if peak <= MAX_AMPLITUDE:  # which NaN is not
+        return
+    if n_bad := int(np.count_nonzero(~np.isfinite(mono))):
+        raise AudioError(f"expected finite samples, got {n_bad} that are NaN or infinite")
+    raise AudioError(
+        f"expected samples in [-1, 1], got up to {peak:g}; divide floats that hold 16-bit "
+        "values by 32768, or give them as int16"
+    )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .audio import NOISE_FLOOR, RATE, Samples
 
@@ -14,6 +13,8 @@ _FAINT = 0.05  # a step from one sample to the next below this is no click
 _LEAST = RATE // 10  # samples; of less nobody can tell an offset from a voice
 _BLOCK = 1 << 18  # samples searched at a time
 _SLOWEST = 1 / 64  # of the say of a new chunk in the running offset: 2 s of memory
+_HALVINGS = 4  # from samples to cells of a click's length, for a first, coarse look
+_NEAREST, _FURTHEST = 2, 10  # cells that lie within what any of a cell's steps is compared with
 
 
 def cleaned(clip: Samples) -> Samples:
@@ -59,9 +60,11 @@ class RunningOffset:
         Parameters
         ----------
         chunk : ndarray of float32, shape=(n_samples,)
-            Longer than two clicks, whose peaks are not counted.
+            A multiple of a millisecond (16 samples), at least six of them; the two highest and
+            the two lowest are not counted, since a click may lie in these.
         """
-        mean = float(np.sort(chunk)[CLICK:-CLICK].mean(dtype=np.float64))
+        sums = sorted(np.add.reduce(chunk.reshape(-1, CLICK), axis=1).tolist())[2:-2]
+        mean = sum(sums) / (CLICK * len(sums))
         self._n_chunks += 1
         self._offset += max(1 / self._n_chunks, _SLOWEST) * (mean - self._offset)
         return chunk - np.float32(self._offset) if abs(self._offset) >= NOISE_FLOOR else chunk
@@ -85,7 +88,9 @@ def _clicks(sound: Samples, at: int) -> Iterator[tuple[int, int]]:
     margin = CLICK + _AROUND
     start, stop = max(0, at - margin), min(len(sound), at + _BLOCK + margin)
     steps = np.abs(np.diff(sound[start:stop], prepend=sound[max(0, start - 1)]))
-    around = _steepest_around(steps)
+    if not _may_hold_click(steps):
+        return
+    around = _largest_around(steps, CLICK + 1, _AROUND)
     done = at - 1
     for index in map(int, np.flatnonzero(steps > np.maximum(_STEEPER * around, _FAINT))):
         if done < start + index < at + _BLOCK:
@@ -94,6 +99,18 @@ def _clicks(sound: Samples, at: int) -> Iterator[tuple[int, int]]:
             steep = steps[near : index + CLICK + 1] > 2 * around[index]
             edges = start + near + np.flatnonzero(steep)
             yield from _between(int(edges[0]), int(edges[-1]), len(sound))
+
+
+def _may_hold_click(steps: Samples) -> bool:
+    """Look at a millisecond at a time: quick, and what is steep enough is never overlooked.
+
+    A cell's steepest step is compared with some of the samples that it has to stand out from.
+    """
+    cells = np.pad(steps, (0, -len(steps) % CLICK))
+    for _ in range(_HALVINGS):
+        cells = np.maximum(cells[::2], cells[1::2])
+    around = _largest_around(cells, _NEAREST, _FURTHEST + 1 - _NEAREST)
+    return bool((cells > np.maximum(_STEEPER * around, _FAINT)).any())
 
 
 def _between(first: int, last: int, n_samples: int) -> Iterator[tuple[int, int]]:
@@ -106,24 +123,24 @@ def _between(first: int, last: int, n_samples: int) -> Iterator[tuple[int, int]]
         yield first, n_samples
 
 
-def _steepest_around(steps: Samples) -> Samples:
-    """Return the largest step on either side of each, beyond what a click would hold."""
-    before = _delayed(_largest_of_last(steps))
-    after = _delayed(_largest_of_last(steps[::-1]))[::-1]
+def _largest_around(values: Samples, distance: int, n_values: int) -> Samples:
+    """Return the largest of so many values on either side of each, from a distance on."""
+    before = _delayed(_largest_of_last(values, n_values), distance)
+    after = _delayed(_largest_of_last(values[::-1], n_values), distance)[::-1]
     return np.maximum(before, after)
 
 
-def _delayed(values: Samples) -> Samples:
+def _delayed(values: Samples, by: int) -> Samples:
     later = np.zeros_like(values)
-    later[CLICK + 1 :] = values[: -CLICK - 1]
+    later[by:] = values[:-by]
     return later
 
 
-def _largest_of_last(values: NDArray[np.float32]) -> Samples:
-    """Return the maximum of each value and those before it, as many as lie around a click."""
+def _largest_of_last(values: Samples, n_values: int) -> Samples:
+    """Return the maximum of each value and those before it, so many in all."""
     largest, n_seen = values.copy(), 1
-    while n_seen < _AROUND:
-        further = min(n_seen, _AROUND - n_seen)
+    while n_seen < n_values:
+        further = min(n_seen, n_values - n_seen)
         largest[further:] = np.maximum(largest[further:], largest[:-further])
         n_seen += further
     return largest

@@ -236,12 +236,15 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             super().data_received(data)
             return
-        self._unparsed += data
         self._n_late += len(data) if self.close_sent else 0
         if self._n_late > _MAX_UNREAD:
             self.transport.abort()
-        elif self._turn is None:
-            self._parse()
+        elif len(data) <= _SLICE and not (self._unparsed or self._stopped()):
+            self._parse_slice(data)  # an ordinary message
+        else:
+            self._unparsed += data
+            if self._turn is None:
+                self._parse()
 
     async def receive(self) -> Any:
         """Give the app the next message; the next slice is parsed when it has taken all."""
@@ -267,23 +270,29 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def _parse(self) -> None:
         """Parse a slice, and go on at the next turn unless the app has to take messages first."""
         self._turn = None
-        if self.read_paused or self.transport.is_closing():
+        if self._stopped():
             return
         data = bytes(self._unparsed[:_SLICE])
         del self._unparsed[:_SLICE]
+        self._parse_slice(data)
+
+    def _parse_slice(self, data: bytes) -> None:
         super().data_received(data)
         unread = self.transport.get_write_buffer_size()  # each ping is answered, read or not
         if unread > _MAX_UNREAD or len(self.frames) > _MAX_FRAGMENTS:
             self.transport.abort()
         elif self._unparsed:
             self._parse_soon()
-        elif not (self.read_paused or self.transport.is_closing()):
+        elif not self._stopped():
             self.transport.resume_reading()
 
     def _parse_soon(self) -> None:
-        if not (self.read_paused or self.transport.is_closing() or self._turn):
+        if not (self._stopped() or self._turn):
             self.transport.pause_reading()
             self._turn = self.loop.call_soon(self._parse)
+
+    def _stopped(self) -> bool:
+        return self.read_paused or bool(self.transport.is_closing())
 
 
 def _is_utf_8(text: bytes) -> bool:

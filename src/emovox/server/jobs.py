@@ -6,7 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
@@ -23,9 +24,10 @@ class Workers:
     """Threads for two kinds of work, so that neither waits for the other.
 
     Jobs of live sessions are short; a session hands in one at a time, and the first come is the
-    first served. An upload may take minutes, so it has a thread of its own and takes turns: it
-    calls its `Turn` between pieces of work, and waits there while others have theirs. One core
-    less than there are threads for live sessions is left to uploads, but at least one.
+    first served. An upload may take minutes, so uploads take turns: one calls its `Turn` between
+    pieces of work, and waits there while others have theirs. It gets a thread only when its first
+    turn has come, so that short uploads share a few threads and the memory these have in hand.
+    One core less than there are threads for live sessions is left to uploads, but at least one.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class Workers:
         self.n_threads = n_threads or os.cpu_count() or 1
         self._live = ThreadPoolExecutor(self.n_threads, "live")
         self._uploads = ThreadPoolExecutor(max_uploads, "upload")
-        self._large = ThreadPoolExecutor(_MAX_LARGE, "large")
+        self._large = asyncio.Semaphore(_MAX_LARGE)
         self._turns = _Turns(max(1, self.n_threads - 1))
         self._changed = threading.Condition()
         self._n_waiting = 0  # live jobs that have not been begun
@@ -69,11 +71,14 @@ class Workers:
             with turn:
                 return call(turn)
 
-        try:
-            pool = self._large if large else self._uploads
-            return await asyncio.wrap_future(pool.submit(self._counted, job))
-        finally:
-            turn.give_up()
+        async with self._large if large else nullcontext():
+            await turn.begin()
+            future = self._uploads.submit(self._counted, job)
+            future.add_done_callback(lambda done: turn.end() if done.cancelled() else None)
+            try:
+                return await asyncio.wrap_future(future)
+            finally:
+                turn.give_up()
 
     def waiting(self, lane: Lane) -> int:
         """Return how many jobs of a lane wait for a thread or a turn."""
@@ -87,7 +92,7 @@ class Workers:
     def close(self, timeout_s: float) -> bool:
         """Cancel what waits, and wait for what runs; tell whether all of it has ended in time."""
         self._closed.set()
-        for pool in (self._live, self._uploads, self._large):
+        for pool in (self._live, self._uploads):
             pool.shutdown(wait=False, cancel_futures=True)
         with self._changed:
             return self._changed.wait_for(lambda: self._n_running == 0, timeout_s)
@@ -107,7 +112,7 @@ class Workers:
 
 
 class Turn:
-    """The right of an upload to run; within `with` it has it.
+    """The right of an upload to run: it has begun, and ends with the `with` block around the work.
 
     Call it between pieces of work of less than a second. It lets others run where they wait, and
     raises GivenUpError where nobody waits for the answer any more.
@@ -125,6 +130,21 @@ class Turn:
         """Seconds that this upload has run, without those it waited."""
         return self._spent_s + time.monotonic() - self._since
 
+    async def begin(self) -> None:
+        """Wait for the first turn; raise GivenUpError where the service ends before it."""
+        mine = self._turns.ask()
+        try:
+            await asyncio.wrap_future(mine)
+            self._check()
+        except (asyncio.CancelledError, GivenUpError):
+            if not mine.cancel():  # it has come already
+                self.end()
+            raise
+
+    def end(self) -> None:
+        """Leave the turn to the next."""
+        self._turns.give()
+
     def give_up(self) -> None:
         """Let the upload end at its next call; from any thread."""
         self._given_up = True
@@ -133,24 +153,16 @@ class Turn:
         """Go on, perhaps after others."""
         if time.monotonic() - self._since >= _TURN_S and self._turns.n_waiting:
             self._spent_s = self.spent_s
-            self._turns.give()
-            self._take()
+            self.end()
+            self._turns.ask().result()
+            self._since = time.monotonic()
         self._check()
 
     def __enter__(self) -> None:
-        self._take()
-        try:
-            self._check()
-        except GivenUpError:
-            self._turns.give()
-            raise
+        self._since = time.monotonic()
 
     def __exit__(self, *error: object) -> None:
-        self._turns.give()
-
-    def _take(self) -> None:
-        self._turns.take()
-        self._since = time.monotonic()
+        self.end()
 
     def _check(self) -> None:
         if self._given_up or self._closed.is_set():
@@ -162,25 +174,29 @@ class _Turns:
 
     def __init__(self, n_free: int) -> None:
         self._n_free = n_free
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: deque[Future[None]] = deque()
         self._lock = threading.Lock()
 
     @property
     def n_waiting(self) -> int:
         return len(self._waiting)
 
-    def take(self) -> None:
+    def ask(self) -> "Future[None]":
+        """Return what is done when the turn has come; cancelled before, it never comes."""
+        mine: Future[None] = Future()
         with self._lock:
             if self._n_free:
                 self._n_free -= 1
-                return
-            mine = threading.Event()
-            self._waiting.append(mine)
-        mine.wait()
+                mine.set_result(None)
+            else:
+                self._waiting.append(mine)
+        return mine
 
     def give(self) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._n_free += 1
+            while self._waiting:
+                mine = self._waiting.popleft()
+                if mine.set_running_or_notify_cancel():
+                    mine.set_result(None)
+                    return
+            self._n_free += 1

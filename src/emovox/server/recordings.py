@@ -43,8 +43,8 @@ async def answer_whole(
         prediction = recognizer.predict_samples([clip], baseline)[0]
         return explained(recognizer, clip, prediction, baseline) if explain else prediction
 
-    large = await _large(service, [content], most, "; ask for segments")
-    prediction, compute_ms = await _timed(service, recognise, large=large)
+    hint = "; ask for segments"
+    prediction, compute_ms = await _timed_whole(service, [content], most, hint, recognise)
     _count(service, prediction.end, [prediction])
     return {
         "prediction": prediction.to_dict(),
@@ -103,7 +103,7 @@ async def answer_baseline(service: Service, contents: list[bytes], name: str) ->
             baseline = recognizer.learn(baseline, [load_audio(content, max_seconds=most)])
         return baseline
 
-    baseline, _ = await _timed(service, learn, large=await _large(service, contents, most, ""))
+    baseline, _ = await _timed_whole(service, contents, most, "", learn)
     service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
     return baseline.to_json()
 
@@ -180,14 +180,21 @@ def _count(service: Service, seconds: float, predictions: list[Prediction]) -> N
         service.metrics.decisions.labels("upload", one.label).inc()
 
 
-async def _large(service: Service, contents: list[bytes], most: float, hint: str) -> bool:
-    """Refuse what cannot be answered as a whole; tell whether a recording is long, decoded."""
+async def _timed_whole(
+    service: Service, contents: list[bytes], most: float, hint: str, call: Callable[[Turn], T]
+) -> tuple[T, float]:
+    """Like `_timed`; of calls with recordings that are large, once decoded, few run at a time."""
 
-    def check(turn: Turn) -> bool:
+    def unless_large(turn: Turn) -> T | None:
         sounds = [_check_sound(content, most, hint, whole=True) for content in contents]
-        return any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds)
+        if any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds):
+            return None
+        return call(turn)
 
-    return await service.workers.run_upload(check)
+    result, compute_ms = await _timed(service, unless_large)
+    if result is None:
+        return await _timed(service, call, large=True)
+    return result, compute_ms
 
 
 async def _timed(
