@@ -21,19 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emovox import network, streams
-from emovox.cache import ArrayCache, cache_key, default_cache_folder
 from emovox.corpora import load_corpora
-from emovox.evaluation import evaluate_running, read_results, write_results
-from emovox.extraction import extract
-from emovox.learners import FeaturesOf, learner_of, make_clips
-from emovox.metrics import Results, confusion_matrix, uar
-from emovox.provenance import versions
+from emovox.evaluation.answers import evaluate_running, read_results, write_results
+from emovox.evaluation.metrics import Results, confusion_matrix, uar
 from emovox.recognizer import Recognizer
-from emovox.runs import Console, choose, train
-from emovox.settings import Settings, read_settings, settings_toml
 from emovox.splits import Fold
-from emovox.streams import train_head
+from emovox.training import network
+from emovox.training.cache import ArrayCache, cache_key, default_cache_folder
+from emovox.training.extraction import extract
+from emovox.training.learner import FeaturesOf, learner_of, make_clips
+from emovox.training.provenance import versions
+from emovox.training.run import Console, choose, train
+from emovox.training.settings import Settings, read_settings, settings_toml
+from emovox.training.speech import fit as streams
+from emovox.training.speech.fit import train_head
 from machine import REPOSITORY, machine, write_result
 from rows import (
     by_group,

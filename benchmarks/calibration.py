@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emovox.evaluation import read_results
-from emovox.metrics import fit_temperature
+from emovox.evaluation.answers import read_results
+from emovox.evaluation.metrics import fit_temperature
 from emovox.recognizer import Recognizer
 
 COVERAGE = 0.8  # share of recordings to be answered with certainty

@@ -34,9 +34,9 @@ import torch
 from emovox import Recognizer
 from emovox.audio import RATE, audio_files, load_audio
 from emovox.bundle import DEFAULT_MODEL, shipped_models
-from emovox.encoder import SpeechConfig, SpeechStatistics
-from emovox.network import HeadConfig, SpeakerHead
-from emovox.provenance import versions
+from emovox.training.network import HeadConfig, SpeakerHead
+from emovox.training.provenance import versions
+from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from machine import data_folder, machine, write_result
 
 SECONDS = 4.0

@@ -29,14 +29,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from emovox.audio import RATE, without_silence
-from emovox.cache import ArrayCache, default_cache_folder
 from emovox.corpora import Utterance
-from emovox.encoder import SpeechConfig, load_encoder
-from emovox.extraction import Features, acoustic_frames, extract
-from emovox.features import AcousticConfig
 from emovox.files import write_text
-from emovox.provenance import versions
 from emovox.splits import Fold
+from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.cache import ArrayCache, default_cache_folder
+from emovox.training.extraction import Features, acoustic_frames, extract
+from emovox.training.provenance import versions
+from emovox.training.speech.encoder import SpeechConfig, load_encoder
 from machine import machine, write_result
 from tasks import SIX, TASKS, Recordings, all_utterances, load_recordings
 

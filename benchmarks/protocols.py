@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from calibration import unheard_calibration
-from emovox.provenance import versions
-from emovox.runs import Console, train
-from emovox.settings import Settings
+from emovox.training.provenance import versions
+from emovox.training.run import Console, train
+from emovox.training.settings import Settings
 from machine import data_folder, machine, write_result
 
 SEEDS = range(5)

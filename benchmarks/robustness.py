@@ -15,7 +15,7 @@ import soundfile
 
 from emovox import Prediction, Recognizer, load_audio
 from emovox.audio import RATE
-from emovox.provenance import versions
+from emovox.training.provenance import versions
 from machine import machine, write_result
 from tasks import load_recordings
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emovox.corpora import Corpus, Utterance, load_corpora
-from emovox.runs import choose
-from emovox.settings import Settings
 from emovox.splits import Fold, make_folds, read_groups
+from emovox.training.run import choose
+from emovox.training.settings import Settings
 from machine import REPOSITORY, data_folder
 
 CORPORA = ("nemo", "ravdess", "emodb", "tess")

@@ -20,10 +20,10 @@ N_OWN = 2_000
 EXTRACT = """
 import sys, time
 from pathlib import Path
-from emovox.cache import ArrayCache
+from emovox.training.cache import ArrayCache
 from emovox.corpora import load_corpus
-from emovox.extraction import acoustic_frames, extract
-from emovox.features import AcousticConfig
+from emovox.training.extraction import acoustic_frames, extract
+from emovox.training.acoustic.features import AcousticConfig
 utterances = load_corpus("tess", sys.argv[1]).utterances
 started = time.perf_counter()
 extract(utterances, *acoustic_frames(AcousticConfig(), 10.0), ArrayCache(Path(sys.argv[2])))

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emovox.evaluation.metrics import Results, fit_temperature
 from emovox.files import written_whole
-from emovox.metrics import Results, fit_temperature
-from emovox.network import SpeakerHead
 from emovox.splits import Fold
-from emovox.streams import Clips, running_logits
+from emovox.training.network import SpeakerHead
+from emovox.training.speech.fit import Clips, running_logits
 
 N_ORDERS = 3  # random orders of each speaker's recordings
 N_FOREIGN = 20  # recordings of another speaker, in a foreign baseline
@@ -143,7 +143,7 @@ def probabilities(logits: Logits, temperature: float) -> NDArray[np.float64]:
 
 
 def results(answers: Answers, logits: Logits, temperature: float) -> Results:
-    """Return answers in the form that `emovox.metrics` takes."""
+    """Return answers in the form that `emovox.evaluation.metrics` takes."""
     n = len(answers.truth)
     return Results(
         labels=tuple(map(str, answers.labels)),

@@ -62,9 +62,9 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from emovox.bundle import SCHEMA, Card
-    from emovox.export import export_model
-    from emovox.features import AcousticConfig, AcousticFeatures
-    from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
+    from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+    from emovox.training.export import export_model
+    from emovox.training.network import EmotionNetwork, NetworkConfig, WaveformModel
 
     config = AcousticConfig()
     n_features, n_labels = config.n_features, len(LABELS)
@@ -145,7 +145,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> "Iterator[SoundServer]":
     if missing := missing_programs():
         pytest.skip(f"no sound server to test with: {missing} not installed")
     with sound_server() as server:
-        code = "from emovox.microphone import find_device; find_device()"
+        code = "from emovox.live.microphone import find_device; find_device()"
         asked = subprocess.run(
             [sys.executable, "-c", code], env=server.environment, capture_output=True, text=True
         )

@@ -17,34 +17,21 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages([str(ROOT)], pr
 LAZY = ("torch", "librosa", "matplotlib", "onnxruntime", "sklearn", "onnx", "scipy", "jinja2")
 LAZY += ("fastapi", "uvicorn", "prometheus_client", "sounddevice")
 LAZY += ("dask", "distributed", "pyarrow", "fsspec")
-TORCH_MODULES = {
-    "backbone",
-    "encoder",
-    "export",
-    "extraction",
-    "features",
-    "network",
-    "streams",
-    "training",
-}
 ALLOWED = {
-    "torch": TORCH_MODULES,
-    "onnx": {"export", "backbone"},
-    "onnxruntime": {
-        "export",
-        "backbone",
-    },  # which compare it with torch; the bundle imports it when needed
+    "torch": {"training"},
+    "onnx": {"training"},
+    "onnxruntime": {"training"},  # compares it with torch; recognising imports it when needed
+    "scipy": {"training"},
     "sklearn": set(),
     "librosa": set(),
     "matplotlib": set(),  # only inside functions of figures
     "jinja2": set(),
     "pooch": set(),
-    "scipy": {"elsewhere"},
     "fastapi": {"server"},
     "starlette": {"server"},
     "uvicorn": {"server"},
     "prometheus_client": {"server"},
-    "sounddevice": set(),  # only inside a function of microphone
+    "sounddevice": set(),  # only inside a function of live
     "dask": {"archive"},
     "distributed": {"archive"},
     "pyarrow": {"archive"},
@@ -144,7 +131,7 @@ def test_heavy_imports_are_where_they_belong(file):
 def test_torch_and_matplotlib_stay_at_home(file):
     """Not even inside functions is torch imported elsewhere, or matplotlib outside figures."""
     found = imports(statements(file, in_functions=True))
-    assert "torch" not in found or subject(file) in TORCH_MODULES
+    assert "torch" not in found or subject(file) == "training"
     assert "matplotlib" not in found or subject(file) == "figures"
 
 

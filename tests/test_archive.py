@@ -17,16 +17,16 @@ import pytest
 
 from emovox import Recognizer
 from emovox.archive import PartSize, recordings
-from emovox.archive.answers import NOTHING, Answer, add, kind_of, schema, table
 from emovox.archive.attempt import Attempt
 from emovox.archive.heads import Head, cut_model, embedding_is_fixed
 from emovox.archive.ledger import Ledger, commit, read, tallies_of
 from emovox.archive.plan import plan
 from emovox.archive.recordings import tried
+from emovox.archive.rows import NOTHING, Answer, add, kind_of, schema, table
 from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
 from emovox.archive.summary import write_csv
 from emovox.archive.voices import hear_part, judge_part, learn_groups
-from emovox.archive.work import Job, introduce, score_part
+from emovox.archive.worker import Job, introduce, score_part
 from emovox.audio import load_audio
 from emovox.errors import ArchiveError
 from emovox.version import __version__

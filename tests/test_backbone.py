@@ -7,7 +7,8 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from emovox.backbone import (
+from emovox.training.network import HeadConfig, SpeakerHead
+from emovox.training.speech.backbone import (
     STATISTICS,
     backbone_digest,
     export_backbone,
@@ -17,8 +18,7 @@ from emovox.backbone import (
     statistics_of,
     trace,
 )
-from emovox.encoder import SpeechConfig, SpeechStatistics
-from emovox.network import HeadConfig, SpeakerHead
+from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from made_corpus import EMOTIONS, voice
 
 CONFIG = SpeechConfig(n_layers=1, max_seconds=4.0)

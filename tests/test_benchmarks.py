@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from emovox.audio import load_audio
-from emovox.backbone import export_backbone
-from emovox.cache import ArrayCache
 from emovox.corpora import load_corpus
-from emovox.encoder import SpeechConfig, SpeechStatistics
-from emovox.export import export_head
-from emovox.extraction import extract, speech_statistics
-from emovox.learners import make_clips
-from emovox.network import HeadConfig
 from emovox.recognizer import Recognizer
-from emovox.settings import HeadTraining
 from emovox.splits import make_folds
-from emovox.streams import train_head
+from emovox.training.cache import ArrayCache
+from emovox.training.export import export_head
+from emovox.training.extraction import extract, speech_statistics
+from emovox.training.learner import make_clips
+from emovox.training.network import HeadConfig
+from emovox.training.settings import HeadTraining
+from emovox.training.speech.backbone import export_backbone
+from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
+from emovox.training.speech.fit import train_head
 from made_corpus import EMOTIONS, make_corpus
 from test_export import CARD as EXPORTED
 

@@ -25,7 +25,7 @@ from emovox.bundle import (
     shipped_models,
 )
 from emovox.errors import ConfigError, ModelError
-from emovox.export import with_card
+from emovox.training.export import with_card
 
 KEYS = [field.name for field in dataclasses.fields(Card)]
 WRONG = {"schema": 1.5, "rate": "16000", "window_s": "4", "temperature": True, "threshold": None}

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from emovox.cache import ArrayCache, cache_key, default_cache_folder
 from emovox.errors import ConfigError
+from emovox.training.cache import ArrayCache, cache_key, default_cache_folder
 
 KEY = cache_key("clip")
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)

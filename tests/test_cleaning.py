@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from emovox import Recognizer
-from emovox.activity import CHUNK, Voice, check_speech
 from emovox.audio import RATE, load_audio
 from emovox.cleaning import RunningOffset, cleaned
 from emovox.errors import SilenceError
+from emovox.vad import CHUNK, Voice, check_speech
 
 
 def clicked(clip: np.ndarray, at: int, height: float, n_samples: int = 4) -> np.ndarray:

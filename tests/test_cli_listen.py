@@ -19,12 +19,13 @@ from rich.console import Console
 
 from conftest import LABELS
 from emovox import Baseline, load_audio
-from emovox.cli import record, run
-from emovox.cli.listening import Now, Session
-from emovox.cli.record import Kept, Record
-from emovox.cli.speakers import speaker_file
-from emovox.cli.view import Status, View, clock
-from emovox.microphone import Chunk
+from emovox.cli import run
+from emovox.live import recorder as record
+from emovox.live.microphone import Chunk
+from emovox.live.recorder import Kept, Record
+from emovox.live.session import Now, Session
+from emovox.live.speakers import speaker_file
+from emovox.live.view import Status, View, clock
 from emovox.recognizer import Prediction
 
 RATE = 16_000

@@ -16,8 +16,8 @@ from conftest import LABELS
 from emovox.audio import RATE
 from emovox.cli import run
 from emovox.cli.segments import _turns
-from emovox.cli.tracks import clock, vtt
 from emovox.prediction import Prediction
+from emovox.tracks import clock, vtt
 
 INTERRUPTIBLE = """
 import signal, sys

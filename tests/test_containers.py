@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from emovox.audio import RATE, load_audio
-from emovox.blocks import read_blocks
 from emovox.containers import Layout, layout_of, other_format
+from emovox.decoding import read_blocks
 from emovox.errors import AudioError
 
 KINDS = {

@@ -19,9 +19,9 @@ from emovox.bundle import Card
 from emovox.cli import app, run
 from emovox.corpora import SPECS
 from emovox.emotions import ALIASES
-from emovox.features import AcousticConfig
-from emovox.network import HeadConfig, NetworkConfig
-from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings
+from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.network import HeadConfig, NetworkConfig
+from emovox.training.settings import AcousticTraining, HeadTraining, Settings, read_settings
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.glob("*.md"))

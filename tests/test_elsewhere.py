@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emovox.audio import RATE
-from emovox.elsewhere import recorded_elsewhere
+from emovox.training.speech.rooms import recorded_elsewhere
 
 
 def tone(hz: float, seconds: float = 0.5) -> np.ndarray:

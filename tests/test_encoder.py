@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from emovox.encoder import (
+from emovox.errors import ModelError
+from emovox.training.speech.encoder import (
     SpeechConfig,
     SpeechStatistics,
     find_weights,
     load_encoder,
     speech_level,
 )
-from emovox.errors import ModelError
 from made_corpus import voice
 
 CONFIG = SpeechConfig(n_layers=1, max_seconds=4.0)

@@ -11,7 +11,7 @@ import soundfile
 
 from emovox.corpora import Utterance
 from emovox.errors import CorpusError, ModelError
-from emovox.evaluation import evaluate, read_results, write_results
+from emovox.evaluation.answers import evaluate, read_results, write_results
 
 RATE = 16_000
 

@@ -6,7 +6,8 @@ import soxr
 import torch
 
 from emovox.audio import RATE
-from emovox.examples import (
+from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+from emovox.training.acoustic.voices import (
     PRIOR_SECONDS,
     Examples,
     cut_and_masked,
@@ -14,8 +15,7 @@ from emovox.examples import (
     draw_voices,
     resampled,
 )
-from emovox.features import AcousticConfig, AcousticFeatures
-from emovox.settings import AcousticTraining, Settings
+from emovox.training.settings import AcousticTraining, Settings
 
 N_FEATURES = 59
 HOP = 256

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emovox.audio import RATE
-from emovox.explanation import MOMENT
+from emovox.explain import MOMENT
 
 
 def test_moments_cover_the_clip(recognizer, talk):

@@ -8,12 +8,12 @@ import onnx
 import pytest
 import torch
 
-from emovox.backbone import extract_backbone, open_backbone, statistics_of
 from emovox.bundle import SCHEMA, Card, find_model, open_bundle
 from emovox.errors import ModelError, TrainingError
-from emovox.export import check_agreement, export_model, simplified, with_card
-from emovox.features import AcousticConfig, AcousticFeatures
-from emovox.network import EmotionNetwork, NetworkConfig, WaveformModel
+from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+from emovox.training.export import check_agreement, export_model, simplified, with_card
+from emovox.training.network import EmotionNetwork, NetworkConfig, WaveformModel
+from emovox.training.speech.backbone import extract_backbone, open_backbone, statistics_of
 
 CARD = Card(
     schema=SCHEMA,

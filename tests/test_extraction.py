@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from emovox import extraction
-from emovox.cache import ArrayCache
 from emovox.corpora import load_corpus
-from emovox.extraction import acoustic_frames, extract
-from emovox.features import AcousticConfig
+from emovox.training import extraction
+from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.cache import ArrayCache
+from emovox.training.extraction import acoustic_frames, extract
 from made_corpus import make_corpus
 
 CONFIG = AcousticConfig()

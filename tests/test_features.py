@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emovox.audio import load_audio
-from emovox.features import (
+from emovox.training.acoustic.features import (
     AcousticConfig,
     AcousticFeatures,
     PowerSpectrum,

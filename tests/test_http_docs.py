@@ -99,7 +99,7 @@ def test_javascript(server):
 
 def test_messages_and_statuses_are_those_of_the_code(server):
     """The tables name the messages, paths and statuses that there are."""
-    from emovox.server.messages import KINDS
+    from emovox.server.protocol import KINDS
 
     first = [row[0] for row in rows(section(PAGE, "Live"))]
     assert {name.strip("`") for name in first} >= set(KINDS)

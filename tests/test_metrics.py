@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
 
 from emovox.errors import EmovoxError
-from emovox.metrics import (
+from emovox.evaluation.metrics import (
     Results,
     accuracy,
     bootstrap_interval,

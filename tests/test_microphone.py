@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from emovox import microphone
 from emovox.errors import AudioError, MicrophoneError, MissingExtraError
-from emovox.microphone import CHUNK_S, QUEUE_S, Chunk, Device, Inbox, Playback, find_device
+from emovox.live import microphone
+from emovox.live.microphone import CHUNK_S, QUEUE_S, Chunk, Device, Inbox, Playback, find_device
 
 RATE = 16_000
 N_CHUNK = round(CHUNK_S * RATE)
@@ -201,7 +201,7 @@ def run_python(code: str, **environment: str) -> str:
 
 
 TELL = "try: devices()\nexcept EmovoxError as e: print(type(e).__name__, e)\nelse: print(devices())"
-IMPORTS = "from emovox.microphone import devices\nfrom emovox.errors import EmovoxError\n"
+IMPORTS = "from emovox.live.microphone import devices\nfrom emovox.errors import EmovoxError\n"
 
 
 class TestMissing:
@@ -236,13 +236,13 @@ class TestMissing:
 
     def test_import(self):
         """The module can be imported, and files be played, without loading sounddevice."""
-        code = "import sys, emovox.microphone; print('sounddevice' in sys.modules)"
+        code = "import sys, emovox.live.microphone; print('sounddevice' in sys.modules)"
         assert run_python(code) == "False"
 
 
 FOLLOW = """
 import sys, threading
-from emovox.microphone import Microphone
+from emovox.live.microphone import Microphone
 microphone = Microphone()
 stopped = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stopped.set()), daemon=True).start()

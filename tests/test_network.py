@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.network import EmotionNetwork, NetworkConfig, frame_mask, masked_mean
+from emovox.training.network import EmotionNetwork, NetworkConfig, frame_mask, masked_mean
 
 N_FEATURES, N_CLASSES = 5, 3
 

@@ -19,8 +19,8 @@ from emovox.audio import NOISE_FLOOR, RATE, load_audio, without_silence
 from emovox.baseline import Baseline
 from emovox.bundle import shipped_models
 from emovox.errors import AudioError, BaselineError, ModelError, NoSpeechError, SilenceError
-from emovox.export import with_card
 from emovox.recognizer import Prediction, Recognizer, read_audio
+from emovox.training.export import with_card
 
 TOLERANCE = 1e-4  # of a score: what other batches may change in the last bits of a float32
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from emovox.errors import EmovoxError
-from emovox.metrics import Results, concatenate, summarise
-from emovox.report import write_report, write_summary
-from emovox.report.words import PROTOCOLS, percent
+from emovox.evaluation.metrics import Results, concatenate, summarise
+from emovox.evaluation.report import write_report, write_summary
+from emovox.evaluation.words import PROTOCOLS, percent
 
 LABELS = ("angry", "happy", "sad")
 HISTORY = [

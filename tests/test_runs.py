@@ -19,16 +19,16 @@ import torch
 from safetensors.torch import save_file
 
 from emovox.audio import load_audio
-from emovox.backbone import backbone_digest
 from emovox.corpora import load_corpus
-from emovox.encoder import SpeechConfig, SpeechStatistics
 from emovox.errors import ConfigError, SplitError, TrainingError
-from emovox.learners import learner_of
-from emovox.network import HeadConfig, NetworkConfig
 from emovox.recognizer import Recognizer
-from emovox.runs import Console, evaluate_model, train
-from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings
-from emovox.training import Observer
+from emovox.training.acoustic.fit import Observer
+from emovox.training.learner import learner_of
+from emovox.training.network import HeadConfig, NetworkConfig
+from emovox.training.run import Console, evaluate_model, train
+from emovox.training.settings import AcousticTraining, HeadTraining, Settings, read_settings
+from emovox.training.speech.backbone import backbone_digest
+from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from made_corpus import make_corpus
 
 FILES = {
@@ -461,8 +461,8 @@ def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_pat
     """Without weights, the encoder is taken out of the shipped model; the answers are the same."""
     train(speech_settings, tmp_path / "first")
     shipped = tmp_path / "first" / "model.onnx"
-    monkeypatch.setattr("emovox.learners.find_model", lambda name: shipped)
-    monkeypatch.setattr("emovox.learners.shipped_models", lambda: ["speech"])
+    monkeypatch.setattr("emovox.training.learner.find_model", lambda name: shipped)
+    monkeypatch.setattr("emovox.training.learner.shipped_models", lambda: ["speech"])
     train(dataclasses.replace(speech_settings, encoder=""), tmp_path / "second")
     assert (tmp_path / "first" / "predictions.csv").read_text() == (
         tmp_path / "second" / "predictions.csv"
@@ -477,7 +477,7 @@ def test_an_encoder_is_exported_once(speech_settings, corpus, tmp_path, monkeypa
     first = learner_of(speech_settings, utterances).backbone
     (kept,) = (tmp_path / "cache" / "backbones").iterdir()
     assert kept.read_bytes() == first
-    monkeypatch.setattr("emovox.learners.export_backbone", None)
+    monkeypatch.setattr("emovox.training.learner.export_backbone", None)
     assert learner_of(speech_settings, utterances).backbone == first
     monkeypatch.undo()
     monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from emovox.audio import RATE
-from emovox.blocks import BrokenRecordingWarning, n_channels, read_blocks
+from emovox.decoding import BrokenRecordingWarning, n_channels, read_blocks
 from emovox.errors import AudioError, BaselineError, ConfigError
 from emovox.recognizer import Recognizer
 

@@ -23,10 +23,10 @@ from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.errors import ConfigError
 from emovox.server.answers import Baseline, Model, Refusal, Segments, Whole
-from emovox.server.jobs import GivenUpError, Workers
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
+from emovox.server.workers import GivenUpError, Workers
 from emovox.summary import summarise
 from running_server import EXAMPLES, RATE, Running, raw, running, speech, wav
 

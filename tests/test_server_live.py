@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from emovox import Recognizer
 from emovox.server.ear import Piece
 from emovox.server.inbox import Inbox
-from emovox.server.messages import Request
+from emovox.server.protocol import Request
 from running_server import RATE, heard, raw, results, running, say, speech, tell
 
 TOKEN = "a-token-of-some-length"

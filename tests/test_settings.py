@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 
 from emovox.emotions import EMOTIONS
 from emovox.errors import ConfigError
-from emovox.features import AcousticConfig
-from emovox.network import NetworkConfig
-from emovox.settings import AcousticTraining, HeadTraining, Settings, read_settings, settings_toml
 from emovox.splits import PROTOCOLS
+from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.network import NetworkConfig
+from emovox.training.settings import (
+    AcousticTraining,
+    HeadTraining,
+    Settings,
+    read_settings,
+    settings_toml,
+)
 
 KEYS = [field.name for field in dataclasses.fields(Settings)]
 TABLES = {
@@ -277,7 +283,7 @@ class TestAcoustic:
         """Features can be made of every configuration that is not refused, and are finite."""
         import torch
 
-        from emovox.features import AcousticFeatures
+        from emovox.training.acoustic.features import AcousticFeatures
 
         try:
             Settings(acoustic=config)

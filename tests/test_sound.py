@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from emovox.audio import RATE, load_audio
-from emovox.blocks import n_channels, read_blocks
+from emovox.decoding import n_channels, read_blocks
 from emovox.errors import AudioError
 from emovox.sound import open_sound
 
@@ -154,7 +154,7 @@ class TestQuiet:
         (tmp_path / "talk.mp3").write_bytes(content)
         (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
         done = run(
-            "from emovox.blocks import read_blocks\n"
+            "from emovox.decoding import read_blocks\n"
             "for name in ('talk.mp3', 'cut.mp3'):\n    print(len(list(read_blocks(name))))",
             tmp_path,
         )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from emovox.network import HeadConfig, SpeakerHead
-from emovox.settings import HeadTraining
-from emovox.streams import Clips, fit_space, running_logits, train_head
+from emovox.training.network import HeadConfig, SpeakerHead
+from emovox.training.settings import HeadTraining
+from emovox.training.speech.fit import Clips, fit_space, running_logits, train_head
 
 N_STATISTICS, N_CLASSES = 24, 3
 CONFIG = HeadConfig(

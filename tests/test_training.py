@@ -8,11 +8,18 @@ import pytest
 import torch
 
 from emovox.errors import TrainingError
-from emovox.examples import Examples
-from emovox.features import AcousticConfig
-from emovox.network import NetworkConfig
-from emovox.settings import AcousticTraining, Settings
-from emovox.training import Observer, Trained, ending, idle_epochs, predict_logits, train_network
+from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.acoustic.fit import (
+    Observer,
+    Trained,
+    ending,
+    idle_epochs,
+    predict_logits,
+    train_network,
+)
+from emovox.training.acoustic.voices import Examples
+from emovox.training.network import NetworkConfig
+from emovox.training.settings import AcousticTraining, Settings
 
 SETTINGS = Settings(
     epochs=6, patience=6, batch_size=8, network=NetworkConfig(channels=(8,), n_lstm=4)

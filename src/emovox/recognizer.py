@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .activity import PART_S, check_speech
 from .audio import (
     MAX_SECONDS,
     RATE,
@@ -25,10 +24,11 @@ from .baseline import Baseline
 from .bundle import Bundle, Card, open_bundle
 from .cleaning import cleaned
 from .errors import AudioError, BaselineError, EmovoxError, ModelError, one_line
-from .explanation import explained
+from .explain import explained
 from .prediction import Prediction
 from .segments import OnBroken, OnProgress, iter_segments
 from .stream import INTERVAL_S, Stream
+from .vad import PART_S, check_speech
 
 __all__ = ["Baselines", "Prediction", "Recognizer", "read_audio"]
 

@@ -11,13 +11,13 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .activity import PART_S, Activity, Stretch
 from .audio import AudioSource, check_limit, resampler, too_long
 from .baseline import Baseline
-from .blocks import Block, BrokenRecordingWarning, read_blocks
-from .explanation import explained
+from .decoding import Block, BrokenRecordingWarning, read_blocks
+from .explain import explained
 from .prediction import Prediction
 from .stream import Listener, placed
+from .vad import PART_S, Activity, Stretch
 
 OnProgress = Callable[[float, float], None]
 OnBroken = Callable[[str], None]

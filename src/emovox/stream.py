@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .activity import PART_S, Activity, Stretch
 from .audio import RATE, Samples, check_block, check_rate, resampler
 from .baseline import Baseline
 from .bundle import Card
 from .prediction import Prediction
+from .vad import PART_S, Activity, Stretch
 
 INTERVAL_S = 0.5  # default of the seconds of speech between decisions
 HALF_LIFE_S = 0.5  # of speech, in which the say of an interim decision in later ones halves

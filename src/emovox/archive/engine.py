@@ -32,7 +32,7 @@ from distributed.node import ServerNode
 
 from ..errors import ArchiveError, EmovoxError
 from ..files import make_folder
-from .work import Job, introduce
+from .worker import Job, introduce
 
 _PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
 _POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked after
@@ -98,7 +98,7 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
         "worker_class": _Worker,
         "nthreads": 1,
         "memory_limit": 0,  # a recording too large for the machine costs a worker, no more
-        "preload": ["emovox.archive.work"],
+        "preload": ["emovox.archive.worker"],
         "silence_logs": "CRITICAL",
     }
     try:

@@ -16,15 +16,15 @@ from ..files import write_text, written_whole
 from ..recognizer import Recognizer
 from ..version import __version__
 from . import engine
-from .answers import NOTHING, add
 from .engine import Tallies, Task
 from .heads import cut_model, embedding_is_fixed
 from .ledger import Ledger, tallies_of
 from .plan import PartSize, plan
+from .rows import NOTHING, add
 from .source import LISTED, Source, open_source
 from .summary import Summary, summarise, write_csv
 from .voices import N_GROUPS, hear_part, judge_part, learn_groups
-from .work import Job, score_part
+from .worker import Job, score_part
 
 _PARTS_A_LEARNER = 16  # parts at least for each task that learns speakers
 OnProgress = Callable[[str, int, int | None], None]  # what is done, recordings, of how many

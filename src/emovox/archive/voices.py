@@ -24,10 +24,10 @@ from ..baseline import Baseline
 from ..bundle import open_bundle
 from ..prediction import Prediction
 from ..recognizer import Baselines, Recognizer
-from .answers import Answer
 from .heads import Head
 from .ledger import commit, read, tallies_of
-from .work import (
+from .rows import Answer
+from .worker import (
     Heard,
     Job,
     answers_of,

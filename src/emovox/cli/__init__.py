@@ -10,12 +10,12 @@ import typer
 
 from .corpus import corpus_app
 from .enrol import enrol
-from .learn import evaluate, train
 from .listen import listen
 from .plot import plot_app
-from .recognise import info, predict
+from .predict import info, predict
 from .score import score
 from .serve import serve
+from .train import evaluate, train
 
 __all__ = ["app", "main"]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..live.speakers import plain_name
 from .console import counted, progress_bar, say, warn
+from .inputs import Interruptible, expand, read, report, told_apart
 from .outputs import check_outputs
-from .recognise import ModelOption
-from .recordings import Interruptible, expand, read, report, told_apart
-from .speakers import plain_name
+from .predict import ModelOption
 
 if TYPE_CHECKING:
     from ..audio import Samples
@@ -87,8 +87,8 @@ def _keep(learned: _Learned, out: Path, n_all: int) -> None:
 
 def _speech_seconds(clip: "Samples") -> float:
     """Return how long somebody speaks in a clip, however faintly; short pauses count."""
-    from ..activity import FAINT, Activity
     from ..audio import RATE
+    from ..vad import FAINT, Activity
 
     activity = Activity()
     louder = clip * max(1.0, FAINT / float(abs(clip).max()))

@@ -16,14 +16,14 @@ import typer
 from .console import as_json as json_text
 from .console import counted, print_table, results, say, say_json, shown, warn
 from .outputs import check_outputs
-from .recognise import ModelOption
+from .predict import ModelOption
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
-    from ..microphone import Chunk
+    from ..live.microphone import Chunk
+    from ..live.recorder import Incomplete
+    from ..live.session import Decision, Listener, Source
     from ..recognizer import Prediction, Recognizer
-    from .listening import Decision, Listener, Source
-    from .record import Incomplete
 
 _WAIT_S = 0.2  # the longest time between two looks at level, clock and device
 _DIGITAL_SILENCE_S = 5.0  # nothing but zeros for so long: no microphone is as quiet as that
@@ -101,7 +101,7 @@ def listen(
         _show_devices(as_json)
     else:
         from ..bundle import find_model
-        from ..microphone import Microphone, Playback
+        from ..live.microphone import Microphone, Playback
         from ..recognizer import Recognizer
 
         check_outputs({"--record": record, "--log": log}, [wav, find_model(model)])
@@ -149,14 +149,14 @@ def _check_usage(
 
 
 def _forget(speaker: str) -> None:
-    from .speakers import forget, plain_name
+    from ..live.speakers import forget, plain_name
 
     name = plain_name(speaker)
     say(f"forgot {name}" if forget(name) else f"nothing is kept of {name}")
 
 
 def _show_devices(as_json: bool) -> None:
-    from ..microphone import devices, find_device
+    from ..live.microphone import devices, find_device
 
     found = devices()
     if as_json:
@@ -183,7 +183,7 @@ class _Keeper:
     """
 
     def __init__(self, wishes: _Wishes, speaker: Path | None, ends: ExitStack) -> None:
-        from .record import Kept, Record, append, create_log
+        from ..live.recorder import Kept, Record, append, create_log
 
         self.totals = Totals()
         self.recording = Record(wishes.record) if wishes.record else None
@@ -233,8 +233,8 @@ def _save(baseline: "Baseline", path: Path) -> None:
 
 
 def _listen(recognizer: "Recognizer", source: "Source", wishes: _Wishes) -> None:
-    from .listening import Listener, Session
-    from .speakers import recall, speaker_file
+    from ..live.session import Listener, Session
+    from ..live.speakers import recall, speaker_file
 
     name = wishes.speaker
     with ExitStack() as ends:
@@ -303,7 +303,7 @@ def _shown(
         return
     from rich.console import Console
 
-    from .view import Status, View
+    from ..live.view import Status, View
 
     with View(labels, Console()) as view:
 
@@ -323,7 +323,7 @@ class _LineByLine:
     def __init__(
         self, listener: "Listener", keeper: _Keeper, line: Callable[["Decision"], str]
     ) -> None:
-        from .record import Kept
+        from ..live.recorder import Kept
 
         self._listener = listener
         self._keeper = keeper

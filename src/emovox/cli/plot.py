@@ -11,7 +11,7 @@ from ..errors import EmovoxError
 from ..files import is_special
 from .console import Progress, progress_bar, say, warn
 from .outputs import check_outputs
-from .recognise import ModelOption
+from .predict import ModelOption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,7 +133,7 @@ def _heard(
 ) -> "list[Prediction]":
     """Feed a recording to a stream, and explain what it says in the end."""
     from ..audio import RATE
-    from ..explanation import explained
+    from ..explain import explained
 
     stream = recognizer.stream(RATE, baseline=baseline)
     heard: list[Prediction] = []

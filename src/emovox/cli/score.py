@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import say, say_json, warn
-from .recognise import ModelOption
+from .predict import ModelOption
 
 if TYPE_CHECKING:
     from ..archive import Summary

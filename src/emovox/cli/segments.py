@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..tracks import audacity, clock, parts_table, vtt
 from .console import counted, print_table, progress_bar, say, say_json, warn
+from .inputs import Interruptible, told_apart
 from .outputs import write
-from .recordings import Interruptible, told_apart
-from .tracks import audacity, clock, parts_table, vtt
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -87,7 +87,7 @@ def predict_segments(
 
 def _listen(recognizer: "Recognizer", file: Path, listening: Listening) -> Heard:
     """Recognise the parts of one recording; whatever goes wrong, what was found is kept."""
-    from ..blocks import n_channels
+    from ..decoding import n_channels
 
     heard = Heard(file)
     with Interruptible() as work, told_apart(file, heard.problems):

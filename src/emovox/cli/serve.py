@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .console import warn
-from .recognise import ModelOption
+from .predict import ModelOption
 
 Number = float | None
 Count = int | None

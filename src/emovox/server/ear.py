@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..prediction import Prediction
 from ..stream import Stream
-from .messages import MAX_INTERVAL_S, Wishes
+from .protocol import MAX_INTERVAL_S, Wishes
 from .service import Service
 
 _LEVEL_S = 0.2  # of audio between two messages of the level

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .jobs import GivenUpError
 from .logs import log
 from .metrics import Metrics
 from .rates import Addresses, address_of
 from .refusals import RefusedError, as_refusal
 from .settings import ServerSettings
+from .workers import GivenUpError
 
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # need no token

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from .ear import Piece
-from .messages import MessageError, Request
+from .protocol import MessageError, Request
 
 _MAX_JOB_S = 0.5  # of audio in one job, so that nobody waits long for a turn
 _MAX_WAITING_S = 2.0  # as many bytes wait as so much audio has; then nothing more is read

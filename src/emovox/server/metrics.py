@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from .jobs import Lane, Workers
+from .workers import Lane, Workers
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 

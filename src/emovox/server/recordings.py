@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from ..activity import check_speech
 from ..audio import check_audible, load_audio
 from ..baseline import Baseline
 from ..errors import AudioError
-from ..explanation import explained
+from ..explain import explained
 from ..prediction import Prediction
 from ..sound import open_sound
 from ..summary import summary_fields
-from .jobs import Turn
+from ..vad import check_speech
 from .refusals import RefusedError
 from .service import Service
+from .workers import Turn
 
 T = TypeVar("T")
 Channels = Literal["mix", "separate"]

@@ -15,7 +15,7 @@ from ..errors import (
     EmovoxError,
     SilenceError,
 )
-from .jobs import GivenUpError
+from .workers import GivenUpError
 
 _LONGEST = 500  # letters of a message
 _CODES = {404: "not_found", 405: "method_not_allowed"}

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..bundle import Bundle, open_bundle
 from ..recognizer import Recognizer
-from .jobs import Turn, Workers
 from .metrics import Metrics
 from .settings import ServerSettings
+from .workers import Turn, Workers
 
 
 @dataclass(frozen=True)

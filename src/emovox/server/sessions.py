@@ -17,7 +17,7 @@ from ..prediction import Prediction
 from .ear import Ear, Heard, Piece
 from .inbox import End, Inbox, Item
 from .logs import log
-from .messages import MessageError, Request, Wishes, as_text, read_message, read_samples
+from .protocol import MessageError, Request, Wishes, as_text, read_message, read_samples
 from .rates import Bucket, Shares, address_of
 from .refusals import RefusedError
 from .service import Service

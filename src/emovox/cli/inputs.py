@@ -1,0 +1,156 @@
+"""The recordings a command is given: files, folders, tables that name files, and their speakers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import EmovoxError
+from .console import counted, warn
+
+if TYPE_CHECKING:
+    from ..audio import Samples
+
+_FOLDER = "folder"  # the word for: a file's folder is its speaker
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file, which may turn out to be none, and whose voice it is ("" where not told)."""
+
+    file: Path
+    speaker: str = ""
+
+
+def expand(
+    paths: Sequence[Path], speaker_by: str | None = None
+) -> tuple[list[Recording], list[str]]:
+    """Replace folders by the audio files below them, and tables (.csv) by the files they name.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    speaker_by : str or None
+        "folder": a file's folder is its speaker; else the tables' column that tells it.
+
+    Returns
+    -------
+    recordings : list of Recording
+        In the order given; one that was given twice stands there twice.
+    errors : list of str
+        A line for each folder without audio files.
+
+    Raises
+    ------
+    CorpusError
+        If a table cannot be read, or lacks a column or a file's name.
+    typer.BadParameter
+        If a column is asked for, and one of the paths is no table.
+    """
+    from ..audio import no_audio
+
+    found: list[Recording] = []
+    empty = []
+    for path in paths:
+        is_table = path.suffix.lower() == ".csv"
+        if not is_table and speaker_by not in (None, _FOLDER):
+            raise typer.BadParameter(
+                f"expected tables (.csv) with a column {speaker_by!r}, got {path}; "
+                f"--speaker-by {_FOLDER} takes any recordings"
+            )
+        inside = _rows(path, speaker_by) if is_table else _files(path, speaker_by)
+        found += inside
+        if not inside:
+            empty.append(no_audio(path))
+    return found, empty
+
+
+def _files(path: Path, speaker_by: str | None) -> list[Recording]:
+    from ..audio import audio_files
+
+    try:
+        files = audio_files(path) if path.is_dir() else [path]
+    except OSError:  # reading it will tell what is wrong with it
+        files = [path]
+    return [Recording(file, _folder(file) if speaker_by else "") for file in files]
+
+
+def _rows(path: Path, speaker_by: str | None) -> list[Recording]:
+    from ..corpora.table import read_csv
+    from ..errors import CorpusError
+
+    column = None if speaker_by in (None, _FOLDER) else str(speaker_by).strip().lower()
+    recordings = []
+    for line, row in read_csv("table", path, ("file",) if column is None else ("file", column)):
+        if not row["file"]:
+            raise CorpusError(f"table: no file in line {line} of {path}")
+        file = path.parent / row["file"]
+        named = row[column] if column is not None else ""
+        recordings.append(Recording(file, _folder(file) if speaker_by == _FOLDER else named))
+    return recordings
+
+
+def _folder(file: Path) -> str:
+    return str(file.parent.resolve())
+
+
+def read(file: Path, max_seconds: float) -> "Samples":
+    """Decode a recording in which somebody speaks.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be used; `told_apart` adds the file's name where that is missing.
+    """
+    from ..audio import check_audible, load_audio
+    from ..vad import check_speech
+
+    clip = load_audio(file, max_seconds=max_seconds)
+    check_audible(clip)
+    check_speech(clip)
+    return clip
+
+
+@contextmanager
+def told_apart(file: Path, errors: list[str]) -> Iterator[None]:
+    """Have what goes wrong with one recording cost that one alone, and a line among the errors."""
+    try:
+        yield
+    except EmovoxError as error:
+        text = str(error)
+        errors.append(text if text.startswith(str(file)) else f"{file}: {text}")
+    except MemoryError:
+        errors.append(f"{file}: does not fit into memory")
+    except OSError as error:
+        errors.append(f"{file}: cannot be read: {error.strerror or error}")
+
+
+class Interruptible:
+    """A block that Ctrl-C ends: what it found until then is kept, and `interrupted` is true."""
+
+    interrupted = False
+
+    def __enter__(self) -> "Interruptible":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        return self.interrupted
+
+
+def report(errors: Sequence[str], n_all: int, done: str, *, only: int | None = None) -> int:
+    """Say what could not be `done` (a participle), and return the exit code.
+
+    `only` tells how many were done where Ctrl-C kept the others from being tried.
+    """
+    for error in errors:
+        warn(f"emovox: {error}")
+    if only is not None:
+        warn(f"emovox: interrupted; {only:,} of {counted(n_all, 'recording')} were {done}")
+        return 130
+    if errors and n_all > 1:
+        warn(f"emovox: {len(errors):,} of {n_all:,} recordings could not be {done}")
+    return 1 if errors else 0

@@ -1,0 +1,291 @@
+"""`emovox predict` and `emovox info`: recognise recordings; show a model's card."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..tracks import csv_table, score_cells, score_columns
+from .console import print_table, progress_bar, say, say_json, warn
+from .inputs import Interruptible, Recording, expand, read, report, told_apart
+from .outputs import check_outputs, write
+from .segments import Listening, Outputs, predict_segments
+
+if TYPE_CHECKING:
+    from ..baseline import Baseline
+    from ..recognizer import Prediction, Recognizer
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model file, or the name of one that comes with emovox."),
+]
+
+
+class Channels(StrEnum):
+    """What is done with the channels of a recording."""
+
+    MIX = "mix"
+    SEPARATE = "separate"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A file with its prediction."""
+
+    file: Path
+    prediction: "Prediction"
+    baseline: str  # "none", "file" or "speaker"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """How recordings are recognised."""
+
+    recognizer: "Recognizer"
+    own: "Baseline | None"  # of the one speaker of all recordings
+    max_seconds: float
+    explain: bool
+
+
+def predict(
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings, or folders or tables (.csv) of them.")
+    ],
+    model: ModelOption = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
+    ] = None,
+    speaker_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Learn each speaker's baseline first: 'folder', or a column of the tables.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv_out: Annotated[
+        Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Refuse longer recordings; default 3600, none with --segments.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell which moments carried each answer.")
+    ] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Answer each part of speech, however long it takes.")
+    ] = False,
+    channels: Annotated[
+        Channels, typer.Option(help="With --segments: mix, or each channel a speaker.")
+    ] = Channels.MIX,
+    vtt: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="With --segments: write WebVTT subtitles.")
+    ] = None,
+    audacity: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="With --segments: write a label track for Audacity."),
+    ] = None,
+) -> None:
+    """Recognise the emotion in recordings."""
+    from ..bundle import find_model
+
+    if baseline and speaker_by is not None:
+        raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
+    _check_segments(segments, speaker_by, channels, (vtt, audacity))
+    found, errors = expand(files, speaker_by)
+    if len(found) > 1 and (vtt or audacity):
+        raise typer.BadParameter("--vtt and --audacity are of one recording")
+    recordings = [one.file for one in found]
+    outputs = Outputs(as_json, csv_out, vtt, audacity)
+    check_outputs(outputs.files(), [*files, *recordings, baseline, find_model(model)])
+    task = _task(model, baseline, max_seconds, explain, segments)
+    if segments:
+        separate = channels is Channels.SEPARATE
+        listening = Listening(task.own, separate, explain, task.max_seconds)
+        heard = predict_segments(task.recognizer, recordings, listening, outputs)
+        raise typer.Exit(max(heard, report(errors, 1, "recognised")))
+    raise typer.Exit(_predict(task, found, errors, outputs))
+
+
+def _check_segments(
+    segments: bool, speaker_by: str | None, channels: Channels, tracks: Sequence[Path | None]
+) -> None:
+    """Refuse options that do not go together."""
+    if not segments and (any(tracks) or channels is Channels.SEPARATE):
+        raise typer.BadParameter("--vtt, --audacity and --channels go with --segments")
+    if segments and speaker_by is not None:
+        raise typer.BadParameter(
+            "--segments learns each speaker's baseline along the recording: leave out --speaker-by"
+        )
+
+
+def _task(
+    model: str | None,
+    baseline: Path | None,
+    max_seconds: float | None,
+    explain: bool,
+    segments: bool,
+) -> _Task:
+    """Open the model and the baseline, which must go together."""
+    from ..audio import MAX_SECONDS
+    from ..baseline import Baseline
+    from ..recognizer import Recognizer
+
+    recognizer = Recognizer.load(model)
+    if recognizer.card.caution:
+        warn(f"emovox: {recognizer.card.caution}")
+    own = Baseline.load(baseline) if baseline else None
+    if own:
+        recognizer.check_baseline(own)
+    return _Task(recognizer, own, max_seconds or (math.inf if segments else MAX_SECONDS), explain)
+
+
+def _predict(
+    task: _Task, recordings: Sequence[Recording], errors: list[str], outputs: Outputs
+) -> int:
+    """Recognise recordings as a whole, one after the other, and return the exit code.
+
+    Ctrl-C ends it: what was recognised until then is written and printed.
+    """
+    n_all = len(recordings) + len(errors)
+    answers: list[_Answer] = []
+    with Interruptible() as work:
+        learned = _learn(task, recordings)
+        with progress_bar("recognising") as on_progress:
+            for done, recording in enumerate(recordings, start=1):
+                with told_apart(recording.file, errors):
+                    answers.append(_answer(task, recording, learned.get(recording.speaker)))
+                on_progress(done, len(recordings))
+    is_written = _show(task.recognizer.labels, answers, outputs)
+    code = report(errors, n_all, "recognised", only=len(answers) if work.interrupted else None)
+    return code if is_written else max(code, 1)
+
+
+def _learn(task: _Task, recordings: Sequence[Recording]) -> dict[str, "Baseline"]:
+    """Learn the baseline of each speaker that is told, from all its recordings in their order."""
+    learned: dict[str, Baseline] = {}
+    named = [recording for recording in dict.fromkeys(recordings) if recording.speaker]
+    if not named:
+        return learned
+    with progress_bar("listening") as on_progress:
+        for done, recording in enumerate(named, start=1):
+            speaker = recording.speaker
+            before = learned.get(speaker) or task.recognizer.new_baseline(speaker)
+            with told_apart(recording.file, []):  # what is wrong is told when recognising
+                clip = read(recording.file, task.max_seconds)
+                learned[speaker] = task.recognizer.learn(before, [clip])
+            on_progress(done, len(named))
+    return learned
+
+
+def _answer(task: _Task, recording: Recording, learned: "Baseline | None") -> _Answer:
+    from ..explain import explained
+
+    baseline = task.own or learned
+    clip = read(recording.file, task.max_seconds)
+    prediction = task.recognizer.predict_samples([clip], baseline)[0]
+    if task.explain:
+        prediction = explained(task.recognizer, clip, prediction, baseline)
+    origin = "file" if task.own else "speaker" if learned else "none"
+    return _Answer(recording.file, prediction, origin)
+
+
+def _show(labels: Sequence[str], answers: Sequence[_Answer], outputs: Outputs) -> bool:
+    """Write and print answers as asked, and print them if they cannot be written; tell whether."""
+    is_written = outputs.csv is None or write(outputs.csv, _csv(labels, answers))
+    if outputs.as_json:
+        say_json([_row(answer) for answer in answers])
+    elif answers and not (outputs.csv and is_written):
+        _print_answers(answers)
+    return is_written
+
+
+def _row(answer: _Answer) -> dict[str, Any]:
+    return {
+        "file": str(answer.file),
+        **answer.prediction.to_dict(),
+        "baseline": answer.baseline,
+    }
+
+
+def _print_answers(answers: Sequence[_Answer]) -> None:
+    explained = any(answer.prediction.moments for answer in answers)
+    header = ("file", "emotion", "score", "next", "seconds", *(["carried by"] if explained else []))
+    print_table("", header, [_cells(answer) for answer in answers])
+
+
+def _cells(answer: _Answer) -> list[str]:
+    p = answer.prediction
+    return [
+        str(answer.file),
+        p.label if p.certain else f"{p.label} (uncertain)",
+        f"{p.score:.0%}",
+        ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
+        f"{p.end:.2f}",
+        *([_carried(p)] if p.moments else []),
+    ]
+
+
+def _carried(prediction: "Prediction") -> str:
+    """Say which quarter second carried an answer most."""
+    moment = max(prediction.moments or (), key=lambda moment: moment.weight)
+    return f"{moment.start:.2f} to {moment.end:.2f} s ({moment.weight:+.0%})"
+
+
+def _csv(labels: Sequence[str], answers: Sequence[_Answer]) -> str:
+    header = ("file", "label", "score", *score_columns(labels), "start", "end", "certain")
+    rows: list[tuple[object, ...]] = []
+    for answer in answers:
+        p = answer.prediction
+        first = (str(answer.file), p.label, f"{p.score:.6f}", *score_cells(labels, p))
+        rows.append((*first, p.start, p.end, str(p.certain).lower(), answer.baseline))
+    return csv_table((*header, "baseline"), rows)
+
+
+def info(
+    model: Annotated[
+        str | None, typer.Argument(help="A model file, or the name of one that comes with emovox.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+) -> None:
+    """Show a model's card: labels, data, figures, what it can and cannot do."""
+    from ..bundle import find_model, open_bundle
+
+    bundle = open_bundle(model)
+    card: dict[str, Any] = json.loads(bundle.card.to_json())
+    if as_json:
+        say_json(card)
+        return
+    path = find_model(model)
+    say(f"{card['name']}  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {bundle.fingerprint}")
+    for line in _card_lines(card):
+        say(line)
+
+
+def _card_lines(card: dict[str, Any]) -> list[str]:
+    figures = ", ".join(f"{name} {value:g}" for name, value in card["figures"].items())
+    corpora = [
+        f"  {c['title']}: {c['utterances']} utterances, {c['speakers']} speakers ({c['licence']})"
+        for c in card["corpora"]
+    ]
+    return [
+        f"labels: {', '.join(card['labels'])}",
+        f"features: {card['features'].get('kind', 'unknown')}, {card['rate']} Hz",
+        f"measured ({card['protocol']}): {figures or 'nothing'}",
+        f"certain: from a score of {card['threshold']:g} on; temperature {card['temperature']:.3g}",
+        "trained on:",
+        *corpora,
+        f"licence: {card['licence']}",
+        f"made by: emovox {card['emovox_version']} {card['code_revision']}".rstrip(),
+        *(["", *card["notes"].splitlines()] if card["notes"] else []),
+    ]

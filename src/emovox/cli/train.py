@@ -1,0 +1,149 @@
+"""`emovox train` and `emovox evaluate`: make a model, measure a model."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import progress_bar, say, warn
+
+if TYPE_CHECKING:
+    from ..training.acoustic.fit import Observer, Plan, Row
+
+_EVERY = 25  # epochs of a training whose number of them is fixed
+
+Corpora = Annotated[
+    list[str] | None,
+    typer.Option("--corpus", metavar="NAME=PATH", help="A corpus; may be given several times."),
+]
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", help="Only this emotion; may be given several times.")
+]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    corpus: Corpora = None,
+    config: Annotated[Path | None, typer.Option(help="Settings in a TOML file.")] = None,
+    features: Annotated[str | None, typer.Option(help="acoustic or speech.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="CSV (group, speaker) of the speakers to test in turn.")
+    ] = None,
+    n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
+    split: Annotated[str | None, typer.Option(help="Use this split table again.")] = None,
+    label: Labels = None,
+    seed: Annotated[int | None, typer.Option(help="Of split, weights and batches.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many (acoustic features).")] = None,
+    name: Annotated[str | None, typer.Option(help="For the model card.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+    ] = False,
+) -> None:
+    """Train a model, test it on recordings it has not seen, and write a report."""
+    from ..training.run import Console
+    from ..training.run import train as run_training
+    from ..training.settings import read_settings
+
+    settings = read_settings(
+        config,
+        {
+            "corpora": corpus,
+            "features": features,
+            "protocol": protocol,
+            "groups": groups,
+            "n_groups": n_groups,
+            "split": split,
+            "labels": label,
+            "seed": seed,
+            "epochs": epochs,
+            "name": name,
+        },
+    )
+    console = Console(bar=progress_bar, line=warn, training=_training_display)
+    try:
+        report = run_training(
+            settings, out, resume=resume, console=console, command=_command_line()
+        )
+    except KeyboardInterrupt:
+        warn(f"emovox: interrupted; {out} keeps what was done, --resume goes on with it")
+        raise typer.Exit(130) from None
+    except OSError as error:
+        warn(f"emovox: {out}: {error.strerror or error}; --resume goes on when that is mended")
+        raise typer.Exit(1) from None
+    _print_outcome(report, out)
+
+
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="A model file, or the name of one that comes with emovox.")
+    ] = None,
+    corpus: Corpora = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for report.json, report.html and figures.")
+    ] = Path("evaluation"),
+    label: Labels = None,
+) -> None:
+    """Measure any model on any corpus, and write a report."""
+    from ..training.run import Console, evaluate_model
+    from ..training.settings import Settings
+
+    settings = Settings(corpora=tuple(corpus or ()), labels=tuple(label or ()))
+    console = Console(bar=progress_bar, line=warn)
+    report = evaluate_model(model, settings, out, console=console, command=_command_line())
+    _print_outcome(report, out)
+
+
+def _command_line() -> str:
+    return shlex.join(["emovox", *sys.argv[1:]])
+
+
+def _print_outcome(report: dict[str, Any], out: Path) -> None:
+    """Print the figures with the protocol they were measured under, and where the rest is."""
+    for name, fold in report.get("folds", {}).items():
+        say(f"  {name}: accuracy {fold['accuracy']:.1%}, UAR {fold['uar']:.1%}")
+    mean = "mean of the folds: " if "folds" in report else ""
+    part = {"all": "on the validation part, ", "evaluate": "on all recordings, "}
+    say(
+        f"{mean}accuracy {report['accuracy']:.1%}, UAR {report['uar']:.1%}, "
+        f"macro F1 {report['macro_f1']:.1%}, "
+        f"{part.get(report['protocol'], 'on the test part, ')}protocol {report['protocol']}"
+    )
+    say(f"report: {out / 'report.html'}")
+
+
+@contextmanager
+def _training_display(fold: str, plan: "Plan") -> "Iterator[Observer]":
+    """Show a bar of the batches, and print a line an epoch, of a fixed many a few, on stderr."""
+    from ..training.acoustic.fit import Observer
+
+    def on_epoch(history: "Sequence[Row]") -> None:
+        epoch = len(history)
+        if plan.chooses or epoch % _EVERY == 0 or epoch in (1, plan.n_epochs):
+            warn(_epoch_line(history, chooses=plan.chooses))
+
+    with progress_bar(f"training {fold}") as on_progress:
+
+        def on_batch(epoch: int, done: int, total: int) -> None:
+            on_progress((epoch - 1) * total + done, plan.n_epochs * total)
+
+        yield Observer(on_batch, on_epoch)
+
+
+def _epoch_line(history: "Sequence[Row]", *, chooses: bool) -> str:
+    from ..training.acoustic.fit import idle_epochs
+
+    row = history[-1]
+    best = chooses and not idle_epochs(history)
+    return (
+        f"epoch {row['epoch']:2.0f}  loss {row['train_loss']:.4f}  "
+        f"accuracy {row['train_accuracy']:.1%}  validation loss {row['val_loss']:.4f}  "
+        f"accuracy {row['val_accuracy']:.1%}  {row['seconds']:.1f} s"
+        f"{'  best' if best else ''}"
+    )

@@ -1,0 +1,205 @@
+"""A recogniser's answers to labelled recordings."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..audio import check_audible, load_audio
+from ..baseline import Baseline
+from ..corpora import Problem, Utterance
+from ..errors import AudioError, CorpusError, EmovoxError, ModelError, SilenceError
+from ..files import spreadsheet_plain, spreadsheet_safe, write_text
+from ..recognizer import Prediction, Recognizer
+from .metrics import Results
+
+_CHUNK = 32  # recordings decoded, then recognised together
+_COLUMNS = ("file", "corpus", "speaker", "truth", "label", "score", "certain")
+_CERTAIN = {"true": True, "false": False}
+_SCORES = "scores."  # before the label in the name of a score's column
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers to the recordings that could be scored, and what could not be.
+
+    `left_out` counts, by emotion, recordings of emotions the model does not know; `problems` names
+    recordings that could not be read.
+    """
+
+    results: Results
+    left_out: dict[str, int]
+    problems: tuple[Problem, ...]
+
+
+def evaluate(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Recognise labelled recordings, from the files, as `emovox predict` would.
+
+    Raises
+    ------
+    CorpusError
+        If not one of them can be scored.
+    """
+    known = [one for one in utterances if one.emotion in recognizer.labels]
+    unknown = Counter(one.emotion for one in utterances if one.emotion not in recognizer.labels)
+    scored: list[Utterance] = []
+    predictions: list[Prediction] = []
+    problems: list[Problem] = []
+    done = 0
+    with ThreadPoolExecutor(2) as pool:
+        for answered, chunk_problems in pool.map(lambda c: _answer(recognizer, c), _chunks(known)):
+            scored += [utterance for utterance, _ in answered]
+            predictions += [prediction for _, prediction in answered]
+            problems += chunk_problems
+            done += len(answered) + len(chunk_problems)
+            if on_progress:
+                on_progress(done, len(known))
+    if not scored:
+        knows = f"the model knows {', '.join(recognizer.labels)}"
+        why = problems[0].text if problems else knows
+        raise CorpusError(f"none of the {len(utterances)} recordings could be scored: {why}")
+    results = _results(recognizer.labels, scored, predictions)
+    return Evaluation(results, dict(sorted(unknown.items())), tuple(problems))
+
+
+def evaluate_running(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Results:
+    """Recognise what each speaker says, in random order, with a baseline learned on the way.
+
+    Every speaker starts from nothing, and no label is used: each recording is answered with the
+    baseline of those before it, and then learned. That is test-time adaptation, and its figures
+    stand beside those without a baseline, never in their place. Recordings that cannot be used are
+    left out, as `evaluate` names them.
+
+    Raises
+    ------
+    CorpusError
+        If not one of them can be scored.
+    """
+    known = [one for one in utterances if one.emotion in recognizer.labels]
+    rng = np.random.default_rng(seed)
+    order = [known[index] for index in rng.permutation(len(known))]
+    baselines: dict[tuple[str, str], Baseline] = {}
+    scored, predictions = [], []
+    for done, utterance in enumerate(order, 1):
+        speaker = (utterance.corpus, utterance.speaker)
+        baseline = baselines.get(speaker) or recognizer.new_baseline(utterance.speaker)
+        with suppress(AudioError):
+            prediction, baselines[speaker] = recognizer.hear(load_audio(utterance.file), baseline)
+            predictions.append(prediction)
+            scored.append(utterance)
+        if on_progress:
+            on_progress(done, len(order))
+    if not scored:
+        raise CorpusError(f"none of the {len(utterances)} recordings could be scored")
+    return _results(recognizer.labels, scored, predictions)
+
+
+def _chunks(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
+    for first in range(0, len(utterances), _CHUNK):
+        yield utterances[first : first + _CHUNK]
+
+
+def _answer(
+    recognizer: Recognizer, utterances: Sequence[Utterance]
+) -> tuple[list[tuple[Utterance, Prediction]], list[Problem]]:
+    readable, clips, problems = [], [], []
+    for utterance in utterances:
+        try:
+            clip = load_audio(utterance.file)
+            check_audible(clip)
+        except SilenceError as error:
+            text = f"{utterance.file}: {error}"
+            problems.append(Problem("unreadable", text, (str(utterance.file),)))
+        except AudioError as error:
+            problems.append(Problem("unreadable", str(error), (str(utterance.file),)))
+        else:
+            readable.append(utterance)
+            clips.append(clip)
+    answers = recognizer.predict_samples(clips) if clips else []
+    return list(zip(readable, answers, strict=True)), problems
+
+
+def _results(
+    labels: tuple[str, ...], utterances: Sequence[Utterance], predictions: Sequence[Prediction]
+) -> Results:
+    return Results(
+        labels=labels,
+        truth=np.array([labels.index(one.emotion) for one in utterances], np.int64),
+        probabilities=np.array(
+            [[prediction.scores[label] for label in labels] for prediction in predictions],
+            np.float32,
+        ),
+        files=tuple(str(one.file) for one in utterances),
+        speakers=tuple(one.speaker for one in utterances),
+        corpora=tuple(one.corpus for one in utterances),
+        certain=np.array([prediction.certain for prediction in predictions], np.bool_),
+    )
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write answers as CSV: file, corpus, speaker, truth, label, score, certain, and all scores."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*_COLUMNS, *(f"{_SCORES}{label}" for label in results.labels)))
+    for index, file in enumerate(results.files):
+        names = (file, results.corpora[index], results.speakers[index])
+        emotions = (results.truth[index], results.answers[index])
+        scores = (results.scores[index], *results.probabilities[index])
+        score, *all_scores = (f"{one:.9g}" for one in scores)
+        writer.writerow(
+            (
+                *map(spreadsheet_safe, names),
+                *(results.labels[one] for one in emotions),
+                score,
+                str(bool(results.certain[index])).lower(),
+                *all_scores,
+            )
+        )
+    write_text(path, text.getvalue())
+
+
+def read_results(path: Path) -> Results:
+    """Read what `write_results` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is not of that form.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in rows[0] if name.startswith(_SCORES)]
+        labels = tuple(name.removeprefix(_SCORES) for name in names)
+        return Results(
+            labels=labels,
+            truth=np.array([labels.index(row["truth"]) for row in rows], np.int64),
+            probabilities=np.array(
+                [[row[name] for name in names] for row in rows], dtype=np.float32
+            ),
+            files=tuple(spreadsheet_plain(row["file"]) for row in rows),
+            speakers=tuple(spreadsheet_plain(row["speaker"]) for row in rows),
+            corpora=tuple(spreadsheet_plain(row["corpus"]) for row in rows),
+            certain=np.array([_CERTAIN[row["certain"]] for row in rows], np.bool_),
+        )
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, EmovoxError) as error:
+        raise ModelError(
+            f"{path}: cannot read the predictions of a finished fold: {error}"
+        ) from None

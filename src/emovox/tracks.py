@@ -1,0 +1,77 @@
+"""Parts of a recording as text that other programs read: WebVTT, Audacity's labels, CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .files import spreadsheet_safe
+
+if TYPE_CHECKING:
+    from .prediction import Prediction
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as hours, minutes and seconds: 00:01:02.345."""
+    thousandths = round(seconds * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def vtt(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
+    """Write WebVTT subtitles (W3C), a cue a part; the channel is the cue's voice."""
+    cues = ["WEBVTT"]
+    for channel, part in parts:
+        voice = f"<v channel {channel}>" if n_channels > 1 else ""
+        times = f"{clock(part.start)} --> {clock(part.end)}"
+        cues.append(f"{times}\n{voice}{escape(_caption(part), quote=False)}")
+    return "\n\n".join(cues) + "\n"
+
+
+def audacity(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
+    """Write a label track as Audacity imports it: start, end and label, tabs between."""
+    lines = []
+    for channel, part in parts:
+        who = f"channel {channel}: " if n_channels > 1 else ""
+        lines.append(f"{part.start:.6f}\t{part.end:.6f}\t{who}{_caption(part)}\n")
+    return "".join(lines)
+
+
+def score_columns(labels: Sequence[str]) -> list[str]:
+    """Return the names of the columns that hold the scores."""
+    return [f"scores.{label}" for label in labels]
+
+
+def score_cells(labels: Sequence[str], prediction: "Prediction") -> list[str]:
+    """Return what stands in these columns."""
+    return [f"{prediction.scores[label]:.6f}" for label in labels]
+
+
+def parts_table(
+    labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
+) -> str:
+    """Write CSV with a row for each part of each recording."""
+    header = ("file", "channel", "start", "end", "label", "score", *score_columns(labels))
+    rows: list[tuple[object, ...]] = []
+    for file, parts in recordings:
+        for channel, part in parts:
+            about = (str(file), channel, part.start, part.end, part.label, f"{part.score:.6f}")
+            rows.append((*about, *score_cells(labels, part), str(part.certain).lower()))
+    return csv_table((*header, "certain"), rows)
+
+
+def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write CSV in which no spreadsheet takes a text for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in (header, *rows):
+        writer.writerow([spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue()
+
+
+def _caption(part: "Prediction") -> str:
+    """Say what was heard, and whether the model abstains."""
+    return f"{part.label} {part.score:.0%}" + ("" if part.certain else " (uncertain)")

@@ -1,0 +1,1 @@
+"""Training: features, networks, export, a whole run. The only place that imports torch."""

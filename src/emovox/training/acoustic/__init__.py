@@ -1,0 +1,1 @@
+"""Acoustic models: features, voices to train on, the fit."""

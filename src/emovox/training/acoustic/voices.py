@@ -1,0 +1,172 @@
+"""What an acoustic network learns from: clips, in other voices each epoch, and their baselines.
+
+Whatever is drawn here belongs to one epoch. Baselines are made as in use: of other clips of the
+speaker, heard without their labels, and shrunk towards the training data's mean.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...audio import RATE
+from ..settings import Settings
+from .features import AcousticConfig, dct_matrix, mel_filters
+
+PRIOR_SECONDS = 4.0  # of the training data's mean, in an acoustic model's baseline
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Clips: frames, each of shape (n_frames, n_features), and numbers of what they are of."""
+
+    frames: tuple[Array, ...]
+    targets: NDArray[np.int64]
+    speakers: NDArray[np.int64]  # from 0 on; one who is not known has a number for each clip
+    corpora: NDArray[np.int64]  # from 0 on
+
+    @cached_property
+    def means(self) -> Array:
+        """Each clip's mean frame, shape=(n_clips, n_features)."""
+        return np.stack([clip.mean(0) for clip in self.frames])
+
+
+@dataclass(frozen=True)
+class Voices:
+    """The voices of one epoch: those of the speakers, or others made of them.
+
+    A clip's frames times its speaker's matrix, plus the offset, are the clip in that voice.
+    """
+
+    speeds: NDArray[np.float64]  # (n_speakers,)
+    matrices: Array  # (n_speakers, n_features, n_features)
+    offsets: Array  # (n_speakers, n_features)
+
+    def clip(self, frames: Array, speaker: int) -> Array:
+        """Return a clip's frames in the speaker's voice of this epoch."""
+        speed = self.speeds[speaker]
+        if speed != 1.0:
+            frames = frames[np.arange(0, len(frames) - 0.5, speed).astype(int)]
+        moved: Array = frames @ self.matrices[speaker] + self.offsets[speaker]
+        return moved
+
+    def means(self, examples: Examples) -> Array:
+        """Return each clip's mean frame in its voice, shape=(n_clips, n_features)."""
+        means = np.empty_like(examples.means)
+        for speaker, (matrix, offset) in enumerate(zip(self.matrices, self.offsets, strict=True)):
+            mine = examples.speakers == speaker
+            means[mine] = examples.means[mine] @ matrix + offset
+        return means
+
+
+def draw_voices(
+    n_speakers: int, deviation: Array, settings: Settings, rng: np.random.Generator
+) -> Voices:
+    """Draw a voice for each speaker.
+
+    It is as if the recordings were played faster or slower by up to the setting `resample`, and
+    every feature lay elsewhere by a Gaussian of `offset` standard deviations.
+    """
+    training, n_features = settings.acoustic_training, len(deviation)
+    most = np.log1p(training.resample)
+    speeds = np.exp(rng.uniform(-most, most, n_speakers))
+    offsets = rng.normal(0.0, training.offset, (n_speakers, n_features)) * deviation
+    if training.resample:
+        matrices = np.stack([resampled(speed, settings.acoustic) for speed in speeds])
+    else:
+        matrices = np.tile(np.eye(n_features), (n_speakers, 1, 1))
+    return Voices(speeds, matrices.astype(np.float32), offsets.astype(np.float32))
+
+
+def resampled(speed: float, config: AcousticConfig) -> NDArray[np.float64]:
+    """Make the matrix that moves frames as playing a recording at another speed would.
+
+    All frequencies are multiplied by `speed`: the mel bands behind the MFCC are interpolated, and
+    the pitch classes turned. That is close to what the features of resampled sound are, and a
+    thousand times cheaper. Spectral contrast, in octaves, stays as it is.
+
+    Returns
+    -------
+    matrix : ndarray, shape=(n_features, n_features)
+        ``frames @ matrix``.
+    """
+    filters = mel_filters(config.n_mels, config.n_fft)
+    hz = np.linspace(0.0, RATE / 2, filters.shape[1])
+    centres = filters @ hz / filters.sum(1)
+    bands = [np.interp(centres / speed, centres, band) for band in np.eye(config.n_mels)]
+    dct = dct_matrix(config.n_mfcc, config.n_mels)
+    classes = np.arange(config.n_chroma)
+    turned = classes - config.n_chroma * np.log2(speed)
+    matrix = np.eye(config.n_features)
+    after = config.n_mfcc + config.n_chroma
+    matrix[: config.n_mfcc, : config.n_mfcc] = dct @ np.array(bands) @ dct.T
+    matrix[config.n_mfcc : after, config.n_mfcc : after] = [
+        np.interp(turned, classes, one, period=config.n_chroma) for one in np.eye(config.n_chroma)
+    ]
+    return matrix
+
+
+def draw_baselines(
+    embeddings: Array, examples: Examples, settings: Settings, rng: np.random.Generator
+) -> Array:
+    """Draw the baseline that each clip meets: none, or that of other clips of its speaker.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float32, shape=(n_clips, n_features)
+        Mean standardised frames.
+    examples : Examples
+    settings : Settings
+    rng : numpy Generator
+
+    Returns
+    -------
+    baselines : ndarray of float32, shape=(n_clips, n_features)
+    """
+    training = settings.acoustic_training
+    baselines = np.zeros_like(embeddings)
+    if training.p_alone == 1.0:
+        return baselines
+    seconds = np.array([len(clip) for clip in examples.frames]) * settings.acoustic.hop / RATE
+    of_speaker = {one: np.flatnonzero(examples.speakers == one) for one in set(examples.speakers)}
+    for index in np.flatnonzero(rng.random(len(embeddings)) >= training.p_alone):
+        mine = of_speaker[examples.speakers[index]]
+        n_heard = int(np.exp(rng.uniform(0.0, np.log(training.max_heard + 1))))
+        heard = rng.permutation(mine[mine != index])[:n_heard]
+        weight = PRIOR_SECONDS + seconds[heard].sum()
+        baselines[index] = seconds[heard] @ embeddings[heard] / weight
+    return baselines
+
+
+def cut_and_masked(
+    frames: Array, usual: Array, settings: Settings, rng: np.random.Generator
+) -> Array:
+    """Return a piece of a clip, with a run of its frames and one of its features hidden.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape=(n_frames, n_features)
+    usual : ndarray of float32, shape=(n_features,)
+        What stands in place of what is hidden.
+    """
+    training = settings.acoustic_training
+    longest = round(training.crop_s * RATE / settings.acoustic.hop)
+    if 0 < longest < len(frames):
+        first = rng.integers(len(frames) - longest + 1)
+        frames = frames[first : first + longest]
+    if training.mask:
+        frames = frames.copy()
+        frames[_run(len(frames), training.mask, rng)] = usual
+        columns = _run(len(usual), training.mask, rng)
+        frames[:, columns] = usual[columns]
+    return frames
+
+
+def _run(n: int, share: float, rng: np.random.Generator) -> slice:
+    """Draw a run of at most a share of `n` places."""
+    length = int(rng.uniform(0.0, share) * n)
+    first = int(rng.integers(n - length + 1))
+    return slice(first, first + length)

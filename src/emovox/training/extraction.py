@@ -1,0 +1,158 @@
+"""The features of many recordings, computed once and kept in a cache."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from .. import audio, cleaning, containers, sound
+from ..audio import RATE, Samples, check_audible, load_audio, without_silence
+from ..cleaning import cleaned
+from ..corpora import Problem, Utterance
+from ..errors import AudioError
+from .acoustic import features
+from .acoustic.features import AcousticConfig, AcousticFeatures, trim_silence
+from .cache import ArrayCache, cache_key
+from .speech import rooms as elsewhere
+from .speech.backbone import backbone_digest, open_backbone, statistics_of
+from .speech.rooms import recorded_elsewhere
+
+N_WORKERS = 2  # decoding and the network's products release the interpreter
+
+
+Features = Callable[[Samples], NDArray[np.float32]]
+"""A function of a clip of mono float32 at 16 kHz, always the same for the same clip."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Utterances that could be read, their features in the same order, and what was wrong."""
+
+    utterances: tuple[Utterance, ...]
+    features: tuple[NDArray[np.float32], ...]
+    problems: tuple[Problem, ...]
+
+
+def extract(
+    utterances: Sequence[Utterance],
+    features: Features,
+    settings: str,
+    cache: ArrayCache,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Extracted:
+    """Compute the features of each utterance, or take them from the cache.
+
+    Each is computed by itself, so that its features do not depend on which others were in the
+    cache already. Recordings that cannot be used are left out and named in a problem.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+    features : Features
+    settings : str
+        Everything that `features` depends on; with the recording's content it is the cache's key.
+    cache : ArrayCache
+    on_progress : callable, optional
+        Called with (utterances done, utterances in all).
+    """
+
+    def one(utterance: Utterance) -> NDArray[np.float32] | AudioError:
+        key = cache_key(utterance.digest, settings)
+        stored = cache.get(key)
+        if stored is not None:
+            return stored
+        try:
+            clip = cleaned(load_audio(utterance.file))
+            check_audible(clip)
+        except AudioError as error:
+            return error
+        computed = features(clip)
+        cache.put(key, computed)
+        return computed
+
+    results = []
+    with ThreadPoolExecutor(N_WORKERS, initializer=_one_thread) as pool:
+        for done, result in enumerate(pool.map(one, utterances), 1):
+            results.append(result)
+            if on_progress:
+                on_progress(done, len(utterances))
+    return _gather(utterances, results)
+
+
+def acoustic_frames(config: AcousticConfig, window_s: float) -> tuple[Features, str]:
+    """Return the function that computes acoustic frames, and all it depends on, as a text.
+
+    The frames of a clip have shape (n_frames, n_features); what a clip longer than `window_s`
+    seconds holds behind them is left out.
+    """
+    module = AcousticFeatures(config).eval()
+
+    def compute(clip: Samples) -> NDArray[np.float32]:
+        waveform = torch.from_numpy(clip[: int(window_s * RATE)])[None]
+        with torch.inference_mode():
+            trimmed, n_samples = trim_silence(waveform, torch.tensor([waveform.shape[1]]))
+            frames, n_frames = module(trimmed, n_samples)
+        kept: NDArray[np.float32] = frames[0, : int(n_frames)].numpy()
+        return kept
+
+    return compute, json.dumps(["acoustic", asdict(config), window_s, code_digest(features)])
+
+
+def speech_statistics(
+    backbone: bytes, copies: Sequence[float], n_elsewhere: int, window_s: float
+) -> tuple[Features, str]:
+    """Return the function that computes speech statistics, and all it depends on, as a text.
+
+    The statistics of a clip have shape (1 + n_copies + n_elsewhere, n_statistics + 1): the clip
+    itself first, then its copies resampled by each factor, then those as if recorded elsewhere.
+    The last column is the seconds of sound.
+    """
+    session = open_backbone(backbone)
+
+    def compute(clip: Samples) -> NDArray[np.float32]:
+        sound = without_silence(clip)[: int(window_s * RATE)]
+        versions = [sound, *(soxr.resample(sound, RATE * factor, RATE) for factor in copies)]
+        versions += [recorded_elsewhere(sound, take) for take in range(n_elsewhere)]
+        return np.stack(
+            [
+                np.append(statistics_of(session, one), np.float32(len(one) / RATE))
+                for one in map(without_silence, versions)
+            ]
+        )
+
+    digest = backbone_digest(backbone)
+    described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(elsewhere)]
+    return compute, json.dumps(described)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # of this worker: two workers with two threads each would fight
+
+
+def _gather(
+    utterances: Sequence[Utterance], results: Sequence[NDArray[np.float32] | AudioError]
+) -> Extracted:
+    kept, features, problems = [], [], []
+    for utterance, result in zip(utterances, results, strict=True):
+        if isinstance(result, AudioError):
+            problems.append(Problem("unreadable", str(result), (str(utterance.file),)))
+        else:
+            kept.append(utterance)
+            features.append(result)
+    return Extracted(tuple(kept), tuple(features), tuple(problems))
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Tell this code from any other: stored features must not outlive the code that made them."""
+    heard_by = (audio, cleaning, containers, sound)
+    sources = [__file__, *(str(module.__file__) for module in (*heard_by, *modules))]
+    return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()

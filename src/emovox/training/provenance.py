@@ -1,0 +1,192 @@
+"""What a run says of itself: the model's card, the report's facts, and the versions behind them."""
+
+import dataclasses
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..audio import RATE
+from ..bundle import SCHEMA, Card
+from ..corpora import SPECS, Corpus, Problem, Utterance
+from ..evaluation.answers import Evaluation
+from ..evaluation.metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
+from ..recognizer import Recognizer
+from ..splits import Fold
+from ..version import __version__
+from .learner import Fit
+from .settings import Settings, others_settings
+from .speech.encoder import SpeechConfig
+
+# Seconds: a clip or two, after which a voice is told from the training data's mean.
+_KINDS = {
+    "acoustic": "CNN-LSTM on acoustic features",
+    "speech": "head on a frozen speech encoder",
+}
+_PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
+
+
+def model_card(
+    settings: Settings,
+    fold: Fold,
+    corpora: Sequence[Corpus],
+    labels: tuple[str, ...],
+    fit: Fit,
+) -> Card:
+    """Make the card of a fold's model; its figures come after the test."""
+    temperature = settings.temperature or _fitted_temperature(fit)
+    published = any(corpus.name in SPECS for corpus in corpora)
+    return Card(
+        schema=SCHEMA,
+        name=settings.name or settings.features,
+        labels=labels,
+        features={"kind": settings.features, **_feature_settings(settings)},
+        rate=RATE,
+        window_s=settings.window_s,
+        temperature=temperature,
+        threshold=_threshold(settings, fit, temperature),
+        baseline=(0.0,) * fit.n_embedding,
+        baseline_seconds=fit.prior_seconds,
+        corpora=tuple(_corpus_facts(corpus, fold) for corpus in corpora),
+        protocol=fold.protocol,
+        figures={},
+        notes=settings.notes,
+        licence=_PUBLISHED_TERMS if published else "its maker's to choose",
+        emovox_version=__version__,
+        code_revision=code_revision(),
+    )
+
+
+def _feature_settings(settings: Settings) -> dict[str, Any]:
+    if settings.features == "acoustic":
+        return dataclasses.asdict(settings.acoustic)
+    return {"encoder": "openai/whisper-tiny, MIT licence", **dataclasses.asdict(SpeechConfig())}
+
+
+def _fitted_temperature(fit: Fit) -> float:
+    """Fit the temperature on the validation part, but never below 1.
+
+    A model without a mistake in validation must not grow surer for it.
+    """
+    return max(1.0, fit_temperature(fit.logits, fit.truth))
+
+
+def _threshold(settings: Settings, fit: Fit, temperature: float) -> float:
+    """Return the score from which so many validation clips are answered as the settings ask."""
+    if not settings.coverage:
+        return settings.threshold
+    shifted = fit.logits / temperature - (fit.logits / temperature).max(1, keepdims=True)
+    scores = 1.0 / np.exp(shifted).sum(1)
+    return round(float(np.quantile(scores, 1.0 - settings.coverage)), 4)
+
+
+def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
+    learned = [one for one in (*fold.train, *fold.val) if one.corpus == corpus.name]
+    spec = SPECS.get(corpus.name)
+    return {
+        "name": corpus.name,
+        "title": spec.title if spec else corpus.name,
+        "licence": spec.licence if spec else "the owner's",
+        "utterances": len(learned),
+        "speakers": len({one.speaker for one in learned}),
+    }
+
+
+def card_figures(fold: Fold, results: Results) -> dict[str, float]:
+    """Return the figures for a card, named for the part they were measured on."""
+    confusion = confusion_matrix(results)
+    part = "test" if fold.test else "validation"
+    return {
+        f"{part}_accuracy": round(float(accuracy(confusion)), 4),
+        f"{part}_uar": round(float(uar(confusion)), 4),
+        f"n_{part}": len(results.files),
+    }
+
+
+def run_facts(
+    settings: Settings, corpora: Sequence[Corpus], problems: Sequence[Problem], command: str
+) -> dict[str, Any]:
+    """Return what every report of a run says of it."""
+    return {
+        "protocol": settings.protocol,
+        "seed": settings.seed,
+        "settings": {
+            key: value
+            for key, value in dataclasses.asdict(settings).items()
+            if key not in others_settings(settings.features)
+        },
+        "versions": versions(),
+        "corpora": [
+            {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
+            for corpus in corpora
+            for spec in [SPECS.get(corpus.name)]
+        ],
+        "problems": [problem.text for problem in problems],
+        "command": command,
+    }
+
+
+def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
+    """Return what the report of one fold says beside that."""
+    recognizer = Recognizer.load(model_file)
+    return {
+        "fold": fold.name,
+        "n_train": len(fold.train),
+        "n_val": len(fold.val),
+        "n_test": len(fold.test),
+        "validation": fold.validation if fit.chose_epoch else None,
+        "parts": {
+            name: {"recordings": len(part), "speakers": count_speakers(part)}
+            for name, part in (
+                ("training", fold.train),
+                ("validation", fold.val),
+                ("test", fold.test),
+            )
+        },
+        "left_out": evaluation.left_out,
+        "ending": fit.ending,
+        "model": {
+            "name": model_file.name,
+            "fingerprint": recognizer.fingerprint,
+            "kind": _KINDS[recognizer.card.features["kind"]],
+            "layers": fit.layers,
+            "n_parameters": fit.n_parameters,
+            "features": dict(recognizer.card.features),
+        },
+    }
+
+
+def count_speakers(utterances: Sequence[Utterance]) -> int:
+    """Count the speakers that are known by name."""
+    return len({(one.corpus, one.speaker) for one in utterances if one.speaker})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what numbers depend on."""
+    libraries = ("numpy", "torch", "onnxruntime", "soundfile", "soxr")
+    return {
+        "emovox": __version__,
+        "python": platform.python_version(),
+        **{name: installed_version(name) for name in libraries},
+    }
+
+
+def code_revision() -> str:
+    """Return the git revision of this code, "" outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 (git of PATH)
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

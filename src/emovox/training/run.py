@@ -1,0 +1,383 @@
+"""A whole training run: corpora, split, features, network, model file, report."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..corpora import Corpus, Problem, Utterance, load_corpora
+from ..emotions import NEAREST
+from ..errors import ConfigError, SplitError, TrainingError
+from ..evaluation.answers import evaluate, evaluate_running, read_results, write_results
+from ..evaluation.metrics import Results, concatenate
+from ..evaluation.report import write_report, write_summary
+from ..files import write_text
+from ..recognizer import Recognizer
+from ..splits import (
+    Fold,
+    check_fold,
+    count_changes,
+    make_folds,
+    read_groups,
+    read_split,
+    write_split,
+)
+from .acoustic.fit import Observer, Plan, Row
+from .cache import ArrayCache, cache_key, default_cache_folder
+from .export import with_card
+from .extraction import Extracted, extract
+from .learner import Fit, Learner, learner_of
+from .provenance import card_figures, fold_facts, model_card, run_facts
+from .settings import Settings, read_settings, settings_toml
+
+HISTORY_COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
+)  # fmt: skip
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Console:
+    """How a run tells what it is doing: a bar for a stage, lines, and the epochs."""
+
+    bar: Callable[[str], AbstractContextManager[Progress]] = lambda text: nullcontext(
+        lambda done, total: None
+    )
+    line: Callable[[str], None] = lambda text: None
+    training: Callable[[str, Plan], AbstractContextManager[Observer]] = lambda text, plan: (
+        nullcontext(Observer())
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the folds of a run share."""
+
+    settings: Settings
+    corpora: tuple[Corpus, ...]
+    extracted: Extracted
+    learner: Learner
+    console: Console
+    command: str
+
+    @cached_property
+    def features(self) -> dict[Path, NDArray[np.float32]]:
+        """The features of each usable file."""
+        files = (one.file for one in self.extracted.utterances)
+        return dict(zip(files, self.extracted.features, strict=True))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every report says of the run."""
+        problems = _problems(self.corpora, self.extracted.problems)
+        return run_facts(self.settings, self.corpora, problems, self.command)
+
+
+def train(
+    settings: Settings,
+    out: Path,
+    *,
+    resume: bool = False,
+    console: Console = Console(),
+    command: str = "",
+) -> dict[str, Any]:
+    """Train, test and report; return the report.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+        The run's folder: config.toml, split.csv, history.csv, model.onnx, predictions.csv,
+        report.json, report.html and figures/; with several folds, one folder each and a summary
+        on top.
+    resume : bool
+        Go on with the run that was interrupted in this folder.
+    console : Console
+    command : str
+        The command line, for the report.
+
+    Raises
+    ------
+    EmovoxError
+        If the settings, the corpora or the folder do not allow it; OSError if the disk does not.
+    """
+    check_folder(settings, out, resume=resume)
+    corpora, utterances = load_utterances(settings, console)
+    folds = _folds(settings, utterances)  # what cannot be divided is refused before any work
+    _open_run(settings, out)
+    learner = learner_of(settings, utterances)
+    extracted = _extract(learner, utterances, console)
+    if extracted.problems:
+        folds = _folds(settings, extracted.utterances)
+    run = Run(settings, corpora, extracted, learner, console, command)
+    places = [out] if len(folds) == 1 else [out / fold.name for fold in folds]
+    for fold, place in zip(folds, places, strict=True):
+        _check_same_recordings(fold, place)
+    if len(folds) == 1:
+        report, _ = _run_fold(run, folds[0], out)
+        return report
+    reports, results = {}, []
+    for number, (fold, place) in enumerate(zip(folds, places, strict=True), 1):
+        console.line(f"fold {number} of {len(folds)}: {fold.name}")
+        report, answers = _run_fold(run, fold, place)
+        reports[fold.name] = report
+        results.append(answers)
+    return write_summary(out, reports, concatenate(results), facts=run.facts)
+
+
+def evaluate_model(
+    model: str | os.PathLike[str] | None,
+    settings: Settings,
+    out: Path,
+    *,
+    console: Console = Console(),
+    command: str = "",
+) -> dict[str, Any]:
+    """Measure a model on all recordings of the corpora, write a report, and return it.
+
+    Raises
+    ------
+    EmovoxError
+        If the model or the corpora cannot be used, or `out` holds other files.
+    """
+    recognizer = Recognizer.load(model)
+    if out.exists() and not (out.is_dir() and not (out / "config.toml").exists()):
+        raise TrainingError(f"{out}: holds a training run; use another --out")
+    corpora, utterances = load_utterances(settings, console)
+    utterances, merged = _as_known(utterances, recognizer.labels)
+    for emotion, count in merged.items():
+        console.line(f"{count} recordings of {emotion} count as {NEAREST[emotion]}")
+    with console.bar("recognising") as on_progress:
+        evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
+    for emotion, count in evaluation.left_out.items():
+        console.line(f"left out: {count} recordings of {emotion}, which the model does not know")
+    problems = _problems(corpora, evaluation.problems)
+    facts = run_facts(settings, corpora, problems, command) | {
+        "protocol": "evaluate",
+        "seed": None,  # nothing is drawn
+        "settings": {"corpora": settings.corpora, "labels": settings.labels},
+        "merged": merged,
+        "n_test": len(evaluation.results.files),
+        "left_out": evaluation.left_out,
+        "model": {"name": recognizer.card.name, "fingerprint": recognizer.fingerprint},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_results(evaluation.results, out / "predictions.csv")
+    return write_report(out, evaluation.results, facts=facts)
+
+
+def _as_known(
+    utterances: Sequence[Utterance], labels: Sequence[str]
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Count emotions that a model does not know as the nearest that it does; say how many."""
+    known, merged = [], Counter[str]()
+    for one in utterances:
+        nearest = NEAREST.get(one.emotion, "")
+        if one.emotion not in labels and nearest in labels:
+            merged[one.emotion] += 1
+            known.append(dataclasses.replace(one, emotion=nearest))
+        else:
+            known.append(one)
+    return known, dict(sorted(merged.items()))
+
+
+def _problems(corpora: Sequence[Corpus], more: Sequence[Problem]) -> tuple[Problem, ...]:
+    return (*(problem for corpus in corpora for problem in corpus.problems), *more)
+
+
+def check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
+    """Make sure that a folder is free for a run, or, to resume, holds the same run.
+
+    Raises
+    ------
+    TrainingError
+        If it holds anything else, or no run to resume.
+    """
+    config = out / "config.toml"
+    if out.exists() and not out.is_dir():
+        raise TrainingError(f"{out}: expected a folder for the run, got a file")
+    if config.exists():
+        _check_same_run(settings, config, resume=resume)
+    elif out.exists() and any(out.iterdir()):
+        raise TrainingError(f"{out}: the folder is not empty and holds no run; use another --out")
+    elif resume:
+        raise TrainingError(f"{out}: there is no run to resume; leave out --resume to start one")
+
+
+def _open_run(settings: Settings, out: Path) -> None:
+    try:
+        settings.name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"name: expected text in UTF-8, got {settings.name!r}") from None
+    try:
+        write_text(out / "config.toml", settings_toml(settings))
+    except OSError as error:
+        raise TrainingError(f"{out}: cannot write the run's folder: {error.strerror}") from None
+
+
+def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
+    if not resume:
+        raise TrainingError(
+            f"{config.parent}: holds a run already; use --resume to go on with it, or another --out"
+        )
+    before = dataclasses.asdict(read_settings(config, {}))
+    now = dataclasses.asdict(settings)
+    if changed := sorted(key for key in now if before[key] != now[key]):
+        raise TrainingError(
+            f"{config.parent}: holds another run, with different {', '.join(changed)}; give the "
+            "same settings to resume it, or another --out"
+        )
+
+
+def _check_same_recordings(fold: Fold, place: Path) -> None:
+    """Refuse to go on with a fold that was begun with other recordings, labels or parts."""
+    begun = any((place / name).exists() for name in ("split.csv", "report.json"))
+    if begun and (n_changed := count_changes(fold, place / "split.csv")):
+        raise TrainingError(
+            f"{place}: {n_changed:,} recordings are not those the run began with, or have other "
+            "labels or another part in it; put them back to resume it, or use another --out"
+        )
+
+
+def _extract(learner: Learner, utterances: Sequence[Utterance], console: Console) -> Extracted:
+    cache = ArrayCache(default_cache_folder() / "features")
+    features, settings = learner.features()
+    with console.bar("computing features") as on_progress:
+        extracted = extract(utterances, features, settings, cache, on_progress=on_progress)
+    for problem in extracted.problems:
+        console.line(f"left out: {problem.text}")
+    return extracted
+
+
+def load_utterances(
+    settings: Settings, console: Console
+) -> tuple[tuple[Corpus, ...], list[Utterance]]:
+    """Load the corpora, and choose and merge emotions; what is left out is said."""
+    if not settings.corpora:
+        raise ConfigError("expected at least one corpus, for example --corpus tess=data/tess")
+    with console.bar("reading the corpora") as on_progress:
+        corpora = load_corpora(settings.corpora, on_progress=on_progress)
+    for corpus in corpora:
+        for problem in corpus.problems:
+            console.line(f"{corpus.name}: {problem.text}")
+    utterances, left_out = choose(settings, [one for c in corpora for one in c.utterances])
+    for emotion, count in left_out.items():
+        console.line(f"left out: {count} recordings of {emotion}, which is not among the labels")
+    return tuple(corpora), utterances
+
+
+def choose(
+    settings: Settings, utterances: Sequence[Utterance]
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Merge and choose emotions as the settings say; count what is left out.
+
+    Raises
+    ------
+    SplitError
+        If fewer than two emotions are left.
+    """
+    chosen, left_out = [], dict[str, int]()
+    for utterance in utterances:
+        emotion = settings.merge.get(utterance.emotion, utterance.emotion)
+        if settings.labels and emotion not in settings.labels:
+            left_out[emotion] = left_out.get(emotion, 0) + 1
+        else:
+            chosen.append(dataclasses.replace(utterance, emotion=emotion))
+    emotions = sorted({utterance.emotion for utterance in chosen})
+    if len(emotions) < 2:
+        raise SplitError(
+            f"expected recordings of at least two emotions, got {', '.join(emotions) or 'none'}"
+        )
+    return chosen, left_out
+
+
+def _folds(settings: Settings, utterances: Sequence[Utterance]) -> list[Fold]:
+    if settings.split:
+        return [read_split(settings.split, utterances, settings.protocol)]
+    groups = read_groups(settings.groups) if settings.groups else None
+    return make_folds(
+        utterances,
+        settings.protocol,
+        seed=settings.seed,
+        groups=groups,
+        n_groups=settings.n_groups or None,
+    )
+
+
+def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]:
+    """Train, export, test and report one fold, or read what a finished one left."""
+    if (out / "report.json").exists():
+        report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        return report, read_results(out / "predictions.csv")
+    check_fold(fold)
+    out.mkdir(parents=True, exist_ok=True)
+    write_split(fold, out / "split.csv")
+    labels = tuple(sorted({one.emotion for one in fold.train}))
+    fit = _fit(run, fold, labels, out)
+    run.console.line(fit.ending)
+    model_file = out / "model.onnx"
+    card = model_card(run.settings, fold, run.corpora, labels, fit)
+    # Without a test part, what is measured must not have learned the validation part.
+    (fit.export if fold.test else fit.export_watched)(card, model_file)
+    with run.console.bar("testing") as on_progress:
+        evaluation = evaluate(
+            Recognizer.load(model_file), fold.test or fold.val, on_progress=on_progress
+        )
+        running = _with_baseline(run, model_file, fold, on_progress)
+    figures = card_figures(fold, evaluation.results) | running
+    if not fold.test:
+        fit.export(card, model_file)
+    with_card(model_file, figures=figures)
+    write_results(evaluation.results, out / "predictions.csv")
+    facts = (
+        run.facts | fold_facts(fold, fit, evaluation, model_file) | {"running_baseline": running}
+    )
+    report = write_report(out, evaluation.results, facts=facts, history=fit.history)
+    return report, evaluation.results
+
+
+def _with_baseline(
+    run: Run, model_file: Path, fold: Fold, on_progress: Progress
+) -> dict[str, float]:
+    """Measure a model that was trained for it with running baselines as well."""
+    tested = fold.test or fold.val
+    if not run.learner.knows_speakers or not all(one.speaker for one in tested):
+        return {}
+    recognizer = Recognizer.load(model_file)
+    results = evaluate_running(recognizer, tested, seed=run.settings.seed, on_progress=on_progress)
+    write_results(results, model_file.with_name("predictions_running.csv"))
+    return {f"running_{name}": value for name, value in card_figures(fold, results).items()}
+
+
+def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
+    settings = run.settings
+    learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
+    key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
+    with run.console.training(fold.name, run.learner.plan(fold)) as observer:
+
+        def on_epoch(history: Sequence[Row]) -> None:
+            _write_history(history, out / "history.csv")
+            observer.on_epoch(history)
+
+        watched = Observer(observer.on_batch, on_epoch)
+        return run.learner.fit(fold, run.features, labels, out, run=key, observer=watched)
+
+
+def _write_history(history: Sequence[Row], path: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

@@ -1,0 +1,1 @@
+"""Speech models: encoder, backbone, rooms, the head's fit."""

@@ -1,0 +1,328 @@
+"""Training of a speech model's head, on the baselines that it will meet in use.
+
+An epoch is made of streams: what one speaker says, in random order. Each clip is classified with
+the baseline of what came before it in its stream: short or long, sometimes all of the speaker at
+once.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..acoustic.fit import HIDDEN, Observer, Row
+from ..network import HeadConfig, SpeakerHead
+from ..settings import HeadTraining
+
+_N_FOR_AXES = 15_000  # clips
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a head learns from, a row a clip.
+
+    `speakers` are numbers: copies resampled by one factor are one more speaker. `allowed` marks
+    the classes that a clip's corpus has: those it does not have are not counted against it.
+    """
+
+    statistics: NDArray[np.float32]  # (n, n_statistics)
+    targets: NDArray[np.int64]  # (n,)
+    speakers: NDArray[np.int64]  # (n,)
+    corpora: NDArray[np.int64]  # (n,)
+    seconds: NDArray[np.float32]  # (n,), of speech
+    allowed: NDArray[np.bool_]  # (n, n_classes)
+
+
+def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
+    """Find the space of z: the directions in which a speaker's clips differ most.
+
+    Returns
+    -------
+    projection : Tensor, shape=(n_statistics, n_dimensions)
+    offset : Tensor, shape=(n_dimensions,)
+        z = statistics @ projection + offset has mean 0 and about unit spread over the training
+        data, every speaker weighing by the square root of their clips.
+    """
+    count = np.bincount(clips.speakers)
+    weight = 1.0 / np.sqrt(np.maximum(count, 1))[clips.speakers]
+    weight = (weight / weight.sum()).astype(np.float32)
+    x = clips.statistics
+    mean = weight @ x
+    of_speaker = np.stack(
+        [x[clips.speakers == one].mean(0) if n else mean for one, n in enumerate(count)]
+    )
+    centred = x - of_speaker[clips.speakers]
+    deviation = np.sqrt(weight @ centred**2) + 1e-4
+    # Every so many: the directions of the largest spread are known from a part of the clips.
+    step = -(-len(x) // _N_FOR_AXES)
+    scaled = centred[::step] / deviation * np.sqrt(weight[::step])[:, None]
+    axes = _principal_axes(scaled, n_dimensions) / deviation[:, None]
+    z = (x - mean) @ axes
+    spread = np.sqrt((weight @ z**2).mean())
+    projection = torch.from_numpy(axes / spread).float()
+    return projection, torch.from_numpy(-mean @ axes / spread).float()
+
+
+def _principal_axes(rows: NDArray[np.float32], n_axes: int) -> NDArray[np.float32]:
+    """Return the axes of the largest spread, shape=(n_columns, n_axes), of unit length.
+
+    They are found from the products of rows where these are fewer than columns; axes beyond what
+    the rows span are zeros.
+    """
+    if len(rows) >= rows.shape[1]:
+        _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
+        return vectors[:, ::-1][:, :n_axes].astype(np.float32)
+    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    known = values > 1e-6 * values[-1]
+    spanned = rows.T @ (vectors[:, known] / np.sqrt(values[known]))
+    axes = np.zeros((rows.shape[1], n_axes), np.float32)
+    n_known = min(n_axes, spanned.shape[1])
+    axes[:, :n_known] = spanned[:, ::-1][:, :n_known]
+    return axes
+
+
+def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tensor]:
+    """Find how each emotion differs from a speaker's mean, and the axes on which it shows.
+
+    Returns
+    -------
+    emotions : Tensor, shape=(n_classes, n_dimensions)
+        Mean over speakers of an emotion's mean, less the mean of the speaker's emotions.
+    axes : Tensor, shape=(n_dimensions, n_classes)
+        Fisher's discriminants with a diagonal covariance, half of it shared by all dimensions;
+        scores on them have unit spread within a speaker.
+    """
+    values = z.numpy().astype(np.float64)
+    emotions = np.zeros((n_classes, values.shape[1]))
+    count = np.zeros((n_classes, 1))
+    centred = np.empty_like(values)
+    for speaker in np.unique(clips.speakers):
+        mine = clips.speakers == speaker
+        shown = np.unique(clips.targets[mine])
+        means = np.stack([values[mine & (clips.targets == one)].mean(0) for one in shown])
+        emotions[shown] += means - means.mean(0)
+        count[shown] += 1
+        centred[mine] = values[mine] - values[mine].mean(0)
+    emotions /= np.maximum(count, 1)
+    variance = (centred**2).mean(0)
+    axes = (emotions / (variance + variance.mean())).T
+    axes /= np.maximum((centred @ axes).std(0), 1e-6)
+    return torch.from_numpy(emotions).float(), torch.from_numpy(axes).float()
+
+
+def count_epochs(n_clips: int, training: HeadTraining) -> int:
+    """Return how many epochs a head is trained on so many clips, copies included."""
+    return max(training.epochs, -(-training.min_steps // _count_steps(n_clips, training)))
+
+
+def _count_steps(n_clips: int, training: HeadTraining) -> int:
+    return n_clips // training.batch_size + 1
+
+
+def train_head(
+    clips: Clips,
+    val: Clips,
+    n_classes: int,
+    config: HeadConfig,
+    training: HeadTraining,
+    *,
+    seed: int,
+    observer: Observer = Observer(),  # noqa: B008 (frozen)
+) -> tuple[SpeakerHead, list[Row]]:
+    """Train a head; everything random is drawn from the seed.
+
+    The number of epochs is fixed: the validation part is watched, and chooses nothing.
+
+    Returns
+    -------
+    head : SpeakerHead
+        In evaluation mode.
+    history : list of rows, as in `emovox.training.acoustic.fit`
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    head = SpeakerHead(clips.statistics.shape[1], n_classes, config)
+    projection, offset = fit_space(clips, config.n_dimensions)
+    head.get_buffer("projection").copy_(projection)
+    head.get_buffer("offset").copy_(offset)
+    with torch.no_grad():
+        z = head.embed(torch.from_numpy(clips.statistics))
+    emotions, axes = fit_emotions(z, clips, n_classes)
+    head.get_buffer("emotions").copy_(emotions)
+    head.get_buffer("axes").copy_(axes)
+    learner = _Learner(head, z, clips, training, rng)
+    history: list[Row] = []
+    for epoch in range(1, learner.n_epochs + 1):
+        started = time.perf_counter()
+        row = learner.epoch(epoch, observer) | _validate(head, val)
+        row["seconds"] = round(time.perf_counter() - started, 3)
+        history.append(row)
+        observer.on_epoch(history)
+    return head.eval(), history
+
+
+class _Learner:
+    """Trains the members side by side, each on streams of its own."""
+
+    def __init__(
+        self,
+        head: SpeakerHead,
+        z: Tensor,
+        clips: Clips,
+        training: HeadTraining,
+        rng: np.random.Generator,
+    ) -> None:
+        self.head, self.z, self.clips = head, z, clips
+        self.training, self.rng = training, rng
+        self.groups = [np.flatnonzero(clips.speakers == one) for one in np.unique(clips.speakers)]
+        self.seconds = torch.from_numpy(clips.seconds)[:, None]
+        self.targets = torch.from_numpy(clips.targets)
+        self.weights = torch.from_numpy(_clip_weights(clips)).float()
+        allowed = torch.from_numpy(clips.allowed)
+        self.hidden = torch.where(allowed, 0.0, HIDDEN)
+        one_hot = F.one_hot(self.targets, allowed.shape[1]).float()
+        spread = allowed / allowed.sum(1, keepdim=True)
+        self.wanted = one_hot * (1 - training.smoothing) + training.smoothing * spread
+        self.optimisers = [
+            torch.optim.AdamW(
+                member.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+            )
+            for member in head.members
+        ]
+        n_clips = len(self.targets)
+        self.n_epochs = count_epochs(n_clips, training)
+        self.n_steps = self.n_epochs * _count_steps(n_clips, training)
+        self.steps = [0] * len(head.members)
+
+    def epoch(self, epoch: int, observer: Observer) -> dict[str, float]:
+        """Train every member for one epoch; return the mean loss and accuracy."""
+        self.head.train()
+        losses, right, n_clips = [], 0, 0
+        n_members = len(self.head.members)
+        for member in range(n_members):
+            rows, means, seconds = self._baselines()
+            order = torch.from_numpy(self.rng.permutation(len(rows)))
+            for first in range(0, len(order), self.training.batch_size):
+                chosen = order[first : first + self.training.batch_size]
+                loss, n_right = self._step(member, rows[chosen], means[chosen], seconds[chosen])
+                losses.append(loss)
+                right += n_right
+            n_clips += len(rows)
+            observer.on_batch(epoch, member + 1, n_members)
+        return {
+            "epoch": epoch,
+            "train_loss": float(np.mean(losses)),
+            "train_accuracy": right / n_clips,
+        }
+
+    def _step(self, member: int, rows: Tensor, means: Tensor, seconds: Tensor) -> tuple[float, int]:
+        """Train both experts on a batch; return the mean loss and the second's right answers."""
+        optimiser, training = self.optimisers[member], self.training
+        progress = min(self.steps[member] / self.n_steps, 1.0)
+        rate = min(1.0, 10 * progress + 0.05) * 0.5 * (1 + np.cos(np.pi * progress))
+        for group in optimiser.param_groups:
+            group["lr"] = training.learning_rate * rate
+        answers = self.head.members[member](self.z[rows], means, seconds)
+        losses = []
+        for logits in answers:
+            log_scores = F.log_softmax(logits + self.hidden[rows], 1).clamp(min=-50.0)
+            losses.append(-((self.wanted[rows] * log_scores).sum(1) * self.weights[rows]).mean())
+        loss = torch.stack(losses).sum()
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        self.steps[member] += 1
+        right = (answers[1].detach() + self.hidden[rows]).argmax(1) == self.targets[rows]
+        return loss.item() / 2, int(right.sum())
+
+    def _baselines(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the clips of an epoch, and the mean and seconds of what each was preceded by."""
+        rows, means, heard = [], [], []
+        for stream, whole in self._streams():
+            index = torch.from_numpy(stream)
+            weight = self.seconds[index]
+            weighted = self.z[index] * weight
+            if whole:
+                before = weight.sum().expand_as(weight)
+                total = weighted.sum(0).expand_as(weighted)
+            else:
+                before = torch.cumsum(weight, 0) - weight
+                total = torch.cumsum(weighted, 0) - weighted
+            rows.append(index)
+            means.append(torch.where(before > 0, total / before.clamp(min=1e-3), 0.0))
+            heard.append(before)
+        return torch.cat(rows), torch.cat(means), torch.cat(heard)
+
+    def _streams(self) -> list[tuple[NDArray[np.int64], bool]]:
+        """Cut each speaker's clips, in random order, into streams; say which are heard at once."""
+        training = self.training
+        streams = []
+        for group in self.groups:
+            if self.rng.random() < training.p_whole:
+                streams.append((group, True))
+                continue
+            order = self.rng.permutation(group)
+            first = 0
+            while first < len(order):
+                length = int(np.exp(self.rng.uniform(np.log(5), np.log(300))))
+                stream = order[first : first + length]
+                first += length
+                streams.append((stream, False))
+        return streams
+
+
+def _clip_weights(clips: Clips) -> NDArray[np.float64]:
+    """Weight corpora alike, and emotions in them by the square root of their share."""
+    weights = np.zeros(len(clips.targets))
+    for corpus in np.unique(clips.corpora):
+        mine = clips.corpora == corpus
+        weights[mine] = 1.0 / mine.sum()
+        for emotion in np.unique(clips.targets[mine]):
+            these = mine & (clips.targets == emotion)
+            weights[these] *= (these.sum() / mine.sum()) ** -0.5
+    normed: NDArray[np.float64] = weights / weights.mean()
+    return normed
+
+
+def _validate(head: SpeakerHead, val: Clips) -> dict[str, float]:
+    """Return loss and accuracy on the validation part, without a baseline."""
+    head.eval()
+    with torch.inference_mode():
+        nothing = torch.zeros(len(val.targets), head.n_embedding)
+        logits, _ = head(torch.from_numpy(val.statistics), nothing)
+        targets = torch.from_numpy(val.targets)
+        return {
+            "val_loss": F.cross_entropy(logits, targets).item(),
+            "val_accuracy": float((logits.argmax(1) == targets).float().mean()),
+        }
+
+
+def running_logits(
+    head: SpeakerHead, clips: Clips, streams: Sequence[NDArray[np.int64]]
+) -> list[NDArray[np.float32]]:
+    """Classify streams of clips, each clip with the baseline of those before it in its stream.
+
+    Returns
+    -------
+    logits : list of ndarray of float32, each of shape=(len(stream), n_classes)
+    """
+    head.eval()
+    answers = []
+    with torch.inference_mode():
+        for stream in streams:
+            total = torch.zeros(1, head.n_embedding)
+            heard, logits = 0.0, []
+            for index in stream:
+                statistics = torch.from_numpy(clips.statistics[index : index + 1])
+                seconds = float(clips.seconds[index])
+                one, embedding = head(statistics, total / (head.config.prior_seconds + heard))
+                logits.append(one[0].numpy())
+                total = total + embedding * seconds
+                heard += seconds
+            answers.append(np.stack(logits))
+    return answers
