@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 
 from emovox.audio import RATE, load_audio
 from emovox.decoding import n_channels, read_blocks
-from emovox.errors import AudioError
+from emovox.errors import AUDIO_KINDS, AudioError
 from emovox.sound import open_sound
 
 
@@ -100,6 +101,39 @@ class TestErrors:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measured with Linux's means")
+class TestKinds:
+    """Programs tell errors apart by data, whatever their words."""
+
+    @pytest.fixture
+    def spoilt(self, talk, tmp_path) -> dict[str, Path]:
+        """Give a recording of each kind of failure."""
+        whole = encoded(talk)
+        contents = {
+            "empty": b"",
+            "not audio": b"no recording",
+            "cut off": whole[: len(whole) // 2],
+            "too long": whole,
+            "other": encoded(np.full(RATE, np.nan, np.float32), subtype="FLOAT"),
+        }
+        for kind, content in contents.items():
+            (tmp_path / f"{kind}.wav").write_bytes(content)
+        (tmp_path / "not a file.wav").mkdir()
+        kinds = [*contents, "missing", "not a file"]
+        return {kind: tmp_path / f"{kind}.wav" for kind in kinds}
+
+    @pytest.mark.parametrize(
+        "kind", ["empty", "not audio", "cut off", "too long", "other", "missing", "not a file"]
+    )
+    def test_kind_and_file(self, spoilt, kind):
+        """An error knows its kind, its recording, and its reason; so it does in another process."""
+        with pytest.raises(AudioError) as caught:
+            load_audio(spoilt[kind], max_seconds=0.5 if kind == "too long" else 60)
+        for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+            assert (error.kind, error.file) == (kind, str(spoilt[kind]))
+            assert str(error) == f"{error.file}: {error.reason}"
+        assert kind in AUDIO_KINDS
+
+
 class TestMemory:
     """Little more memory is needed than what comes out."""
 

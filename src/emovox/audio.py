@@ -57,12 +57,8 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
         If the source is missing, is no audio, is empty, cut off, not finite or too long.
     """
     check_limit(max_seconds)
-    name = source_name(source)
-    with open_sound(source, name) as sound:
-        try:
-            return _decoded(sound, max_seconds)
-        except AudioError as error:
-            raise AudioError(f"{name}: {error}") from None
+    with open_sound(source, source_name(source)) as sound:
+        return _decoded(sound, max_seconds)
 
 
 def _decoded(sound: Sound, max_seconds: float) -> Samples:
@@ -81,14 +77,16 @@ def _decoded(sound: Sound, max_seconds: float) -> Samples:
         if len(second):
             _check_range(second)
         heard += resample(second, is_over).tobytes()
-    if n_read == 0 or sound.broken:
-        raise AudioError(sound.broken or "expected audio, got zero samples")
+    if sound.broken:
+        raise AudioError(sound.broken, "cut off")
+    if n_read == 0:
+        raise AudioError("expected audio, got zero samples", "empty")
     return _some(np.frombuffer(heard, np.float32), n_read, rate)
 
 
 def _some(resampled: Samples, n_samples: int, rate: float) -> Samples:
     if resampled.size == 0:
-        raise AudioError(f"expected audio, got only {n_samples} samples at {rate} Hz")
+        raise AudioError(f"expected audio, got only {n_samples} samples at {rate} Hz", "empty")
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
@@ -129,7 +127,7 @@ def check_audio(
 def _checked(samples: ArrayLike, rate: float, max_seconds: float) -> Samples:
     mono = _mono(_as_float(samples))
     if mono.size == 0:
-        raise AudioError("expected audio, got zero samples")
+        raise AudioError("expected audio, got zero samples", "empty")
     if mono.size > max_seconds * rate:
         raise too_long(mono.size / rate, max_seconds)
     _check_range(mono)
@@ -273,7 +271,8 @@ def too_long(seconds: float, max_seconds: float) -> AudioError:
     """Return the error that a recording is longer than the limit."""
     return AudioError(
         f"expected at most {max_seconds:g} s of audio, got {seconds:.1f} s; raise the limit "
-        "(max_seconds, --max-seconds) or cut the recording"
+        "(max_seconds, --max-seconds) or cut the recording",
+        "too long",
     )
 
 

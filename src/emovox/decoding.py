@@ -80,7 +80,7 @@ def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[
         raise AudioError(f"expected an array of samples, got one of shape {array.shape}")
     if channel is not None:
         array = array[:, None] if array.ndim == 1 else array
-        _check_channel(channel, array.shape[1], "the array")
+        _check_channel(channel, array.shape[1])
         array = array[:, channel]
     n_block = max(1, int(rate))
     for first in range(0, len(array), n_block):
@@ -91,43 +91,37 @@ def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[
 def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
     name = source_name(source)
     with open_sound(source, name) as sound:
-        _check_channel(channel, sound.channels, name)
-        rate = sound.samplerate
-        _check_rate(rate, name)
+        _check_channel(channel, sound.channels)
+        check_rate(rate := sound.samplerate)
         seconds = None if sound.frames is None else sound.frames / rate
         n_read, is_over = 0, False
         while not is_over:
             second = sound.read(rate, channel)
             is_over = len(second) < rate
             broken = f"{name}: {sound.broken}" if sound.broken else ""
+            if n_read == len(second) == 0 and broken:
+                raise AudioError(sound.broken, "cut off")
             if n_read == len(second) == 0:
-                raise AudioError(broken or f"{name}: expected audio, got zero samples")
-            checked = _checked(second, n_read / rate, f"{name}: ")
+                raise AudioError("expected audio, got zero samples", "empty")
+            checked = _checked(second, n_read / rate)
             n_read += len(second)
             yield Block(checked, rate, seconds, broken)
 
 
-def _check_rate(rate: float, name: str) -> None:
-    try:
-        check_rate(rate)
-    except AudioError as error:
-        raise AudioError(f"{name}: {error}") from None
-
-
-def _check_channel(channel: int | None, n_channels: int, name: str) -> None:
+def _check_channel(channel: int | None, n_channels: int) -> None:
     if channel is None:
         return
     if not isinstance(channel, int | np.integer) or not 0 <= channel < n_channels:
         raise AudioError(
-            f"{name}: expected a channel of 0 to {n_channels - 1}, counted from 0, got {channel!r}"
+            f"expected a channel of 0 to {n_channels - 1}, counted from 0, got {channel!r}"
         )
 
 
-def _checked(samples: ArrayLike, at_s: float, where: str = "") -> Samples:
+def _checked(samples: ArrayLike, at_s: float) -> Samples:
     """Check and mix a block; the last one may be empty."""
     if len(np.asarray(samples)) == 0:
         return np.zeros(0, np.float32)
     try:
         return check_audio(samples, RATE)
     except AudioError as error:
-        raise AudioError(f"{where}in the second from {at_s:.0f} s on: {error}") from None
+        raise AudioError(f"in the second from {at_s:.0f} s on: {error}", error.kind) from None

@@ -11,11 +11,48 @@ def one_line(text: str) -> str:
 
 
 class AudioError(EmovoxError):
-    """The input is no usable recording: unreadable, empty, not finite, too long."""
+    """Unusable audio: unreadable, empty, not finite, too long.
+
+    Parameters
+    ----------
+    reason : str
+        One line, without the recording's name.
+    kind : str, optional
+        One of `AUDIO_KINDS`, for programs; the reason's words may change.
+    file : str
+        Name of the recording; "" where it has none, or nobody has added it yet.
+    """
+
+    kind = "other"
+
+    def __init__(self, reason: str, kind: str | None = None, file: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.file = reason, file
+        if kind is not None:
+            self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}" if self.file else self.reason
+
+
+AUDIO_KINDS = (
+    "missing",
+    "no permission",
+    "not a file",
+    "not fetched",
+    "empty",
+    "not audio",
+    "cut off",
+    "too long",
+    "no speech",
+    "other",
+)
 
 
 class SilenceError(AudioError):
     """The recording holds no sound above the noise floor."""
+
+    kind = "no speech"
 
 
 class NoSpeechError(SilenceError):

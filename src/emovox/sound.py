@@ -38,33 +38,41 @@ def source_name(source: AudioSource) -> str:
 
 
 @contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Add a recording's name to the errors of the block that carry none."""
+    try:
+        yield
+    except AudioError as error:
+        error.file = error.file or file
+        raise
+
+
+@contextmanager
 def open_sound(source: AudioSource, name: str) -> "Iterator[Sound]":
-    """Open a recording while the block runs; `name` is for the error's text.
+    """Open a recording while the block runs; errors within it carry its name.
 
     Raises
     ------
     AudioError
         If the source is missing, empty or no audio, or cannot be read.
     """
-    with _open(source, name) as file, closing(_sound(file, name)) as sound:
+    with naming(name), _open(source) as file, closing(_sound(file)) as sound:
         try:
             yield sound
         except MemoryError:
-            raise AudioError(f"{name}: {NO_MEMORY}") from None
+            raise AudioError(NO_MEMORY) from None
 
 
-def _sound(file: BinaryIO, name: str) -> "Sound":
+def _sound(file: BinaryIO) -> "Sound":
     try:
         head, layout = file.read(16), layout_of(file)
-        if not head:
-            raise AudioError("empty (0 bytes)")
-        if other := other_format(head):
-            raise AudioError(f"{other} cannot be read; {CONVERT}")
-        return Sound(file, layout)
     except OSError as error:
-        raise AudioError(f"{name}: {_why(error)}") from None
-    except AudioError as error:
-        raise AudioError(f"{name}: {error}") from None
+        raise AudioError(_why(error)) from None
+    if not head:
+        raise AudioError("empty (0 bytes)", "empty")
+    if other := other_format(head):
+        raise AudioError(f"{other} cannot be read; {CONVERT}", "not audio")
+    return Sound(file, layout)
 
 
 class Sound:
@@ -84,7 +92,7 @@ class Sound:
         self._waiting = list(layout.links[::-1])
         self._is_over, self.broken = False, ""
         if not self._waiting:
-            raise AudioError(layout.broken)
+            raise AudioError(layout.broken, "cut off")
         self._begin(self._waiting.pop())
         self.samplerate, self.channels = int(self._part.samplerate), int(self._part.channels)
         if self.channels > MOST_CHANNELS:
@@ -124,8 +132,11 @@ class Sound:
         try:
             self._part = _Forwards(self._bytes)
         except soundfile.LibsndfileError as error:
-            reason = self._bytes.error or self._layout.broken or _unreadable(error)
-            raise AudioError(reason) from None
+            if self._bytes.error:
+                raise AudioError(self._bytes.error) from None
+            if self._layout.broken:
+                raise AudioError(self._layout.broken, "cut off") from None
+            raise AudioError(_unreadable(error), "not audio") from None
 
     def _decode(self, n_samples: int) -> Samples:
         """Return samples of all channels; at an end go on to what is joined behind, or be over."""
@@ -243,7 +254,7 @@ class _Bytes:
             return b""
 
 
-def _open(source: AudioSource, name: str) -> BinaryIO:
+def _open(source: AudioSource) -> BinaryIO:
     """Open any source as a seekable file."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
@@ -252,20 +263,20 @@ def _open(source: AudioSource, name: str) -> BinaryIO:
             path = Path(os.fsdecode(source))
             if path.exists() and not path.is_file():  # opening a pipe would wait for ever
                 what = "a folder" if path.is_dir() else "a pipe or device"
-                raise AudioError(f"{name}: expected an audio file, got {what}")
+                raise AudioError(f"expected an audio file, got {what}", "not a file")
             return path.open("rb")
         content = source.read()
     except FileNotFoundError:
-        raise AudioError(f"{name}: no such file") from None
+        raise AudioError("no such file", "missing") from None
     except PermissionError:
-        raise AudioError(f"{name}: no permission to read it") from None
+        raise AudioError("no permission to read it", "no permission") from None
     except (OSError, ValueError) as error:  # ValueError: a closed file, a name with a null byte
-        raise AudioError(f"{name}: {_why(error)}") from None
+        raise AudioError(_why(error)) from None
     except (AttributeError, TypeError, NotImplementedError):
         kind = type(source).__name__
         raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
     if not isinstance(content, bytes):
-        raise AudioError(f"{name}: expected a file opened in binary mode, got one of text")
+        raise AudioError("expected a file opened in binary mode, got one of text")
     return io.BytesIO(content)
 
 

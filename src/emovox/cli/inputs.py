@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import EmovoxError
+from ..errors import AudioError, EmovoxError
 from .console import counted, warn
 
 if TYPE_CHECKING:
@@ -117,11 +117,15 @@ def read(file: Path, max_seconds: float) -> "Samples":
 @contextmanager
 def told_apart(file: Path, errors: list[str]) -> Iterator[None]:
     """Have what goes wrong with one recording cost that one alone, and a line among the errors."""
+    from ..sound import naming
+
     try:
-        yield
+        with naming(str(file)):
+            yield
+    except AudioError as error:
+        errors.append(str(error))
     except EmovoxError as error:
-        text = str(error)
-        errors.append(text if text.startswith(str(file)) else f"{file}: {text}")
+        errors.append(f"{file}: {error}")
     except MemoryError:
         errors.append(f"{file}: does not fit into memory")
     except OSError as error:
