@@ -385,6 +385,13 @@ def test_tables_of_accuracy(tables, tmp_path):
         assert ["six groups of speakers in turn", *expected] in table
 
 
+def test_the_table_of_the_readme(tables, tmp_path):
+    """The README's table has a row for each test measured: guessing, and the means of the seeds."""
+    figures = {"uar": {"mean": 0.75}, "running_uar": {"mean": 0.8}}
+    filled = made(tables, tmp_path, "accuracy", {"rows": {"ravdess": figures}}, "summary")
+    assert list(rows(filled))[1:] == [["RAVDESS: new actors", "12.5 %", "75.0 %", "80.0 %"]]
+
+
 def test_tables_of_peers_speed_and_robustness(tables, tmp_path):
     """The other tables show what was measured, and leave out what was not."""
     peers = {"rows": {"mfcc": {"tess": {"uar": 0.4, "centred_uar": 0.55}}}}
