@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.corpora import SPECS
+from emovox.version import __version__
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "NOTICE"]
@@ -30,15 +31,20 @@ def read(name: str) -> str:
     return (REPOSITORY / name).read_text(encoding="utf-8")
 
 
+def git(*arguments: str) -> str:
+    """Return what git answers about the repository, or skip the test outside a clone."""
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("only a clone tells which files and tags belong to the repository")
+    done = subprocess.run(
+        ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
 def repository_files() -> list[str]:
     """List the files that belong to the repository, or skip the test outside a clone."""
-    if not (REPOSITORY / ".git").exists():
-        pytest.skip("only a clone tells which files belong to the repository")
-    done = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [name for name in done.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return [name for name in listed if name and (REPOSITORY / name).is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,32 @@ def wheel(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(archive) as file:
         file.extractall(folder)
     return folder
+
+
+class TestRelease:
+    """A release is a tag vX.Y.Z on the commit whose version and changelog say X.Y.Z."""
+
+    def test_a_tag_is_the_version(self):
+        """Where the commit carries a version's tag, the package has that version and no other."""
+        tags = git("tag", "--points-at", "HEAD", "--list", "v[0-9]*").split()
+        if not tags:
+            pytest.skip("no tag vX.Y.Z is on this commit")
+        assert tags == [f"v{__version__}"]
+        assert re.search(
+            rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", read("CHANGELOG.md"), re.M
+        )
+
+    def test_the_changelog_has_the_version(self):
+        """The newest version in the changelog, released or not, is that of the package."""
+        versions = re.findall(r"^## \[(\d[^]]*)\]", read("CHANGELOG.md"), re.MULTILINE)
+        assert versions[0] == __version__
+
+    def test_links_and_classifiers(self):
+        """The metadata leads to the source, the changes and the issues, and names the Pythons."""
+        assert {"Homepage", "Source", "Changelog", "Issues"} <= PROJECT["project"]["urls"].keys()
+        classifiers = PROJECT["project"]["classifiers"]
+        pythons = [one.rpartition(" :: ")[2] for one in classifiers if ":: 3." in one]
+        assert f">={pythons[0]}" == PROJECT["project"]["requires-python"]
 
 
 class TestSourceDistribution:
