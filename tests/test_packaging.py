@@ -1,5 +1,6 @@
 """What is handed to others: both distributions, the licences, and the pinned versions."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import venv
 import zipfile
 from importlib.metadata import requires
 from pathlib import Path
@@ -156,6 +158,56 @@ class TestWheel:
         """Each text about licences travels in the wheel."""
         (file,) = wheel.glob(f"*.dist-info/licenses/{name}")
         assert file.read_text(encoding="utf-8") == read(name)
+
+
+@pytest.fixture(scope="module")
+def environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel alone; its dependencies are those of the running environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    (archive,) = built.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    install = ["install", "--quiet", "--no-index", "--no-deps", str(archive)]
+    subprocess.run([*pip, *install], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    shared = [path for path in sys.path if Path(path).name == "site-packages"]
+    (packages / "shared.pth").write_text("\n".join(shared), encoding="utf-8")
+    return folder
+
+
+HEAR = """
+import json, sys
+import emovox
+prediction = emovox.Recognizer.load().predict(sys.argv[1])
+print(json.dumps({"module": emovox.__file__, "prediction": prediction.to_dict()}))
+"""
+
+
+class TestInstalledWheel:
+    """The wheel in an environment of its own, without the checkout."""
+
+    def run(self, environment: Path, program: str, *arguments: str) -> str:
+        """Run a program of the environment, in its folder, and return what it prints."""
+        done = subprocess.run(
+            [environment / "bin" / program, *arguments],
+            cwd=environment,
+            env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def test_recognises(self, environment):
+        """The package that answers is the wheel's, and its answer that of the checkout."""
+        recording = REPOSITORY / "examples" / "even.flac"
+        answer = json.loads(self.run(environment, "python", "-c", HEAR, str(recording)))
+        assert Path(answer["module"]).is_relative_to(environment)
+        assert answer["prediction"] == Recognizer.load().predict(recording).to_dict()
+
+    def test_has_the_command(self, environment):
+        """The command that pip makes knows the version."""
+        assert self.run(environment, "emovox", "--version").strip().endswith(__version__)
 
 
 def table(heading: str) -> list[list[str]]:
