@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 import re
 import shlex
 import tomllib
@@ -13,8 +14,9 @@ from types import ModuleType
 import pytest
 import typer
 
+import emovox
 from conftest import REPOSITORY, benchmark
-from emovox import Recognizer, errors
+from emovox import Baseline, Prediction, Recognizer, Stream, errors
 from emovox.bundle import Card
 from emovox.cli import app, run
 from emovox.corpora import SPECS
@@ -217,6 +219,38 @@ def test_errors_are_those_of_the_code():
     """The table of errors names every kind of EmovoxError."""
     kinds = {name for name, _ in inspect.getmembers(errors, inspect.isclass)} - {"EmovoxError"}
     assert first_cells(section("docs/python.md", "Errors")) == kinds
+
+
+PUBLIC = (emovox, Recognizer, Stream, Baseline, Prediction)
+
+
+def shown_signatures(page: str) -> dict[str, inspect.Signature]:
+    """Return the calls that a page shows within its prose, `name(parameter, other=default)`."""
+    prose = BLOCK.sub("", read(page))
+    calls = re.findall(r"`(?:\w+\.)?([a-z]\w+)\(([^`]*)\)`", prose)
+    shown = {}
+    for name, parameters in calls:
+        names: dict[str, object] = {"inf": math.inf}
+        exec(f"def function({parameters}): ...", names)
+        shown[name] = inspect.signature(names["function"])
+    return shown
+
+
+def without_types(signature: inspect.Signature) -> list[tuple[str, object, object]]:
+    """Return name, kind and default of the parameters, the object itself left out."""
+    parameters = [one for one in signature.parameters.values() if one.name != "self"]
+    return [(one.name, one.kind, one.default) for one in parameters]
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "docs/streaming.md"])
+def test_signatures_are_those_of_the_code(page):
+    """A function shown with its parameters has these, in this order and with these defaults."""
+    shown = shown_signatures(page)
+    assert shown.keys() & {"predict", "segments"}
+    for name, signature in shown.items():
+        functions = [getattr(owner, name, None) for owner in PUBLIC]
+        expected = [without_types(inspect.signature(f)) for f in functions if callable(f)]
+        assert without_types(signature) in expected, f"{page}: {name}"
 
 
 def test_modules_are_those_of_the_code():
