@@ -18,7 +18,7 @@ import pytest
 from emovox import Recognizer
 from emovox.archive import PartSize, recordings
 from emovox.archive.attempt import Attempt
-from emovox.archive.heads import Head, cut_model, embedding_is_fixed
+from emovox.archive.heads import Head, cut_head, embedding_is_fixed
 from emovox.archive.ledger import Ledger, commit, read, tallies_of
 from emovox.archive.plan import plan
 from emovox.archive.recordings import tried
@@ -434,12 +434,12 @@ class TestCopies:
 
 
 class TestHead:
-    """A model cut behind its embedding."""
+    """A speech model's head, taken out of its file."""
 
     def test_the_head_is_the_model(self):
         """Stored embeddings and any baseline give what the whole graph gives with the audio."""
         model = Recognizer.load()
-        content = cut_model(None)
+        content = cut_head(None)
         assert content is not None
         assert len(content) < 5e6
         head = Head(content)
@@ -452,9 +452,9 @@ class TestHead:
             for one, other in zip(whole, head.infer(stored, vector), strict=True):
                 np.testing.assert_allclose(one[0], other, rtol=0, atol=1e-5)
 
-    def test_a_model_that_cannot_be_cut(self, model_file):
-        """The acoustic network needs the frames again; its embedding knows no baseline."""
-        assert cut_model(model_file) is None
+    def test_a_model_without_a_head(self, model_file):
+        """The acoustic network needs the frames again; its embedding does not need a baseline."""
+        assert cut_head(model_file) is None
         assert embedding_is_fixed(model_file)
         assert not embedding_is_fixed(None)
 
@@ -547,7 +547,7 @@ class TestTasks:
         """Each is judged with what `Recognizer.learn` makes of all that the speaker said."""
         path = model_file if kind == "acoustic" else None
         job = start(path, speaker_column="speaker", segments=segments)
-        if head := cut_model(path):
+        if head := cut_head(path):
             job.ledger.head.write_bytes(head)
         for part in (1, 2, 0):
             hear_part(job, part)

@@ -8,11 +8,23 @@ import onnx
 import pytest
 import torch
 
-from emovox.bundle import SCHEMA, Card, find_model, open_bundle
+from emovox.bundle import OUTPUTS, SCHEMA, Card, find_model, open_bundle
 from emovox.errors import ModelError, TrainingError
 from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
-from emovox.training.export import check_agreement, export_model, simplified, with_card
-from emovox.training.network import EmotionNetwork, NetworkConfig, WaveformModel
+from emovox.training.export import (
+    check_agreement,
+    export_head,
+    export_model,
+    simplified,
+    with_card,
+)
+from emovox.training.network import (
+    EmotionNetwork,
+    HeadConfig,
+    NetworkConfig,
+    SpeakerHead,
+    WaveformModel,
+)
 from emovox.training.speech.backbone import extract_backbone, open_backbone, statistics_of
 
 CARD = Card(
@@ -114,6 +126,26 @@ def test_simplified_answers_are_the_same(name, voice, tmp_path):
         pair = [open_backbone(extract_backbone(graph)) for graph in (content, simple)]
         of_voice = [statistics_of(session, voice) for session in pair]
         np.testing.assert_array_equal(*of_voice)
+
+
+def test_the_voice_has_its_name(voice, tmp_path):
+    """A speech model names the first part of its embedding, and can be cut there."""
+    torch.manual_seed(3)
+    backbone = extract_backbone(find_model("speech").read_bytes())
+    head = SpeakerHead(2304, 3, HeadConfig(n_dimensions=5, n_hidden=4)).eval()
+    for name in ("projection", "emotions", "axes"):
+        torch.nn.init.normal_(head.get_buffer(name), std=0.1)
+    card = dataclasses.replace(CARD, baseline=(0.0,) * head.n_embedding)
+    path = tmp_path / "model.onnx"
+    export_head(backbone, head, card, path)
+    cut = onnx.utils.Extractor(onnx.load(path)).extract_model(["voice", "baseline"], OUTPUTS)
+    baseline = np.random.default_rng(1).uniform(0.1, 0.5, (1, head.n_embedding)).astype("f4")
+    whole = open_bundle(path).run(voice, baseline[0])
+    feeds = {"voice": whole[1][None, :5], "baseline": baseline}
+    for left, right in zip(
+        whole, open_backbone(cut.SerializeToString()).run(None, feeds), strict=True
+    ):
+        np.testing.assert_allclose(left, right[0], rtol=0, atol=1e-6)
 
 
 def test_any_runtime_can_use_the_graph(model, tmp_path):

@@ -17,7 +17,7 @@ from ..recognizer import Recognizer
 from ..version import __version__
 from . import engine
 from .engine import Tallies, Task
-from .heads import cut_model, embedding_is_fixed
+from .heads import cut_head, embedding_is_fixed
 from .ledger import Ledger, tallies_of
 from .plan import PartSize, plan
 from .rows import NOTHING, add
@@ -194,14 +194,15 @@ class _Run:
 
     def _hear(self, client: Client) -> None:
         """Hear the recordings that are not heard yet, and learn the speakers."""
-        head = cut_model(self.job.model)
+        head = cut_head(self.job.model)
         if head is not None:
             with written_whole(self.ledger.head) as temporary:
                 temporary.write_bytes(head)
         elif not embedding_is_fixed(self.job.model):
             raise ModelError(
-                "this model's embeddings depend on the baseline, and it cannot be cut behind them: "
-                "score without --speaker-column"
+                "expected a model with a tensor named voice, or with embeddings that do not depend "
+                "on the baseline; export it with this version of emovox, or score without "
+                "--speaker-column"
             )
         left = [one for one in range(self.n_parts) if tallies_of(self.ledger.voices(one)) is None]
         self._stage(client, "hearing", self._parts(hear_part, left), left)
@@ -251,6 +252,6 @@ class _Run:
         way = (
             "judged from the stored embeddings"
             if self.ledger.head.exists()
-            else "heard a second time, since the model cannot be cut behind its embeddings"
+            else "heard a second time, since the model names no tensor voice"
         )
         return f"speaker: all recordings with the same {self.job.speaker_column}, {way}"

@@ -268,7 +268,7 @@ def _judge_stored(
 def _judge_again(
     job: Job, model: Recognizer, part: int, stored: pa.Table, known: Mapping[str, Baseline]
 ) -> list[Answer]:
-    """Judge a part's recordings from their audio, with a model that cannot be cut in two."""
+    """Judge a part's recordings from their audio, with a model that has no head to cut off."""
     speakers = dict(zip(*(stored[name].to_pylist() for name in ("row", "speaker")), strict=True))
 
     def judge(row: int, file: Path) -> list[Answer]:

@@ -20,6 +20,7 @@ from ..files import written_whole
 from .network import SpeakerHead, WaveformModel
 from .speech.backbone import merge, trace
 
+VOICE = "voice"
 _TOLERANCE = 1e-4  # allowed between torch and ONNX, relative to the largest value
 
 
@@ -47,7 +48,7 @@ def export_model(model: WaveformModel, card: Card, path: Path) -> None:
     )
     traced = trace(model, dict(zip(INPUTS, example, strict=True)), OUTPUTS)
     check_agreement(model, traced, n_embedding)
-    _write(traced, card, path)
+    _write(simplified(traced), card, path)
 
 
 def export_head(backbone: bytes, head: SpeakerHead, card: Card, path: Path) -> None:
@@ -68,7 +69,26 @@ def export_head(backbone: bytes, head: SpeakerHead, card: Card, path: Path) -> N
         OUTPUTS,
     )
     _check_head(head, traced, n_statistics, len(card.baseline))
-    _write(merge(backbone, traced).SerializeToString(), card, path)
+    whole = simplified(merge(backbone, traced).SerializeToString())
+    _write(name_voice(whole, head.config.n_dimensions), card, path)
+
+
+def name_voice(content: bytes, n_dimensions: int) -> bytes:
+    """Name the first part of a speech model's embedding `voice`.
+
+    Logits and embedding need nothing else of the audio, and it does not depend on the baseline: a
+    recording whose `voice` is stored can be judged again without hearing it.
+    """
+    model = onnx.load_from_string(content)
+    embedding = next(node for node in model.graph.node if "embedding" in node.output)
+    traced = embedding.input[0]
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [VOICE if name == traced else name for name in names]
+    model.graph.value_info.append(
+        onnx.helper.make_tensor_value_info(VOICE, onnx.TensorProto.FLOAT, ("batch", n_dimensions))
+    )
+    return model.SerializeToString()  # type: ignore[no-any-return]
 
 
 def simplified(content: bytes) -> bytes:
@@ -92,7 +112,7 @@ def simplified(content: bytes) -> bytes:
 
 def _write(content: bytes, card: Card, path: Path) -> None:
     """Put the card into a graph and write it, if it can be opened as a model."""
-    graph = onnx.load_from_string(simplified(content))
+    graph = onnx.load_from_string(content)
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     graph.producer_name, graph.producer_version = "emovox", card.emovox_version
