@@ -25,9 +25,8 @@ CALL_S, CALLS_A_PART = 300.0, 100
 N_PARTS = 10_000  # of which a million calls are made
 
 
-async def _wait(seconds: float) -> dict[str, Any]:
+async def _wait(seconds: float) -> None:
     await asyncio.sleep(seconds)
-    return {}
 
 
 def real(n_workers: int, seconds: Sequence[float]) -> tuple[float, float]:
@@ -44,7 +43,7 @@ def real(n_workers: int, seconds: Sequence[float]) -> tuple[float, float]:
         Client(workers) as client,
     ):
         started, busy = time.perf_counter(), time.process_time()
-        tasks = (Task(_wait, (one,)) for one in seconds)
+        tasks = (Task(_wait, (nap,)) for nap in seconds)
         run_tasks(client, tasks, lambda _: None, lambda: False)
         return time.perf_counter() - started, time.process_time() - busy
 

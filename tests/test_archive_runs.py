@@ -312,7 +312,7 @@ class TestCluster:
     def test_foreign_workers_are_refused(self, archive, tmp_path, scheduler):
         """A worker with another model, or that does not see the output, is refused by name."""
         request = Request(archive, tmp_path / "out", scheduler=scheduler)
-        job = _job(request, Ledger(request.out), Recognizer.load())
+        job = _job(request, Recognizer.load())
         with engine.connected(scheduler) as client:
             with pytest.raises(
                 ArchiveError, match=r"worker tcp://.* does not see the|expected yes"

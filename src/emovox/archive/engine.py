@@ -32,7 +32,8 @@ from distributed.node import ServerNode
 
 from ..errors import ArchiveError, EmovoxError
 from ..files import make_folder
-from .worker import Job, introduce
+from .job import Job
+from .worker import introduce
 
 _PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
 _POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked after
@@ -48,8 +49,6 @@ _CONFIG = {
     "distributed.worker.use-file-locking": False,  # one run alone uses its folder
     "logging.distributed": "critical",
 }
-
-Tallies = dict[str, Any]
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error)
@@ -222,7 +221,7 @@ def heeded_signals() -> Iterator[Callable[[], int]]:
 class Task:
     """Something for a worker to do; `trail` is where it writes what it is at."""
 
-    function: Callable[..., Tallies]
+    function: Callable[..., Any]
     arguments: tuple[Any, ...]
     trail: Path | None = None
     n_tries: int = 0
@@ -232,7 +231,7 @@ class Task:
 def run_tasks(
     client: Client,
     tasks: Iterable[Task],
-    on_done: Callable[[Tallies], None],
+    on_done: Callable[[Any], None],
     stopped: Callable[[], int],
 ) -> None:
     """Have tasks done in any order, a few at a time; `tasks` is asked as there is room.
@@ -253,7 +252,7 @@ def run_tasks(
 def _run_tasks(
     client: Client,
     tasks: Iterable[Task],
-    on_done: Callable[[Tallies], None],
+    on_done: Callable[[Any], None],
     stopped: Callable[[], int],
 ) -> None:
     running: dict[Future[Any], Task] = {}
@@ -310,7 +309,7 @@ def _lost() -> ArchiveError:
     return ArchiveError("lost the Dask scheduler; what is done is kept: go on with --resume")
 
 
-def _collected(future: Future[Any], on_done: Callable[[Tallies], None]) -> bool:
+def _collected(future: Future[Any], on_done: Callable[[Any], None]) -> bool:
     """Take a task's result; False if its worker died, so that it is to be done again."""
     if future.status == "finished":
         on_done(future.result())

@@ -12,7 +12,7 @@ not there. The folder ledger/ can be entered by its owner alone.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from ..errors import ArchiveError
 from ..files import make_folder, write_text, written_whole
+from .rows import Tally
 
-_METADATA = b"emovox"  # the key of a part's tallies in its Parquet file
+_METADATA = b"emovox"  # the key of a part's tally in its Parquet file
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,6 @@ class Ledger:
             return int(pq.read_metadata(self.plan(part)).num_rows)
         except (OSError, pa.ArrowException):
             return None
-
-    def recordings(self, part: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return what a part lists of its recordings, and what it carries through.
-
-        Raises
-        ------
-        ArchiveError
-            If the file is damaged.
-        """
-        return read(self.plan(part), columns=columns)
 
     def all_listed(self) -> bool:
         """Tell whether the source was listed to its end, and all of that is planned."""
@@ -187,16 +178,17 @@ class Ledger:
 def commit(
     path: Path,
     table: pa.Table,
-    tallies: Mapping[str, Any],
+    tally: Tally | None = None,
     row_group: int | None = None,
     *,
     private: bool = False,
 ) -> None:
-    """Write a table, whole or not at all, with its tallies in the file's metadata.
+    """Write a table, whole or not at all, with its tally in the file's metadata.
 
-    `row_group` is how many rows are read at least, None: all; `private` is for `written_whole`.
+    Rows can be read in groups of `row_group`; None: only all at once. With `private`, others
+    cannot read the file.
     """
-    metadata = {**(table.schema.metadata or {}), _METADATA: json.dumps(tallies).encode()}
+    metadata = {**(table.schema.metadata or {}), _METADATA: (tally or Tally()).to_json()}
     with written_whole(path, private=private) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, row_group_size=row_group)
 
@@ -227,11 +219,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def tallies_of(path: Path) -> dict[str, Any] | None:
-    """Return the tallies of a part that is done; None if it is not, or its file is damaged."""
+def tally_of(path: Path) -> Tally | None:
+    """Return the tally of a part that is done; None if it is not, or its file is damaged."""
     try:
-        metadata = pq.read_schema(path).metadata
-        tallies: dict[str, Any] = json.loads(metadata[_METADATA])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return Tally.from_json(pq.read_schema(path).metadata[_METADATA])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError):
         return None
-    return tallies

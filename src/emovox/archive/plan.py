@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ..files import write_text
-from .ledger import Ledger, commit
+from .ledger import Ledger, commit, read
 from .source import BYTES, PATH, Source
 
 _UNKNOWN_BYTES = 1 << 20  # what a recording of unknown size counts as
@@ -15,26 +15,18 @@ _UNKNOWN_BYTES = 1 << 20  # what a recording of unknown size counts as
 
 @dataclass(frozen=True)
 class PartSize:
-    """A part is full with so many recordings, or so many bytes."""
+    """The most that a part holds: recordings, or bytes of them."""
 
     n_recordings: int = 128
     n_bytes: int = 256 << 20
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A part, and how many recordings it holds."""
+def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[int]:
+    """Yield how many recordings each part holds: parts planned before, then new ones.
 
-    part: int
-    n_recordings: int
-
-
-def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[Planned]:
-    """Yield the parts of a run in order: those planned before, then new ones as they are planned.
-
-    A part is written down before it is yielded, and never changes: a run that is resumed does what
-    was planned, and goes on with the listing behind it, even if files have come or gone since. From
-    a part on whose plan is lost or damaged, parts are planned, and done, anew.
+    A part is written down before it is yielded, and never changes: a resumed run does what was
+    planned, and continues the listing from there, even if files have come or gone since. From
+    the first part whose plan is lost or damaged, parts are planned, and done, anew.
     """
     n_parts, n_known, last = ledger.n_planned(), 0, b""
     for part in range(n_parts):
@@ -44,15 +36,15 @@ def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[Planned]:
             n_parts = part
             break
         n_known += n_rows
-        yield Planned(part, n_rows)
+        yield n_rows
     if ledger.all_listed():
         return
     if n_parts:
-        last = ledger.recordings(n_parts - 1, [PATH])[PATH][-1].as_py()
+        last = read(ledger.plan(n_parts - 1))[PATH][-1].as_py()
     for part, table in enumerate(_cut(source.listed(n_known, last), size), start=n_parts):
-        commit(ledger.plan(part), table, {})
+        commit(ledger.plan(part), table)
         n_known += len(table)
-        yield Planned(part, len(table))
+        yield len(table)
         n_parts = part + 1
     write_text(ledger.end, json.dumps({"parts": n_parts, "recordings": n_known}) + "\n")
 

@@ -1,9 +1,9 @@
 """The rows of the result: a recording's answers, or why there are none, and what they add up to."""
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -32,17 +32,74 @@ KINDS = (
 )
 
 
-NOTHING: Mapping[str, Any] = MappingProxyType(
-    {
-        "recordings": 0,
-        "rows": 0,
-        "seconds": 0.0,
-        "compute_s": 0.0,
-        "failures": {},
-        "labels": {},
-        "uncertain": 0,
-    }
-)  # the tallies of no recordings
+@dataclass(frozen=True)
+class Tally:
+    """What some recordings come to; the tallies of parts are added with `+`.
+
+    Parameters
+    ----------
+    recordings, rows : int
+        A recording has a row, or one for each part of speech.
+    seconds : float
+        Of audio, as far as it could be read.
+    compute_s : float
+        Seconds that workers were busy.
+    failures, labels : Counter
+        Failures by kind, answers by label.
+    uncertain : int
+        Answers that are not certain.
+    """
+
+    recordings: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    compute_s: float = 0.0
+    failures: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    uncertain: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.recordings + other.recordings,
+            self.rows + other.rows,
+            self.seconds + other.seconds,
+            self.compute_s + other.compute_s,
+            self.failures + other.failures,
+            self.labels + other.labels,
+            self.uncertain + other.uncertain,
+        )
+
+    @classmethod
+    def of(cls, answers: "Sequence[Answer]", compute_s: float) -> "Tally":
+        """Count a part's answers."""
+        durations = {answer.row: answer.duration or 0.0 for answer in answers}
+        predictions = [answer.prediction for answer in answers if answer.prediction]
+        return cls(
+            recordings=len(durations),
+            rows=len(answers),
+            seconds=sum(durations.values()),
+            compute_s=compute_s,
+            failures=Counter(kind_of(answer.error) for answer in answers if answer.error),
+            labels=Counter(prediction.label for prediction in predictions),
+            uncertain=sum(not prediction.certain for prediction in predictions),
+        )
+
+    def to_json(self) -> str:
+        """Return the tally as JSON."""
+        return json.dumps(vars(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Tally":
+        """Read back what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError, AttributeError
+            If it is damaged.
+        """
+        values = json.loads(text)
+        failures, labels = Counter(values.pop("failures")), Counter(values.pop("labels"))
+        return cls(**values, failures=failures, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -77,13 +134,13 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
         ("error", pa.string()),
     ]
     ours = {name for name, _ in own} | {f"scores.{label}" for label in labels}
-    taken = ours | set(carried.names)
+    reserved = ours | set(carried.names)
     fields = [pa.field(name, kind) for name, kind in own]
-    for field in carried:
-        name = field.name
-        while name in ours | {one.name for one in fields} or (name != field.name and name in taken):
+    for column in carried:
+        name, used = column.name, ours | {used.name for used in fields}
+        while name in used or (name != column.name and name in reserved):
             name = f"source_{name}"
-        fields.append(field.with_name(name))
+        fields.append(column.with_name(name))
     return pa.schema(fields)
 
 
@@ -118,31 +175,6 @@ def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], mode
         *carried.columns,
     ]
     return pa.table(columns, schema=schema(labels, carried.schema))
-
-
-def tally(answers: Sequence[Answer], compute_s: float) -> dict[str, Any]:
-    """Add up a part's answers: counts, seconds of audio and of work, failures and labels."""
-    durations = {answer.row: answer.duration or 0.0 for answer in answers}
-    return {
-        "recordings": len(durations),
-        "rows": len(answers),
-        "seconds": sum(durations.values()),
-        "compute_s": compute_s,
-        "failures": dict(Counter(kind_of(answer.error) for answer in answers if answer.error)),
-        "labels": dict(Counter(a.prediction.label for a in answers if a.prediction)),
-        "uncertain": sum(1 for a in answers if a.prediction and not a.prediction.certain),
-    }
-
-
-def add(total: Mapping[str, Any], one: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add the tallies of two parts; what one does not count stays."""
-    sums = dict(total)
-    for name, value in one.items():
-        if isinstance(value, Mapping):
-            sums[name] = dict(Counter(total[name]) + Counter(value))
-        else:
-            sums[name] = total[name] + value
-    return sums
 
 
 def kind_of(error: str) -> str:

@@ -3,9 +3,9 @@
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,62 +16,19 @@ from ..files import write_text, written_whole
 from ..recognizer import Recognizer
 from ..version import __version__
 from . import engine
-from .engine import Tallies, Task
+from .engine import Task
 from .heads import cut_head, embedding_is_fixed
-from .ledger import Ledger, tallies_of
-from .plan import PartSize, plan
-from .rows import NOTHING, add
+from .job import Job, Request
+from .ledger import tally_of
+from .plan import plan
+from .rows import Tally
 from .source import LISTED, Source, open_source
 from .summary import Summary, summarise, write_csv
 from .voices import N_GROUPS, hear_part, judge_part, learn_groups
-from .worker import Job, score_part
+from .worker import score_part
 
 _PARTS_A_LEARNER = 16  # parts at least for each task that learns speakers
-OnProgress = Callable[[str, int, int | None], None]  # what is done, recordings, of how many
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a run.
-
-    Parameters
-    ----------
-    source : Path
-        A folder, or a table (.csv, .parquet) with a column `file`.
-    out : Path
-        A new or empty folder, or that of the run to go on with.
-    model : str or None
-        A model file, or the name of a shipped one.
-    segments : bool
-        Answer for each part of speech.
-    speaker_column : str or None
-        The table's column that tells who speaks: recordings are judged with a speaker's baseline.
-    scheduler : str or None
-        Address of a running cluster; None: worker processes on this machine.
-    n_workers : int
-        Of this machine, where there is no scheduler.
-    resume : bool
-    max_seconds : float
-        Longer recordings are refused.
-    limit_s : float
-        A recording may keep a worker busy for so many seconds.
-    csv : bool
-        Write one CSV table as well.
-    size : PartSize
-    """
-
-    source: Path
-    out: Path
-    model: str | None = None
-    segments: bool = False
-    speaker_column: str | None = None
-    scheduler: str | None = None
-    n_workers: int = 1
-    resume: bool = False
-    max_seconds: float = 3600.0
-    limit_s: float = 600.0
-    csv: bool = False
-    size: PartSize = field(default_factory=PartSize)
+OnProgress = Callable[[str, int, int | None], None]  # the stage, how much is done, of how much
 
 
 def score_archive(
@@ -91,12 +48,11 @@ def score_archive(
     source = open_source(request.source)
     _check_column(request, source)
     model = Recognizer.load(request.model)
-    ledger = Ledger(request.out.resolve())
-    job = _job(request, ledger, model)
-    with ledger.locked():
-        ledger.start(_settings(request, source, job), resume=request.resume)
+    job = _job(request, model)
+    with job.ledger.locked():
+        job.ledger.start(_settings(source, job), resume=request.resume)
         with engine.heeded_signals() as stopped:
-            return _Run(request, job, on_progress, stopped).finish(source, model)
+            return _Run(job, on_progress, stopped).finish(source, model)
 
 
 def _check_column(request: Request, source: Source) -> None:
@@ -107,64 +63,52 @@ def _check_column(request: Request, source: Source) -> None:
         raise ArchiveError(f'{request.source}: expected a column "{column}", found {found}')
 
 
-def _job(request: Request, ledger: Ledger, model: Recognizer) -> Job:
+def _job(request: Request, model: Recognizer) -> Job:
     named = request.model
     if named is not None and Path(named).exists():
         named = str(Path(named).resolve())
-    return Job(
-        out=str(ledger.out),
-        model=named,
-        fingerprint=model.fingerprint,
-        version=__version__,
-        session=secrets.token_hex(8),
-        segments=request.segments,
-        speaker_column=request.speaker_column,
-        max_seconds=request.max_seconds,
-        limit_s=request.limit_s,
-    )
+    everywhere = replace(request, out=request.out.resolve(), model=named)
+    return Job(everywhere, model.fingerprint, __version__, session=secrets.token_hex(8))
 
 
-def _settings(request: Request, source: Source, job: Job) -> dict[str, Any]:
-    """Return what the rows depend on; a run is only ever resumed with the same."""
+def _settings(source: Source, job: Job) -> dict[str, Any]:
+    """Return the settings that the rows depend on; a run is only ever resumed with the same."""
+    asked = ("segments", "speaker_column", "max_seconds")
     return {
         **source.identity,
         "emovox": job.version,
         "model": job.fingerprint,
-        "segments": request.segments,
-        "speaker_column": request.speaker_column,
-        "max_seconds": request.max_seconds,
+        **{name: getattr(job.request, name) for name in asked},
     }
 
 
 class _Run:
     """A run in this session."""
 
-    def __init__(
-        self, request: Request, job: Job, on_progress: OnProgress, stopped: Callable[[], int]
-    ) -> None:
-        self.request, self.job, self.ledger = request, job, job.ledger
+    def __init__(self, job: Job, on_progress: OnProgress, stopped: Callable[[], int]) -> None:
+        self.job, self.request, self.ledger = job, job.request, job.ledger
         self.on_progress, self.stopped = on_progress, stopped
-        self.n_parts = self.n_recordings = 0
+        self.sizes: list[int] = []  # recordings of each part
 
     def finish(self, source: Source, model: Recognizer) -> Summary:
         """Do all that is left to do."""
         self._plan(source)
-        total, left = NOTHING, list[int]()
-        for part in range(self.n_parts):
-            if done := tallies_of(self.ledger.scores(part)):
-                total = add(total, done)
+        done, left = Tally(), list[int]()
+        for part in range(len(self.sizes)):
+            if tally := tally_of(self.ledger.scores(part)):
+                done += tally
             else:
                 left.append(part)
-        started, new = time.monotonic(), NOTHING
+        started, new = time.monotonic(), Tally()
         if left:
             with self._cluster() as client:
                 engine.check_workers(client, self.job, self.stopped)
                 new = self._score(client, left)
         seconds = time.monotonic() - started
         name = f"{model.card.name} ({model.fingerprint})"
-        summary = summarise(add(total, new), new, seconds, self._baseline(), name)
+        summary = summarise(done + new, new, seconds, self._baseline(), name)
         if self.request.csv:
-            write_csv(self.ledger, self.n_parts)
+            write_csv(self.ledger, len(self.sizes))
         write_text(self.ledger.out / "summary.json", summary.to_json() + "\n")
         self._forget()
         return summary
@@ -175,66 +119,70 @@ class _Run:
         return engine.started(self.request.n_workers, self.ledger.scratch)
 
     def _plan(self, source: Source) -> None:
-        for planned in plan(source, self.ledger, self.request.size):
-            self.n_parts += 1
-            self.n_recordings += planned.n_recordings
-            self.on_progress("listing", self.n_recordings, None)
+        n_recordings = 0
+        for size in plan(source, self.ledger, self.request.size):
+            self.sizes.append(size)
+            n_recordings += size
+            self.on_progress("listing", n_recordings, None)
             if self.stopped():
                 raise engine.Interrupted
-        if not self.n_recordings:
+        if not n_recordings:
             raise ArchiveError(f"{self.request.source}: no recordings in it")
 
-    def _score(self, client: Client, left: list[int]) -> Mapping[str, Any]:
-        """Judge the parts that are left; return their tallies."""
+    def _score(self, client: Client, left: Sequence[int]) -> Tally:
+        """Judge the parts that are left."""
         self.ledger.at(0).parent.mkdir(exist_ok=True)
-        if self.job.speaker_column is None:
-            return self._stage(client, "scoring", self._parts(score_part, left), left)
+        if self.request.speaker_column is None:
+            return self._stage(client, "scoring", score_part, left)
         self._hear(client)
-        return self._stage(client, "judging", self._parts(judge_part, left), left)
+        return self._stage(client, "judging", judge_part, left)
 
     def _hear(self, client: Client) -> None:
         """Hear the recordings that are not heard yet, and learn the speakers."""
-        head = cut_head(self.job.model)
+        head = cut_head(self.request.model)
         if head is not None:
             with written_whole(self.ledger.head) as temporary:
                 temporary.write_bytes(head)
-        elif not embedding_is_fixed(self.job.model):
+        elif not embedding_is_fixed(self.request.model):
             raise ModelError(
                 "expected a model with a tensor named voice, or with embeddings that do not depend "
                 "on the baseline; export it with this version of emovox, or score without "
                 "--speaker-column"
             )
-        left = [one for one in range(self.n_parts) if tallies_of(self.ledger.voices(one)) is None]
-        self._stage(client, "hearing", self._parts(hear_part, left), left)
-        groups = [one for one in range(N_GROUPS) if tallies_of(self.ledger.baselines(one)) is None]
-        n_tasks = min(N_GROUPS, 1 + self.n_parts // _PARTS_A_LEARNER)
-        shares = [groups[first::n_tasks] for first in range(n_tasks)]
-        learners = (Task(learn_groups, (self.job, share, self.n_parts)) for share in shares)
-        self._run(client, learners, lambda n_groups: self.on_progress("learning", n_groups, None))
+        parts = range(len(self.sizes))
+        left = [part for part in parts if tally_of(self.ledger.voices(part)) is None]
+        self._stage(client, "hearing", hear_part, left)
+        self._learn(client)
+
+    def _learn(self, client: Client) -> None:
+        n_parts, n_done = len(self.sizes), 0
+        groups = [
+            group for group in range(N_GROUPS) if tally_of(self.ledger.baselines(group)) is None
+        ]
+
+        def on_done(n_groups: int) -> None:
+            nonlocal n_done
+            n_done += n_groups
+            self.on_progress("learning", n_done, len(groups))
+
+        n_tasks = min(N_GROUPS, 1 + n_parts // _PARTS_A_LEARNER)
+        shares = (groups[first::n_tasks] for first in range(n_tasks))
+        tasks = (Task(learn_groups, (self.job, share, n_parts)) for share in shares)
+        engine.run_tasks(client, tasks, on_done, self.stopped)
 
     def _stage(
-        self, client: Client, what: str, tasks: Iterable[Task], left: Sequence[int]
-    ) -> Mapping[str, Any]:
-        """Have parts worked on, and show how many recordings are done; return their tallies."""
-        n_done = self.n_recordings - sum(self.ledger.n_recordings(part) or 0 for part in left)
-        return self._run(
-            client, tasks, lambda n_new: self.on_progress(what, n_done + n_new, self.n_recordings)
-        )
+        self, client: Client, what: str, function: Callable[..., Tally], left: Sequence[int]
+    ) -> Tally:
+        """Have parts worked on, and show how many recordings are done; return their tally."""
+        n_recordings, total = sum(self.sizes), Tally()
+        n_before = n_recordings - sum(self.sizes[part] for part in left)
 
-    def _parts(self, function: Callable[..., Tallies], left: Sequence[int]) -> Iterator[Task]:
-        for part in left:
-            yield Task(function, (self.job, part), self.ledger.at(part))
-
-    def _run(
-        self, client: Client, tasks: Iterable[Task], on_count: Callable[[int], None]
-    ) -> Mapping[str, Any]:
-        total = NOTHING
-
-        def on_done(tallies: Mapping[str, Any]) -> None:
+        def on_done(tally: Tally) -> None:
             nonlocal total
-            total = add(total, tallies)
-            on_count(total["recordings"])
+            total += tally
+            self.on_progress(what, n_before + total.recordings, n_recordings)
 
+        tasks = (Task(function, (self.job, part), self.ledger.at(part)) for part in left)
         engine.run_tasks(client, tasks, on_done, self.stopped)
         return total
 
@@ -245,13 +193,13 @@ class _Run:
 
     def _baseline(self) -> str:
         """Say what was known of the speakers, in words."""
-        if self.job.speaker_column is None and self.job.segments:
+        if self.request.speaker_column is None and self.request.segments:
             return "recording: what was said before in the same recording"
-        if self.job.speaker_column is None:
+        if self.request.speaker_column is None:
             return "none"
         way = (
             "judged from the stored embeddings"
             if self.ledger.head.exists()
             else "heard a second time, since the model names no tensor voice"
         )
-        return f"speaker: all recordings with the same {self.job.speaker_column}, {way}"
+        return f"speaker: all recordings with the same {self.request.speaker_column}, {way}"

@@ -20,7 +20,6 @@ from ..errors import ArchiveError
 FILE, PATH, BYTES = "emovox:file", "emovox:path", "emovox:bytes"
 LISTED = pa.schema([(FILE, pa.string()), (PATH, pa.binary()), (BYTES, pa.int64())])
 _ROWS = 1_000  # listed at a time
-_BLOCK = 1 << 20
 
 
 class Source(Protocol):
@@ -231,8 +230,5 @@ def _shown(path: bytes) -> str:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ..errors import ArchiveError
 from ..files import spreadsheet_safe, written_whole
 from .ledger import Ledger, read
+from .rows import Tally
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # no formula
 
@@ -62,36 +63,29 @@ class Summary:
     times_real_time: float
     core_seconds: float
 
-    @property
-    def n_failures(self) -> int:
-        """Failures of all kinds."""
-        return sum(self.failures.values())
-
     def to_json(self) -> str:
         """Return the summary as JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 
-def summarise(
-    total: Mapping[str, Any], new: Mapping[str, Any], seconds: float, baseline: str, model: str
-) -> Summary:
+def summarise(total: Tally, new: Tally, seconds: float, baseline: str, model: str) -> Summary:
     """Sum up a run from the tallies of all parts, and of those done in this session."""
-    answers = sum(total["labels"].values())
-    by_count = sorted(total["labels"].items(), key=lambda item: (-item[1], item[0]))
+    answers = total.labels.total()
+    by_count = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))
     return Summary(
-        recordings=total["recordings"],
-        rows=total["rows"],
-        hours=round(total["seconds"] / 3600, 4),
-        failures=dict(sorted(total["failures"].items())),
+        recordings=total.recordings,
+        rows=total.rows,
+        hours=round(total.seconds / 3600, 4),
+        failures=dict(sorted(total.failures.items())),
         labels={label: round(count / answers, 4) for label, count in by_count},
-        uncertain=round(total["uncertain"] / max(1, answers), 4),
+        uncertain=round(total.uncertain / max(1, answers), 4),
         baseline=baseline,
         model=model,
-        new_recordings=new["recordings"],
+        new_recordings=new.recordings,
         seconds=round(seconds, 2),
-        recordings_per_second=round(new["recordings"] / seconds, 2),
-        times_real_time=round(new["seconds"] / seconds, 1),
-        core_seconds=round(total["compute_s"], 2),
+        recordings_per_second=round(new.recordings / seconds, 2),
+        times_real_time=round(new.seconds / seconds, 1),
+        core_seconds=round(total.compute_s, 2),
     )
 
 

@@ -25,17 +25,17 @@ from ..bundle import open_bundle
 from ..prediction import Prediction
 from ..recognizer import Baselines, Recognizer
 from .heads import Head
-from .ledger import commit, read, tallies_of
-from .rows import Answer
+from .job import Job
+from .ledger import commit, read, tally_of
+from .rows import Answer, Tally
 from .worker import (
     Heard,
-    Job,
     answers_of,
     commit_answers,
     each_recording,
+    hear_segments,
     judge_file,
-    recogniser,
-    segments_of,
+    open_model,
 )
 
 N_GROUPS = 64  # of speakers, by a checksum of their names
@@ -43,9 +43,9 @@ _ROWS_READ = 64  # in a row group: what is read at least
 _VOICES = pa.schema(
     [
         ("row", pa.int64()),
-        ("speaker", pa.string()),  # "" where not told
+        ("speaker", pa.string()),  # "" if nobody is named
         ("group", pa.int64()),
-        ("piece", pa.int64()),  # a segment, or 0: the whole recording; null: what is wrong with it
+        ("segment", pa.int64()),  # or 0: the whole recording; null: a row with an error
         ("start", pa.float64()),
         ("end", pa.float64()),
         ("seconds", pa.float64()),  # of sound in the window
@@ -55,7 +55,7 @@ _VOICES = pa.schema(
     ]
 )
 _BASELINES = pa.schema(
-    [("speaker", pa.string()), ("seconds", pa.float64()), ("total", pa.list_(pa.float64()))]
+    [("name", pa.string()), ("seconds", pa.float64()), ("total", pa.list_(pa.float64()))]
 )
 Row = dict[str, Any]
 Window = tuple[NDArray[np.float32], float]  # an embedding, and the seconds of sound it is of
@@ -83,22 +83,22 @@ def _ear(model: str | None) -> _Ear:
     return _Ear(model)
 
 
-def hear_part(job: Job, part: int) -> dict[str, Any]:
+def hear_part(job: Job, part: int) -> Tally:
     """Hear a part's recordings, and commit the embeddings of their windows."""
     started = time.perf_counter()
-    recogniser(job)  # which refuses another model
-    ear, ledger = _ear(job.model), job.ledger
-    column = ledger.recordings(part, [str(job.speaker_column)])[0]
-    speakers = [_name(value) for value in column.to_pylist()]
+    open_model(job)  # which refuses another model
+    ear, plan = _ear(job.request.model), read(job.ledger.plan(part))
+    speakers = [_name(value) for value in plan[job.request.speaker_column].to_pylist()]
     rows: list[Row] = []
-    for row, found, error in each_recording(job, part, lambda _, file: _hear(job, ear, file)):
+    heard = each_recording(job, part, plan, lambda _, file: _hear(job, ear, file))
+    for row, windows, error in heard:
         whose = {"row": row, "speaker": speakers[row], "group": group_of(speakers[row])}
-        rows += [whose | one for one in found or [{"error": error}]]
+        rows += [whose | window for window in windows or [{"error": error}]]
     rows.sort(key=lambda row: row["group"])
     columns = {name: [row.get(name) for row in rows] for name in _VOICES.names}
-    compute = {"recordings": len(speakers), "compute_s": time.perf_counter() - started}
-    commit(ledger.voices(part), pa.table(columns, _VOICES), compute, _ROWS_READ, private=True)
-    return compute
+    tally = Tally(recordings=len(plan), compute_s=time.perf_counter() - started)
+    commit(job.ledger.voices(part), pa.table(columns, _VOICES), tally, _ROWS_READ, private=True)
+    return tally
 
 
 def _name(value: object) -> str:
@@ -109,29 +109,29 @@ def _name(value: object) -> str:
 def _hear(job: Job, ear: _Ear, file: Path) -> list[Row]:
     """Hear one recording; return a row for each window, and one for what is wrong with it."""
     ear.heard.clear()
-    if job.segments:
-        heard = segments_of(job, ear, file, None, learn=False)
+    if job.request.segments:
+        heard = hear_segments(job, ear, file, None, learn=False)
     else:
-        whole = ear.predict(file, max_seconds=job.max_seconds)
-        heard = Heard([whole], whole.end, "")
+        whole = ear.predict(file, max_seconds=job.request.max_seconds)
+        heard = Heard([whole], whole.end)
     rows: list[Row] = [
         {
-            "piece": index,
-            "start": piece.start,
-            "end": piece.end,
+            "segment": index,
+            "start": segment.start,
+            "end": segment.end,
             "seconds": seconds,
             "embedding": embedding,
-            "duration": heard.duration,
+            "duration": heard.seconds,
         }
-        for index, (piece, windows) in enumerate(zip(heard.segments, ear.heard, strict=True))
+        for index, (segment, windows) in enumerate(zip(heard.segments, ear.heard, strict=True))
         for embedding, seconds in windows
     ]
-    broken = [{"duration": heard.duration, "error": heard.broken}] if heard.broken else []
+    broken = [{"duration": heard.seconds, "error": heard.broken}] if heard.broken else []
     return rows + broken
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Segment:
     """A segment, or a whole recording, as it was stored."""
 
     row: int
@@ -142,46 +142,46 @@ class _Piece:
     windows: list[Window]
 
 
-def _pieces(stored: pa.Table) -> list[_Piece]:
-    """Read the pieces of some stored recordings, in their order."""
-    whole = stored.filter(pc.is_valid(stored["piece"])).sort_by(
-        [("row", "ascending"), ("piece", "ascending")]
+def _segments(stored: pa.Table) -> list[_Segment]:
+    """Read the segments of some stored recordings, in their order."""
+    heard = stored.filter(pc.is_valid(stored["segment"])).sort_by(
+        [("row", "ascending"), ("segment", "ascending")]
     )
-    if not len(whole):
+    if not len(heard):
         return []
-    embeddings = whole["embedding"].combine_chunks().flatten().to_numpy().reshape(len(whole), -1)
-    rows = whole.drop_columns("embedding").to_pylist()
-    pieces: list[_Piece] = []
+    embeddings = heard["embedding"].combine_chunks().flatten().to_numpy().reshape(len(heard), -1)
+    rows = heard.drop_columns("embedding").to_pylist()
+    segments: list[_Segment] = []
     last = None
     for row, embedding in zip(rows, embeddings, strict=True):
-        if last != (row["row"], row["piece"]):
+        if last != (row["row"], row["segment"]):
             about = {name: row[name] for name in ("row", "speaker", "start", "end", "duration")}
-            pieces.append(_Piece(**about, windows=[]))
-        pieces[-1].windows.append((embedding, row["seconds"]))
-        last = (row["row"], row["piece"])
-    return pieces
+            segments.append(_Segment(**about, windows=[]))
+        segments[-1].windows.append((embedding, row["seconds"]))
+        last = (row["row"], row["segment"])
+    return segments
 
 
-class _Mind:
-    """What judges stored windows: the model's head where it can be cut off."""
+class _Judge:
+    """Learns and judges stored windows, with the model's head if it has one."""
 
     def __init__(self, job: Job) -> None:
-        self.model = recogniser(job)
+        self.model = open_model(job)
         self.head = _head(job.ledger.head) if job.ledger.head.exists() else None
 
     def learn(self, baseline: Baseline, windows: Sequence[Window]) -> Baseline:
-        """Do with a clip's stored windows what `Recognizer.learn` does with its samples."""
+        """Return the baseline that has also heard a segment."""
         vector = self._vector(baseline)
         for embedding, seconds in windows:
             heard = self.head.infer(embedding, vector)[1] if self.head else embedding
             baseline = baseline.learned(heard, seconds)
         return baseline
 
-    def judge(self, head: Head, baseline: Baseline, piece: _Piece) -> Prediction:
-        """Do with a clip's stored windows what `Recognizer.predict_samples` does."""
+    def judge(self, head: Head, baseline: Baseline, segment: _Segment) -> Prediction:
+        """Return the prediction of a segment with a baseline."""
         vector = self._vector(baseline)
-        logits = np.stack([head.infer(embedding, vector)[0] for embedding, _ in piece.windows])
-        return replace(self.model.decide(logits, 0.0), start=piece.start, end=piece.end)
+        logits = np.stack([head.infer(embedding, vector)[0] for embedding, _ in segment.windows])
+        return replace(self.model.decide(logits, 0.0), start=segment.start, end=segment.end)
 
     def _vector(self, baseline: Baseline) -> NDArray[np.float32]:
         return baseline.vector(self.model.card.baseline, self.model.card.baseline_seconds)
@@ -192,24 +192,24 @@ def _head(path: Path) -> Head:
     return Head(path.read_bytes())
 
 
-def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> dict[str, Any]:
-    """Learn the baselines of some groups of speakers from all parts, in order; commit them."""
-    started = time.perf_counter()
-    mind, ledger = _Mind(job), job.ledger
+def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> int:
+    """Learn the baselines of some groups of speakers from all parts, in order; count the groups."""
+    judge, ledger = _Judge(job), job.ledger
     learned: dict[int, dict[str, Baseline]] = {group: {} for group in groups}
     for part in range(n_parts):
         stored = read(ledger.voices(part), filters=[("group", "in", list(groups))])
-        for piece in _pieces(stored):
-            if piece.speaker:
-                known = learned[group_of(piece.speaker)]
-                before = known.get(piece.speaker, mind.model.new_baseline(piece.speaker))
-                known[piece.speaker] = mind.learn(before, piece.windows)
-    for group, known in learned.items():
-        learnt = [known[name] for name in sorted(known)]
-        columns = [[getattr(one, name) for one in learnt] for name in ("name", "seconds", "total")]
-        rows = pa.table(columns, schema=_BASELINES)
-        commit(ledger.baselines(group), rows, {}, _ROWS_READ, private=True)
-    return {"recordings": len(groups), "compute_s": time.perf_counter() - started}
+        for segment in _segments(stored):
+            if name := segment.speaker:
+                of_group = learned[group_of(name)]
+                before = of_group.get(name, judge.model.new_baseline(name))
+                of_group[name] = judge.learn(before, segment.windows)
+    for group, of_group in learned.items():
+        baselines = [of_group[name] for name in sorted(of_group)]
+        columns = [[getattr(baseline, name) for baseline in baselines] for name in _BASELINES.names]
+        commit(
+            ledger.baselines(group), pa.table(columns, _BASELINES), None, _ROWS_READ, private=True
+        )
+    return len(groups)
 
 
 def group_of(speaker: str) -> int:
@@ -217,61 +217,70 @@ def group_of(speaker: str) -> int:
     return zlib.crc32(speaker.encode()) % N_GROUPS
 
 
-def judge_part(job: Job, part: int) -> dict[str, Any]:
+def judge_part(job: Job, part: int) -> Tally:
     """Judge a part's recordings with their speakers' baselines; commit the answers."""
-    started, heard = time.perf_counter(), job.ledger.voices(part)
-    hearing_s = (tallies_of(heard) or {}).get("compute_s", 0.0)
-    mind, stored = _Mind(job), read(heard)
-    known = _baselines(job, stored)
-    if mind.head is None:
-        answers = _judge_again(job, mind.model, part, stored, known)
+    started = time.perf_counter()
+    heard, plan = job.ledger.voices(part), read(job.ledger.plan(part))
+    hearing = tally_of(heard) or Tally()
+    judge, stored = _Judge(job), read(heard)
+    baselines = _baselines(job, stored)
+    if judge.head is None:
+        answers = _judge_again(job, judge.model, part, plan, stored, baselines)
     else:
-        answers = _judge_stored(job, mind, mind.head, stored, known)
-    return commit_answers(job, part, answers, started - hearing_s)
+        answers = _judge_stored(job, judge, judge.head, stored, baselines)
+    compute_s = hearing.compute_s + time.perf_counter() - started
+    return commit_answers(job, part, plan, answers, compute_s)
 
 
 def _baselines(job: Job, stored: pa.Table) -> dict[str, Baseline]:
     """Read the baselines of a part's speakers."""
-    found = {}
-    of_groups = stored.group_by("group").aggregate([("speaker", "distinct")])
-    for one in of_groups.to_pylist():
-        names = [name for name in one["speaker_distinct"] if name]
-        path = job.ledger.baselines(one["group"])
-        rows = read(path, filters=[("speaker", "in", names)]).to_pylist() if names else []
+    baselines = {}
+    speakers = stored.group_by("group").aggregate([("speaker", "distinct")])
+    for group in speakers.to_pylist():
+        names = [name for name in group["speaker_distinct"] if name]
+        path = job.ledger.baselines(group["group"])
+        rows = read(path, filters=[("name", "in", names)]).to_pylist() if names else []
         for row in rows:
-            name, total = row["speaker"], np.array(row["total"])
-            found[name] = Baseline(job.fingerprint, total, row["seconds"], name)
-    return found
+            total = np.array(row["total"])
+            baselines[row["name"]] = Baseline(job.fingerprint, total, row["seconds"], row["name"])
+    return baselines
 
 
 def _judge_stored(
-    job: Job, mind: _Mind, head: Head, stored: pa.Table, known: Mapping[str, Baseline]
+    job: Job, judge: _Judge, head: Head, stored: pa.Table, baselines: Mapping[str, Baseline]
 ) -> list[Answer]:
-    """Judge a part from what is stored; a recording without a speaker, as without baselines."""
+    """Judge a part from the stored windows; where nobody is named, as without --speaker-column."""
     answers = [
         Answer(row["row"], row["duration"], error=row["error"])
         for row in stored.filter(pc.is_valid(stored["error"])).to_pylist()
     ]
-    running, at = mind.model.new_baseline(), -1
-    for piece in _pieces(stored):
-        baseline, kind = known.get(piece.speaker), "speaker"
+    alone = "recording" if job.request.segments else "none"
+    running, last = judge.model.new_baseline(), -1
+    for segment in _segments(stored):
+        baseline, kind = baselines.get(segment.speaker), "speaker"
         if baseline is None:
-            running = running if job.segments and at == piece.row else mind.model.new_baseline()
-            baseline, kind = running, "recording" if job.segments else "none"
-            running = mind.learn(running, piece.windows) if job.segments else running
-        at = piece.row
-        prediction = mind.judge(head, baseline, piece)
-        answers.append(Answer(piece.row, piece.duration, prediction, kind))
+            if segment.row != last:
+                running = judge.model.new_baseline()
+            baseline, kind = running, alone
+            running = judge.learn(running, segment.windows)
+        last = segment.row
+        prediction = judge.judge(head, baseline, segment)
+        answers.append(Answer(segment.row, segment.duration, prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.error))
 
 
 def _judge_again(
-    job: Job, model: Recognizer, part: int, stored: pa.Table, known: Mapping[str, Baseline]
+    job: Job,
+    model: Recognizer,
+    part: int,
+    plan: pa.Table,
+    stored: pa.Table,
+    baselines: Mapping[str, Baseline],
 ) -> list[Answer]:
     """Judge a part's recordings from their audio, with a model that has no head to cut off."""
     speakers = dict(zip(*(stored[name].to_pylist() for name in ("row", "speaker")), strict=True))
 
     def judge(row: int, file: Path) -> list[Answer]:
-        return judge_file(job, model, row, file, known.get(speakers[row]))
+        return judge_file(job, model, row, file, baselines.get(speakers[row]))
 
-    return answers_of(each_recording(job, part, judge))
+    return answers_of(each_recording(job, part, plan, judge))

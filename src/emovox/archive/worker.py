@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,57 +10,19 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from ..baseline import Baseline
-from ..decoding import BrokenRecordingWarning
 from ..errors import ArchiveError, AudioError, NoSpeechError
 from ..prediction import Prediction
 from ..recognizer import Recognizer
-from ..sound import open_sound
 from ..version import __version__
 from .attempt import Attempt
-from .ledger import Ledger, commit
+from .job import Job
+from .ledger import commit, read
 from .recordings import Judged, tried
-from .rows import Answer, table, tally
+from .rows import Answer, Tally, table
 from .source import PATH
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the workers of a run are told.
-
-    Parameters
-    ----------
-    out : str
-        The run's folder, as every worker must see it.
-    model : str or None
-        As `Recognizer.load` takes it.
-    fingerprint : str
-        Of the model's file: a worker that has another one under the name is refused.
-    version : str
-        Of emovox; the same holds.
-    session : str
-        Tells this driver from those before it.
-    segments : bool
-        Whether to answer for each part of speech, not for the recording as a whole.
-    speaker_column : str or None
-    max_seconds, limit_s : float
-        How long a recording may be, and how long a worker may be busy with it.
-    """
-
-    out: str
-    model: str | None
-    fingerprint: str
-    version: str
-    session: str
-    segments: bool
-    speaker_column: str | None
-    max_seconds: float
-    limit_s: float
-
-    @property
-    def ledger(self) -> Ledger:
-        """The run's folder."""
-        return Ledger(Path(self.out))
 
 
 def dask_setup(worker: Any) -> None:
@@ -75,30 +36,30 @@ def dask_setup(worker: Any) -> None:
 
 
 def introduce(job: Job) -> dict[str, str]:
-    """Say what this worker would work with; the driver compares."""
+    """Return the versions that this worker has, for the driver to compare."""
     try:
-        fingerprint = _opened(job.model).fingerprint
-    except Exception as error:  # noqa: BLE001 (the driver tells it)
+        fingerprint = _opened(job.request.model).fingerprint
+    except Exception as error:  # noqa: BLE001 (the driver reports it)
         fingerprint = f"none ({error})"
     seen = "yes" if job.ledger.settings.exists() else "no"
     return {"emovox": __version__, "model": fingerprint, "sees the output folder": seen}
 
 
-def recogniser(job: Job) -> Recognizer:
+def open_model(job: Job) -> Recognizer:
     """Open the model, once in a process.
 
     Raises
     ------
     ArchiveError
-        If it, or emovox, is not what the driver has.
+        If it, or emovox, is another version than the driver's.
     """
-    found = _opened(job.model)
-    if (found.fingerprint, __version__) != (job.fingerprint, job.version):
+    model = _opened(job.request.model)
+    if (model.fingerprint, __version__) != (job.fingerprint, job.version):
         raise ArchiveError(
-            f"expected emovox {job.version} with the model {job.fingerprint} on every worker, one "
-            f"has emovox {__version__} with {found.fingerprint}"
+            f"expected emovox {job.version} with the model {job.fingerprint} on every worker, got "
+            f"emovox {__version__} with {model.fingerprint} on one"
         )
-    return found
+    return model
 
 
 @lru_cache(maxsize=1)
@@ -106,19 +67,20 @@ def _opened(model: str | None) -> Recognizer:
     return Recognizer.load(model)
 
 
-def score_part(job: Job, part: int) -> dict[str, Any]:
-    """Judge a part's recordings, each by itself, and commit the answers; return their tallies."""
+def score_part(job: Job, part: int) -> Tally:
+    """Judge a part's recordings, each by itself, and commit the answers."""
     started = time.perf_counter()
-    model = recogniser(job)
-    recordings = each_recording(job, part, lambda row, file: judge_file(job, model, row, file))
-    return commit_answers(job, part, answers_of(recordings), started)
+    model, plan = open_model(job), read(job.ledger.plan(part))
+    judged = each_recording(job, part, plan, lambda row, file: judge_file(job, model, row, file))
+    answers = answers_of(judged)
+    return commit_answers(job, part, plan, answers, time.perf_counter() - started)
 
 
-def answers_of(tried: Iterable[tuple[int, list[Answer] | None, str]]) -> list[Answer]:
-    """Return the rows of recordings, of which one that could not be judged has one with why."""
+def answers_of(judged: Iterable[tuple[int, list[Answer] | None, str]]) -> list[Answer]:
+    """Return the rows of recordings; one that could not be judged has a row with its error."""
     answers: list[Answer] = []
-    for row, found, error in tried:
-        answers += found or [Answer(row, None, error=error)]
+    for row, of_recording, error in judged:
+        answers += of_recording or [Answer(row, None, error=error)]
     return answers
 
 
@@ -126,26 +88,29 @@ def judge_file(
     job: Job, model: Recognizer, row: int, file: Path, baseline: Baseline | None = None
 ) -> list[Answer]:
     """Judge one recording, with its speaker's baseline if there is one; return its rows."""
-    known = "none" if baseline is None else "speaker"
-    if not job.segments:
-        prediction = model.predict(file, baseline=baseline, max_seconds=job.max_seconds)
-        return [Answer(row, prediction.end, prediction, known)]
-    known = "recording" if baseline is None else known
-    heard = segments_of(job, model, file, baseline, learn=baseline is None)
-    answers = [Answer(row, heard.duration, segment, known) for segment in heard.segments]
-    return answers + ([Answer(row, heard.duration, error=heard.broken)] if heard.broken else [])
+    if not job.request.segments:
+        prediction = model.predict(file, baseline=baseline, max_seconds=job.request.max_seconds)
+        kind = "none" if baseline is None else "speaker"
+        return [Answer(row, prediction.end, prediction, kind)]
+    kind = "recording" if baseline is None else "speaker"
+    heard = hear_segments(job, model, file, baseline, learn=baseline is None)
+    answers = [Answer(row, heard.seconds, segment, kind) for segment in heard.segments]
+    return answers + ([Answer(row, heard.seconds, error=heard.broken)] if heard.broken else [])
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The segments of a recording, its seconds, and what broke it off, "" if nothing did."""
+    """The segments of a recording, its length in seconds, and why it breaks off, "" if it does not.
+
+    Of a recording that breaks off, the length is that of the part that could be read.
+    """
 
     segments: list[Prediction]
-    duration: float
-    broken: str
+    seconds: float
+    broken: str = ""
 
 
-def segments_of(
+def hear_segments(
     job: Job, model: Recognizer, file: Path, baseline: Baseline | None, *, learn: bool
 ) -> Heard:
     """Judge each part of speech in a recording.
@@ -153,67 +118,62 @@ def segments_of(
     Raises
     ------
     AudioError
-        If it cannot be used at all, is too long, or holds no speech.
+        If no part of it can be used, if it is too long, or if nobody speaks in it.
     """
-    segments, broken, read_s = [], "", 0
+    segments: list[Prediction] = []
+    broken: list[str] = []
+    read_s = all_s = 0.0
 
-    def on_progress(done_s: int, all_s: int | None) -> None:
-        nonlocal read_s
-        read_s = done_s
-        if max(done_s, all_s or 0) > job.max_seconds:
-            raise AudioError(f"expected at most {job.max_seconds:g} s of audio, got more")
+    def on_progress(done_s: float, length_s: float) -> None:
+        nonlocal read_s, all_s
+        read_s, all_s = done_s, length_s
 
-    parts = model.iter_segments(file, baseline=baseline, learn=learn, on_progress=on_progress)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", BrokenRecordingWarning)
-        try:
-            for segment in parts:
-                segments.append(segment)  # noqa: PERF402 (kept if an error ends it)
-        except AudioError as error:
-            if not segments:
-                raise
-            broken = str(error)
-    warned = [str(one.message) for one in told if one.category is BrokenRecordingWarning]
-    broken = (broken or "".join(warned[:1])).removeprefix(f"{file}: ")
-    if not segments and not broken:
-        raise NoSpeechError(f"no speech in {read_s} s of audio")
+    parts = model.iter_segments(
+        file,
+        baseline=baseline,
+        learn=learn,
+        max_seconds=job.request.max_seconds,
+        on_progress=on_progress,
+        on_broken=broken.append,
+    )
+    try:
+        for segment in parts:
+            segments.append(segment)  # noqa: PERF402 (kept if an error ends it)
+    except AudioError as error:
+        if not segments:
+            raise
+        broken.append(str(error))
     if broken:
-        return Heard(segments, max([float(read_s), *(one.end for one in segments)]), broken)
-    return Heard(segments, _seconds(file, read_s), "")
-
-
-def _seconds(file: Path, read_s: int) -> float:
-    """Return how long a recording is, in whole seconds where its header only estimates."""
-    with open_sound(file, str(file)) as sound:
-        told = sound.frames
-        return float(read_s) if told is None else round(told / sound.samplerate, 4)
+        seconds = max([read_s, *(segment.end for segment in segments)])
+        return Heard(segments, seconds, broken[0].removeprefix(f"{file}: "))
+    if not segments:
+        raise NoSpeechError(f"no speech in {read_s} s of audio")
+    return Heard(segments, round(all_s, 4))
 
 
 def each_recording(
-    job: Job, part: int, judge: Callable[[int, Path], Judged]
+    job: Job, part: int, plan: pa.Table, judge: Callable[[int, Path], Judged]
 ) -> Iterator[tuple[int, Judged | None, str]]:
-    """Yield the row of each recording of a part with what came of it, or with what went wrong.
+    """Yield the row of each recording of a part with its judgement, or None and the error.
 
     Whatever a recording does to the worker, the next attempt at the part gets past it.
     """
-    paths = job.ledger.recordings(part, [PATH])[PATH]
-    with Attempt(job.ledger.at(part), job.session, job.limit_s) as attempt:
-        for row, path in enumerate(paths.to_pylist()):
-            found, error = None, attempt.verdict(row)
+    with Attempt(job.ledger.at(part), job.session, job.request.limit_s) as attempt:
+        for row, path in enumerate(plan[PATH].to_pylist()):
+            judged, error = None, attempt.verdict(row)
             if not error:
                 with attempt.at(row):
-                    found, error = tried(path, partial(judge, row))
-            yield row, found, error
+                    judged, error = tried(path, partial(judge, row))
+            yield row, judged, error
 
 
 def commit_answers(
-    job: Job, part: int, answers: Sequence[Answer], started: float
-) -> dict[str, Any]:
-    """Write a part's answers, and forget what it took to get there; return their tallies."""
-    ledger = job.ledger
-    rows = table(answers, ledger.recordings(part), recogniser(job).labels, job.fingerprint)
-    tallies = tally(answers, time.perf_counter() - started)
-    commit(ledger.scores(part), rows, tallies)
+    job: Job, part: int, plan: pa.Table, answers: Sequence[Answer], compute_s: float
+) -> Tally:
+    """Write a part's answers, and forget the recording that the worker was at."""
+    rows = table(answers, plan, open_model(job).labels, job.fingerprint)
+    tally = Tally.of(answers, compute_s)
+    commit(job.ledger.scores(part), rows, tally)
     with suppress(OSError):
-        ledger.at(part).unlink(missing_ok=True)
-    return tallies
+        job.ledger.at(part).unlink(missing_ok=True)
+    return tally
