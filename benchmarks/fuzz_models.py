@@ -17,8 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emovox import Baseline, Recognizer
 from emovox.audio import load_audio
-from emovox.bundle import METADATA_KEY, Card, find_model
+from emovox.card import Card
 from emovox.errors import BaselineError, EmovoxError, ModelError
+from emovox.model import METADATA_KEY, find_model
 from fuzz_formats import wrong_bytes
 from fuzz_json import encoded, mutated_json
 from fuzz_tally import Note, same

@@ -183,16 +183,9 @@ def _decode(one: Recording, note: Note) -> None:
 
 
 def _segment(recognizer: Recognizer, one: Recording, note: Note, channel: int | None) -> None:
-    broken: list[str] = []
-    read_s = [0.0]
+    segments = recognizer.segments(one.content, channel=channel, max_seconds=LIMIT_S)
     try:
-        found = recognizer.segments(
-            one.content,
-            channel=channel,
-            max_seconds=LIMIT_S,
-            on_broken=broken.append,
-            on_progress=lambda done_s, _: read_s.append(done_s),
-        )
+        found = list(segments)
     except EmovoxError as error:
         _judge_words(str(error), note)
         note.answer(f"segments: {type(error).__name__}")
@@ -200,10 +193,10 @@ def _segment(recognizer: Recognizer, one: Recording, note: Note, channel: int | 
     except Exception as error:  # noqa: BLE001 (it is what is looked for)
         note.fault(f"segments: {type(error).__name__}: {same(str(error))}: {one.what}")
         return
-    note.answer("segments: broken off" if broken else "segments: whole")
+    note.answer("segments: broken off" if segments.broken else "segments: whole")
     if not all(np.isfinite(list(part.scores.values())).all() for part in found):
         note.fault(f"segments: scores that are not finite: {one.what}")
-    if not broken and read_s[-1] < one.least_s - SLACK_S:
+    if not segments.broken and segments.seconds < one.least_s - SLACK_S:
         note.fault(f"segments: taken as whole: {one.what}")
 
 

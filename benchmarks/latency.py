@@ -33,7 +33,7 @@ import torch
 
 from emovox import Recognizer
 from emovox.audio import RATE, audio_files, load_audio
-from emovox.bundle import DEFAULT_MODEL, shipped_models
+from emovox.model import DEFAULT_MODEL, shipped_models
 from emovox.training.network import HeadConfig, SpeakerHead
 from emovox.training.provenance import versions
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
@@ -47,7 +47,7 @@ LOADING = {  # what a fresh process does: import, load, give a first answer
     "emovox": (
         "from emovox import Recognizer",
         "recognizer = Recognizer.load({model!r})",
-        "recognizer.predict_samples([clip])",
+        "recognizer.hear(clip)",
     ),
     "openSMILE eGeMAPSv02": (
         "import opensmile",
@@ -85,7 +85,7 @@ def clips_of_four_seconds() -> list[np.ndarray]:
 def emovox(name: str) -> Way:
     """Return our whole way from samples to a prediction."""
     recognizer = Recognizer.load(name)
-    return lambda clip: recognizer.predict_samples([clip])
+    return recognizer.hear
 
 
 def in_torch() -> Way:

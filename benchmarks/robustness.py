@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 
 from emovox import Prediction, Recognizer, load_audio
-from emovox.audio import RATE
+from emovox.audio import RATE, Samples
+from emovox.cleaning import cleaned
 from emovox.training.provenance import versions
 from machine import machine, write_result
 from tasks import load_recordings
@@ -63,6 +64,11 @@ def compared(before: Sequence[Prediction], after: Sequence[Prediction]) -> dict[
     return {"labels_kept": round(float(same), 4), "largest_change": float(f"{moved:.2g}")}
 
 
+def answer(recognizer: Recognizer, clip: Samples) -> Prediction:
+    """Recognise a clip, whether or not speech is found in it."""
+    return recognizer.hear(cleaned(clip))[0]
+
+
 def main() -> None:
     """Change the recordings in each way and print what became of the answers."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,10 +79,10 @@ def main() -> None:
     for corpus in load_recordings().corpora:
         step = max(1, len(corpus.utterances) // n_clips)
         clips = [load_audio(one.file) for one in corpus.utterances[::step][:n_clips]]
-        before = [recognizer.predict_samples([clip])[0] for clip in clips]
-        answers = {"in one batch": recognizer.predict_samples(clips)}
+        before = [answer(recognizer, clip) for clip in clips]
+        answers = {}
         for name, change in changes(np.random.default_rng(0)).items():
-            answers[name] = recognizer.predict_samples([change(clip) for clip in clips])
+            answers[name] = [answer(recognizer, change(clip)) for clip in clips]
         for name, after in answers.items():
             rows.setdefault(name, {})[corpus.name] = compared(before, after)
             print(f"{corpus.name:8} {name:40} {rows[name][corpus.name]}", flush=True)

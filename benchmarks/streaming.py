@@ -90,7 +90,7 @@ def segments(path: Path, learn: bool) -> dict[str, Any]:
 
     recognizer = Recognizer.load()
     started = time.perf_counter()
-    found = recognizer.segments(path, learn=learn)
+    found = list(recognizer.segments(path, learn=learn))
     seconds = time.perf_counter() - started
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {

@@ -61,7 +61,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a real, though untrained and tiny, model file."""
     import torch
 
-    from emovox.bundle import SCHEMA, Card
+    from emovox.card import SCHEMA, Card
     from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
     from emovox.training.export import export_model
     from emovox.training.network import EmotionNetwork, NetworkConfig, WaveformModel

@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from emovox.audio import load_audio
-from emovox.bundle import (
-    INPUTS,
-    METADATA_KEY,
-    OUTPUTS,
-    Card,
-    find_model,
-    open_bundle,
-    shipped_models,
-)
+from emovox.card import Card
 from emovox.errors import ConfigError, ModelError
+from emovox.model import INPUTS, METADATA_KEY, OUTPUTS, Model, find_model, shipped_models
 from emovox.training.export import with_card
 
 KEYS = [field.name for field in dataclasses.fields(Card)]
@@ -37,7 +30,7 @@ FLOAT, LONG = TensorProto.FLOAT, TensorProto.INT64
 @pytest.fixture(scope="module")
 def card(model_file) -> Card:
     """Give the card of the tiny model."""
-    return open_bundle(model_file).card
+    return Model.load(model_file).card
 
 
 def refused(card: Card, **changes: object) -> str:
@@ -177,7 +170,7 @@ class TestCaution:
     @pytest.mark.parametrize("name", shipped_models())
     def test_shipped(self, name):
         """The models that come with emovox have heard many voices."""
-        assert open_bundle(name).card.caution == ""
+        assert Model.load(name).card.caution == ""
 
 
 class TestOpen:
@@ -185,12 +178,12 @@ class TestOpen:
 
     def test_round_trip(self, model_file, card):
         """A file opens with the card it was written with, and its own fingerprint."""
-        bundle = open_bundle(str(model_file))
-        assert bundle.card == card
-        assert bundle.card.name == "tiny"
-        assert len(bundle.fingerprint) == 16
-        assert int(bundle.fingerprint, 16) >= 0
-        assert bundle.fingerprint == open_bundle(model_file).fingerprint
+        model = Model.load(str(model_file))
+        assert model.card == card
+        assert model.card.name == "tiny"
+        assert len(model.fingerprint) == 16
+        assert int(model.fingerprint, 16) >= 0
+        assert model.fingerprint == Model.load(model_file).fingerprint
 
     def test_threads_do_not_matter(self, model_file, voice):
         """One thread or two: the same answers."""
@@ -199,24 +192,24 @@ class TestOpen:
             "lengths": np.array([len(voice)], np.int64),
             "baseline": np.zeros((1, 59), np.float32),
         }
-        one, two = (open_bundle(model_file, n_threads=n).session.run(None, feeds) for n in (1, 2))
+        one, two = (Model.load(model_file, n_threads=n)._session.run(None, feeds) for n in (1, 2))
         np.testing.assert_allclose(one[0], two[0], atol=1e-5)
 
     def test_missing(self, tmp_path):
         """A missing file is named, and so are the models there are."""
         with pytest.raises(ModelError, match=r"none\.onnx: no such model file; models that come"):
-            open_bundle(tmp_path / "none.onnx")
+            Model.load(tmp_path / "none.onnx")
 
     @pytest.mark.parametrize("name", ["", "x" * 5_000, "a\0b", "."])
     def test_impossible_names(self, name):
         """What can be no file is a ModelError, too."""
         with pytest.raises(ModelError):
-            open_bundle(name)
+            Model.load(name)
 
     def test_folder(self, tmp_path):
         """A folder is no model."""
         with pytest.raises(ModelError, match="expected a model file"):
-            open_bundle(tmp_path)
+            Model.load(tmp_path)
 
     @pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 1000, b"RIFF\x24\x00\x00\x00WAVE"])
     def test_other_content(self, tmp_path, content):
@@ -224,7 +217,7 @@ class TestOpen:
         path = tmp_path / "model.onnx"
         path.write_bytes(content)
         with pytest.raises(ModelError, match=r"model\.onnx: ") as caught:
-            open_bundle(path)
+            Model.load(path)
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
@@ -234,7 +227,7 @@ class TestOpen:
         path = tmp_path / "cut.onnx"
         path.write_bytes(content[: int(share * len(content))])
         with pytest.raises(ModelError, match=r"cut\.onnx"):
-            open_bundle(path)
+            Model.load(path)
 
     @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32))
@@ -247,11 +240,11 @@ class TestOpen:
         path = tmp_path_factory.getbasetemp() / "corrupt.onnx"
         path.write_bytes(content)
         try:
-            bundle = open_bundle(path)
+            model = Model.load(path)
         except ModelError as error:
             assert "\n" not in str(error)
         else:
-            assert bundle.card.rate == 16_000
+            assert model.card.rate == 16_000
 
     @pytest.mark.parametrize("name", [b"logits", b"lengths"])
     def test_graph_with_a_name_that_is_no_text(self, model_file, tmp_path, name):
@@ -259,7 +252,7 @@ class TestOpen:
         content = model_file.read_bytes().replace(name, name[:-1] + b"\xd5")
         (tmp_path / "a.onnx").write_bytes(content)
         with pytest.raises(ModelError, match=r"a\.onnx: the model is damaged: a name"):
-            open_bundle(tmp_path / "a.onnx")
+            Model.load(tmp_path / "a.onnx")
 
     def test_card_that_is_no_text(self, model_file, tmp_path):
         """A card with bytes that are no UTF-8 is refused."""
@@ -267,14 +260,14 @@ class TestOpen:
         assert content.count(b'"schema"') == 1
         (tmp_path / "a.onnx").write_bytes(content.replace(b'"schema"', b'"sch\xd5ma"'))
         with pytest.raises(ModelError, match="the model card is damaged"):
-            open_bundle(tmp_path / "a.onnx")
+            Model.load(tmp_path / "a.onnx")
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
     def test_no_permission(self, tmp_path):
         """A file that may not be read says so."""
         (tmp_path / "a.onnx").touch(mode=0)
         with pytest.raises(ModelError, match="cannot read the model: Permission denied"):
-            open_bundle(tmp_path / "a.onnx")
+            Model.load(tmp_path / "a.onnx")
 
 
 def graph_file(
@@ -318,14 +311,14 @@ class TestGraph:
 
     def test_the_made_graph_is_good(self, card, tmp_path):
         """Unchanged, the graph of these tests is taken."""
-        assert open_bundle(graph_file(tmp_path, card)).card == card
+        assert Model.load(graph_file(tmp_path, card)).card == card
 
     def test_no_card(self, tmp_path):
         """Somebody else's ONNX file has no card."""
         with pytest.raises(
             ModelError, match=r"made\.onnx: an ONNX file, but not a model of emovox"
         ):
-            open_bundle(graph_file(tmp_path, None))
+            Model.load(graph_file(tmp_path, None))
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -345,7 +338,7 @@ class TestGraph:
     def test_other_graph(self, card, tmp_path, changes, reason):
         """Another graph with a good card is refused when opened, not when used."""
         with pytest.raises(ModelError, match=reason) as caught:
-            open_bundle(graph_file(tmp_path, card, **changes))
+            Model.load(graph_file(tmp_path, card, **changes))
         assert "made.onnx: " in str(caught.value)
 
     def test_bad_card_in_a_good_file(self, model_file, tmp_path):
@@ -354,7 +347,7 @@ class TestGraph:
         model.metadata_props[0].value = "{}"
         onnx.save(model, tmp_path / "bad.onnx")
         with pytest.raises(ModelError, match=r"bad\.onnx: the model card lacks baseline"):
-            open_bundle(tmp_path / "bad.onnx")
+            Model.load(tmp_path / "bad.onnx")
 
 
 def constant(name: str, value: object, dtype: type = np.int64) -> onnx.NodeProto:
@@ -399,7 +392,7 @@ class TestForeignGraph:
     def test_operators(self, card, tmp_path, nodes, reason):
         """Loops, which may never end, and operators that are not ONNX's own are refused at once."""
         with pytest.raises(ModelError, match=reason):
-            open_bundle(graph_file(tmp_path, card, nodes=nodes))
+            Model.load(graph_file(tmp_path, card, nodes=nodes))
 
     @pytest.mark.parametrize(
         ("logits", "reason"),
@@ -425,7 +418,7 @@ class TestForeignGraph:
         """Outputs of other shapes than the graph tells, and what fails in it, are a ModelError."""
         path = graph_file(tmp_path, card, nodes=answers(*logits))
         with pytest.raises(ModelError, match=reason) as caught:
-            open_bundle(path).run(voice, np.zeros(59, np.float32))
+            Model.load(path).infer(voice)
         assert "\n" not in str(caught.value)
 
     @pytest.mark.skipif(os.name == "nt", reason="no such files there")
@@ -438,14 +431,14 @@ class TestForeignGraph:
         regular, small = "not a regular file", "larger than 500 MB"
         for name, reason in (("pipe", regular), ("zero", regular), ("huge", small)):
             with pytest.raises(ModelError, match=f"cannot read the model: {reason}"):
-                open_bundle(tmp_path / f"{name}.onnx")
+                Model.load(tmp_path / f"{name}.onnx")
 
 
 @pytest.mark.parametrize("n_threads", [0, -1, 10**9, "2", True, 1.5, None])
 def test_impossible_threads(model_file, n_threads):
     """A number of threads that cannot be is refused, and not taken for the runtime's own choice."""
     with pytest.raises(ConfigError, match="n_threads: expected"):
-        open_bundle(model_file, n_threads=n_threads)
+        Model.load(model_file, n_threads=n_threads)
 
 
 class TestWithCard:
@@ -456,7 +449,7 @@ class TestWithCard:
         path = tmp_path / "copy.onnx"
         path.write_bytes(model_file.read_bytes())
         with_card(path, figures={"test_uar": 0.75}, notes="é")
-        before, after = open_bundle(model_file), open_bundle(path)
+        before, after = Model.load(model_file), Model.load(path)
         assert after.card == dataclasses.replace(before.card, figures={"test_uar": 0.75}, notes="é")
         assert after.fingerprint != before.fingerprint
         graphs = [onnx.load(file).graph.SerializeToString() for file in (model_file, path)]
@@ -477,22 +470,22 @@ class TestShipped:
     def test_all_open(self):
         """Each opens by its name, and its card says what it can and cannot do."""
         for name in shipped_models():
-            bundle = open_bundle(name)
-            assert bundle.card.notes
-            assert bundle.card.corpora
-            assert bundle.card.figures
+            model = Model.load(name)
+            assert model.card.notes
+            assert model.card.corpora
+            assert model.card.figures
 
     @pytest.mark.parametrize(("name", "tolerance"), [("speech", 0.05), ("acoustic", 1e-4)])
     def test_batches(self, name, tolerance):
         """In a batch the logits are those of each clip alone, up to the documented tolerance."""
-        bundle = open_bundle(name)
+        model = Model.load(name)
         clips = [load_audio(file) for file in sorted(EXAMPLES.glob("*.flac"))]
         lengths = np.array([len(clip) for clip in clips], np.int64)
         audio = np.stack([np.pad(clip, (0, lengths.max() - len(clip))) for clip in clips])
-        baselines = np.tile(np.array(bundle.card.baseline, np.float32), (len(clips), 1))
+        baselines = np.tile(np.array(model.card.baseline, np.float32), (len(clips), 1))
         feeds = dict(zip(INPUTS, (audio, lengths, baselines), strict=True))
-        together, _ = bundle.session.run(None, feeds)
-        alone = np.stack([bundle.run(clip, baselines[0])[0] for clip in clips])
+        together, _ = model._session.run(None, feeds)
+        alone = np.stack([model.infer(clip)[0] for clip in clips])
         np.testing.assert_allclose(together, alone, rtol=0, atol=tolerance)
 
     def test_a_path_wins_nothing_over_a_name(self, model_file):
@@ -502,4 +495,4 @@ class TestShipped:
 
 def test_lengths_are_not_remembered(model_file):
     """The runtime keeps no plan of its memory for each length heard: live, that would never end."""
-    assert not open_bundle(model_file).session.get_session_options().enable_mem_pattern
+    assert not Model.load(model_file)._session.get_session_options().enable_mem_pattern

@@ -27,14 +27,14 @@ START = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_han
 TELLING = """
 from emovox.recognizer import Recognizer
 
-own = Recognizer.predict_samples
+own = Recognizer.predict
 
-def telling(self, *arguments):
-    answer = own(self, *arguments)
+def telling(self, *arguments, **options):
+    answer = own(self, *arguments, **options)
     print("an answer", file=sys.stderr, flush=True)
     return answer
 
-Recognizer.predict_samples = telling
+Recognizer.predict = telling
 """
 MAIN = "from emovox.cli import main\nprint('started', file=sys.stderr, flush=True)\nmain()\n"
 
@@ -463,7 +463,7 @@ class TestWhole:
             (clips / f"{number}.wav").hardlink_to(clips / "a.wav")
         process = start(
             "predict", clips, "-m", model_file, "--speaker-by", "folder",
-            stdout=subprocess.PIPE, before=TELLING.replace("predict_samples", "learn"),
+            stdout=subprocess.PIPE, before=TELLING.replace("predict", "predict_and_learn"),
         )  # fmt: skip
         assert [process.stderr.readline() for _ in range(2)] == ["started\n", "an answer\n"]
         process.send_signal(signal.SIGINT)

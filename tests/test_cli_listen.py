@@ -92,7 +92,7 @@ class TestPlayed:
         """Final decisions are those of the recording's segments, with a baseline that learns."""
         code, out, err = listen("--json", *([] if learn else ["--no-learn"]))
         assert (code, err) == (0, "")
-        expected = recognizer.segments("talk.wav", learn=learn)
+        expected = list(recognizer.segments("talk.wav", learn=learn))
         found = finals(lines(out)[0])
         assert len(found) == len(expected) > 2
         for one, other in zip(found, expected, strict=True):
@@ -208,7 +208,7 @@ class TestKept:
             assert done.stdout.count("\nincomplete: out.") == 2
             return
         decisions, summary = lines(done.stdout)
-        assert len(finals(decisions)) == len(recognizer.segments("talk.wav"))
+        assert len(finals(decisions)) == len(list(recognizer.segments("talk.wav")))
         assert logged == decisions[: len(logged)]
         assert [one["file"] for one in summary["incomplete"]] == ["out.wav", "out.jsonl"]
         since = {one["file"]: one["since"] for one in summary["incomplete"]}
@@ -227,7 +227,7 @@ class TestKept:
         assert told.startswith("emovox: standard output: No space left on device; it lacks what")
         assert written == "wrote out.jsonl"
         logged = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
-        assert len(finals(logged)) == len(recognizer.segments("talk.wav"))
+        assert len(finals(logged)) == len(list(recognizer.segments("talk.wav")))
 
     @pytest.mark.parametrize("option", ["--log", "--record"])
     def test_not_over(self, listen, option):
@@ -328,7 +328,7 @@ class TestSpeaker:
         assert 0 < after_one.seconds <= sum(one["end"] - one["start"] for one in first)
         second = finals(lines(listen("--json", "--speaker", "anna")[1])[0])
         assert Baseline.load(file).seconds == pytest.approx(2 * after_one.seconds, rel=1e-6)
-        expected = recognizer.segments("talk.wav", baseline=after_one)
+        expected = list(recognizer.segments("talk.wav", baseline=after_one))
         assert [one["score"] for one in second] == pytest.approx(
             [one.score for one in expected], abs=1e-4
         )

@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch, voice, model_file) -> Path:
     Path("calls.csv").write_text("file,caller\na.wav,anna\nmore/b.wav,bea\n")
     shutil.copy(model_file, "own.onnx")
     recognizer = Recognizer.load("own.onnx")
-    recognizer.enrol("anna", [voice]).save("anna.json")
+    recognizer.enrol("anna", [voice], RATE).save("anna.json")
     return tmp_path
 
 

@@ -23,16 +23,16 @@ INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from emovox.cli import main
-from emovox.recognizer import Recognizer
+from emovox.stream import Segments
 
-iter_segments = Recognizer.iter_segments
+segments = Segments._recognised
 
-def telling(self, *arguments, **options):
-    for part in iter_segments(self, *arguments, **options):
+def telling(self, *arguments):
+    for part in segments(self, *arguments):
         yield part
         print("a part", file=sys.stderr, flush=True)
 
-Recognizer.iter_segments = telling
+Segments._recognised = telling
 main()
 """
 
@@ -124,7 +124,7 @@ class TestResults:
         starts = [part["start"] for part in found["segments"]]
         assert starts == sorted(starts)
         for channel in (0, 1):
-            alone = recognizer.segments(stereo, channel=channel)
+            alone = list(recognizer.segments(stereo, channel=channel))
             parts = [part for part in found["segments"] if part["channel"] == channel]
             assert [part["scores"] for part in parts] == [dict(one.scores) for one in alone]
         assert [one["channel"] for one in found["summaries"]] == [0, 1]
@@ -142,7 +142,7 @@ class TestResults:
 
     def test_baseline(self, call, file, recognizer, talk):
         """With --baseline the recording begins with what was heard before."""
-        baseline = recognizer.enrol("anna", [talk[:20_000]])
+        baseline = recognizer.enrol("anna", [talk[:20_000]], RATE)
         baseline.save("anna.json")
         _, out, _ = call(file, "--json", "--baseline", "anna.json")
         expected = recognizer.segments(talk, RATE, baseline=baseline)

@@ -17,7 +17,7 @@ import typer
 import emovox
 from conftest import REPOSITORY, benchmark
 from emovox import Baseline, Prediction, Recognizer, Stream, errors
-from emovox.bundle import Card
+from emovox.card import Card
 from emovox.cli import app, run
 from emovox.corpora import SPECS
 from emovox.emotions import ALIASES

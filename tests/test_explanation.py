@@ -25,7 +25,7 @@ def test_weight_is_what_the_score_loses(recognizer, voice):
     masked = voice.copy()
     masked[-MOMENT:] = 0
     masked[-MOMENT - 160 : -MOMENT] *= np.linspace(1, 0, 160, dtype=np.float32)
-    left = recognizer.predict_samples([masked])[0].scores[prediction.label]
+    left = recognizer.hear(masked)[0].scores[prediction.label]
     assert prediction.moments[-1].weight == pytest.approx(prediction.score - left, abs=1e-6)
 
 

@@ -8,8 +8,9 @@ import onnx
 import pytest
 import torch
 
-from emovox.bundle import OUTPUTS, SCHEMA, Card, find_model, open_bundle
+from emovox.card import SCHEMA, Card
 from emovox.errors import ModelError, TrainingError
+from emovox.model import OUTPUTS, Model, find_model
 from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
 from emovox.training.export import (
     check_agreement,
@@ -61,7 +62,7 @@ def test_onnx_agrees_with_torch(model, tmp_path):
     """On several lengths and batches the model file gives torch's logits and embeddings."""
     export_model(model, CARD, tmp_path / "model.onnx")
     assert check_agreement(model, (tmp_path / "model.onnx").read_bytes(), 59) < 1e-4
-    assert open_bundle(tmp_path / "model.onnx").card == CARD
+    assert Model.load(tmp_path / "model.onnx").card == CARD
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
@@ -91,7 +92,7 @@ def test_a_changed_card_leaves_the_graph(model, tmp_path):
     export_model(model, CARD, path)
     before = onnx.load(path).graph.SerializeToString()
     with_card(path, figures={"test_uar": 0.5})
-    assert open_bundle(path).card == dataclasses.replace(CARD, figures={"test_uar": 0.5})
+    assert Model.load(path).card == dataclasses.replace(CARD, figures={"test_uar": 0.5})
     assert onnx.load(path).graph.SerializeToString() == before
 
 
@@ -114,7 +115,7 @@ def test_simplified_answers_are_the_same(name, voice, tmp_path):
     feeds = {
         "audio": np.stack([voice, voice[::-1]]),
         "lengths": np.array([len(voice), 5_000]),
-        "baseline": np.zeros((2, len(open_bundle(name).card.baseline)), np.float32),
+        "baseline": np.zeros((2, len(Model.load(name).card.baseline)), np.float32),
     }
     before, after = (open_backbone(graph).run(None, feeds) for graph in (content, simple))
     for left, right in zip(before, after, strict=True):
@@ -140,12 +141,13 @@ def test_the_voice_has_its_name(voice, tmp_path):
     export_head(backbone, head, card, path)
     cut = onnx.utils.Extractor(onnx.load(path)).extract_model(["voice", "baseline"], OUTPUTS)
     baseline = np.random.default_rng(1).uniform(0.1, 0.5, (1, head.n_embedding)).astype("f4")
-    whole = open_bundle(path).run(voice, baseline[0])
-    feeds = {"voice": whole[1][None, :5], "baseline": baseline}
+    sound = {"audio": voice[None], "lengths": np.array([len(voice)]), "baseline": baseline}
+    whole = open_backbone(path.read_bytes()).run(None, sound)
+    feeds = {"voice": whole[1][:, :5], "baseline": baseline}
     for left, right in zip(
         whole, open_backbone(cut.SerializeToString()).run(None, feeds), strict=True
     ):
-        np.testing.assert_allclose(left, right[0], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(left, right, rtol=0, atol=1e-6)
 
 
 def test_any_runtime_can_use_the_graph(model, tmp_path):
@@ -158,7 +160,7 @@ def test_any_runtime_can_use_the_graph(model, tmp_path):
     assert [node.name for node in graph.graph.output] == ["logits", "embedding"]
     assert {node.domain for node in graph.graph.node} == {""}
     assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
-    session = open_bundle(path).session
+    session = Model.load(path)._session
     feeds = {
         "audio": np.zeros((1, 100), np.float32),
         "lengths": np.array([100]),

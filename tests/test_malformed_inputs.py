@@ -19,8 +19,8 @@ import soxr
 from onnx import TensorProto, helper
 
 from emovox.audio import load_audio
-from emovox.bundle import METADATA_KEY
 from emovox.cli import run
+from emovox.model import METADATA_KEY
 from made_corpus import make_corpus
 
 RATE = 16_000

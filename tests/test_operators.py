@@ -4,7 +4,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from emovox.bundle import find_model, shipped_models
+from emovox.model import find_model, shipped_models
 from emovox.operators import operators
 
 

@@ -17,12 +17,13 @@ from onnx import numpy_helper
 import emovox
 from emovox.audio import NOISE_FLOOR, RATE, load_audio, without_silence
 from emovox.baseline import Baseline
-from emovox.bundle import shipped_models
+from emovox.decoding import read_audio
 from emovox.errors import AudioError, BaselineError, ModelError, NoSpeechError, SilenceError
-from emovox.recognizer import Prediction, Recognizer, read_audio
+from emovox.model import shipped_models
+from emovox.recognizer import Prediction, Recognizer
 from emovox.training.export import with_card
 
-TOLERANCE = 1e-4  # of a score: what other batches may change in the last bits of a float32
+TOLERANCE = 1e-4  # of a score: what other lengths may change in the last bits of a float32
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,14 @@ def clips(voice) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def anna(recognizer, clips) -> Baseline:
     """Give a speaker of whom something was heard."""
-    return recognizer.enrol("anna", clips[4:8])
+    return learned(recognizer, recognizer.new_baseline("anna"), clips[4:8])
+
+
+def learned(recognizer: Recognizer, baseline: Baseline, clips: list[np.ndarray]) -> Baseline:
+    """Learn sounds in turn, whether or not anybody speaks in them."""
+    for clip in clips:
+        baseline = baseline.after(recognizer.hear(clip, baseline)[1])
+    return baseline
 
 
 def damaged(model_file: Path, path: Path, value: float) -> Recognizer:
@@ -63,7 +71,8 @@ class TestPrediction:
 
     def test_scores(self, recognizer, clips):
         """Scores are probabilities of all labels, and the label is the best of them."""
-        for clip, prediction in zip(clips, recognizer.predict_samples(clips), strict=True):
+        for clip in clips:
+            prediction, _ = recognizer.hear(clip)
             assert tuple(prediction.scores) == recognizer.labels
             assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-9)
             assert min(prediction.scores.values()) >= 0
@@ -73,7 +82,7 @@ class TestPrediction:
 
     def test_different_sounds_differ(self, recognizer, clips):
         """The model under test hears something: not all answers are the same."""
-        scores = [prediction.scores["angry"] for prediction in recognizer.predict_samples(clips)]
+        scores = [recognizer.hear(clip)[0].scores["angry"] for clip in clips]
         assert np.ptp(scores) > 0.01
 
     def test_certain(self, model_file, voice, tmp_path):
@@ -133,11 +142,10 @@ class TestNoNumbers:
         recognizer = damaged(model_file, tmp_path / "a.onnx", value)
         for ask in (
             lambda: recognizer.predict(voice, RATE),
-            lambda: recognizer.segments(voice, RATE),
-            lambda: recognizer.predict_samples([voice]),
-            lambda: recognizer.infer([voice]),
+            lambda: list(recognizer.segments(voice, RATE)),
+            lambda: recognizer.infer(voice),
             lambda: recognizer.hear(voice),
-            lambda: recognizer.enrol("anna", [voice]),
+            lambda: recognizer.enrol("anna", [voice], RATE),
         ):
             with pytest.raises(ModelError, match="the model tiny gives no finite numbers"):
                 ask()
@@ -184,14 +192,20 @@ class TestNoNumbers:
         others = [voice.astype(np.float64), np.stack([voice, voice]), voice.tolist(), None]
         whole = np.full(RATE, np.nan, np.float32)
         for clip in (*spoiled, *others, whole, np.zeros(0, np.float32), voice[0]):
-            for ask in (recognizer.predict_samples, recognizer.infer):
+            for ask in (recognizer.hear, recognizer.infer):
                 with pytest.raises(AudioError, match="expected clips ") as caught:
-                    ask([voice, clip])
+                    ask(clip)
                 assert "\n" not in str(caught.value)
-            with pytest.raises(AudioError):
-                recognizer.hear(clip)
-            with pytest.raises(AudioError):
-                recognizer.enrol("anna", [clip])
+
+    def test_samples_that_are_none(self, recognizer, voice):
+        """Samples that no door can use are refused by each of them."""
+        for samples in (np.full(RATE, np.nan), voice * np.float32(1e9), np.zeros(0), None, "x"):
+            for ask in (
+                lambda samples=samples: recognizer.predict(samples, RATE),
+                lambda samples=samples: recognizer.enrol("anna", [voice, samples], RATE),
+            ):
+                with pytest.raises(AudioError):
+                    ask()
 
     @pytest.mark.parametrize("baseline", ["x", {}, 5, ["x"], np.zeros(59)])
     def test_baselines_that_are_none(self, recognizer, voice, baseline):
@@ -200,9 +214,9 @@ class TestNoNumbers:
             lambda: recognizer.predict(voice, RATE, baseline=baseline),
             lambda: recognizer.segments(voice, RATE, baseline=baseline),
             lambda: recognizer.stream(baseline=baseline),
-            lambda: recognizer.predict_samples([voice], baseline),
-            lambda: recognizer.infer([voice], baseline),
-            lambda: recognizer.learn(baseline, [voice]),
+            lambda: recognizer.predict_and_learn(voice, RATE, baseline=baseline),
+            lambda: recognizer.infer(voice, baseline),
+            lambda: recognizer.hear(voice, baseline),
         ):
             with pytest.raises(BaselineError, match="expected a"):
                 ask()
@@ -211,14 +225,6 @@ class TestNoNumbers:
 class TestSurroundings:
     """What is around a sound has no effect."""
 
-    def test_batch_equals_single(self, recognizer, clips):
-        """Neighbours in a batch do not matter, in whatever order."""
-        alone = [recognizer.predict_samples([clip])[0] for clip in clips]
-        together = recognizer.predict_samples(clips)
-        backwards = recognizer.predict_samples(clips[::-1])[::-1]
-        for answers in (together, backwards):
-            assert all(map(close, answers, alone))
-
     @settings(max_examples=40, deadline=None)
     @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000), data=st.data())
     def test_silence_around(self, recognizer, voice, before, after, data):
@@ -226,7 +232,7 @@ class TestSurroundings:
         start = data.draw(st.integers(0, 10_000))
         clip = voice[start:]
         padded = np.concatenate([np.zeros(before), clip, np.zeros(after)]).astype(np.float32)
-        one, other = recognizer.predict_samples([clip, padded])
+        one, other = (recognizer.hear(sound)[0] for sound in (clip, padded))
         assert close(one, other)
         assert other.end == round(len(padded) / RATE, 4)
 
@@ -234,32 +240,28 @@ class TestSurroundings:
     def test_more_silence_than_a_window(self, recognizer, voice, before, after):
         """Silence so long that the whole no longer fits into one window does not matter, either."""
         padded = np.pad(np.tile(voice, 3), (before, after))
-        assert close(*recognizer.predict_samples([np.tile(voice, 3), padded]))
+        whole = recognizer.predict(np.tile(voice, 3), RATE)
+        assert close(whole, recognizer.predict(padded, RATE))
 
     def test_faint_noise_around(self, recognizer, voice):
         """What lies below the noise floor counts as silence."""
         noise = np.random.default_rng(0).uniform(-0.9, 0.9, 5_000).astype(np.float32) * NOISE_FLOOR
         sound = voice[np.abs(voice).argmax() :]
-        assert close(*recognizer.predict_samples([sound, np.concatenate([noise, sound])]))
-
-    def test_no_clips(self, recognizer):
-        """No clips, no answers."""
-        assert recognizer.predict_samples([]) == []
-        logits, embeddings = recognizer.infer([])
-        assert (logits.shape, embeddings.shape) == ((0, 7), (0, 59))
+        with_noise, _ = recognizer.hear(np.concatenate([noise, sound]))
+        assert close(recognizer.hear(sound)[0], with_noise)
 
     def test_input_is_left_alone(self, recognizer, voice):
         """The samples are not written to."""
         clip = voice.copy()
         clip.setflags(write=False)
-        recognizer.predict_samples([clip])
+        recognizer.predict(clip, RATE)
         np.testing.assert_array_equal(clip, voice)
 
     def test_threads(self, recognizer, clips):
         """Many threads sharing a recogniser get the answers each would get alone."""
-        alone = [recognizer.predict_samples([clip])[0] for clip in clips]
+        alone = [recognizer.hear(clip)[0] for clip in clips]
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda clip: recognizer.predict_samples([clip])[0], clips * 4))
+            answers = [prediction for prediction, _ in pool.map(recognizer.hear, clips * 4)]
         assert all(map(close, answers, alone * 4))
 
 
@@ -270,8 +272,9 @@ class TestLong:
         """A long recording is cut into equal windows, and their scores are averaged."""
         clip = clips[-2]
         parts = np.array_split(clip, 3)  # 150,000 samples; a window holds 64,000
-        each = recognizer.predict_samples(parts)
-        whole = recognizer.predict_samples([clip])[0]
+        each = [recognizer.hear(part)[0] for part in parts]
+        whole, windows = recognizer.hear(clip)
+        assert len(windows) == 3
         for label in recognizer.labels:
             mean = np.mean([part.scores[label] for part in each])
             assert whole.scores[label] == pytest.approx(mean, abs=TOLERANCE)
@@ -281,11 +284,11 @@ class TestLong:
         """A pause as long as a window does not count."""
         sound = np.tile(voice, 4)
         clip = np.concatenate([sound, np.zeros(64_000, np.float32), sound])
-        assert close(*recognizer.predict_samples([sound, clip]))
+        assert close(recognizer.predict(sound, RATE), recognizer.predict(clip, RATE))
 
     def test_very_long(self, recognizer, voice):
         """Ten minutes go through window by window, and agree with the minute they repeat."""
-        one, many = recognizer.predict_samples([np.tile(voice, 4), np.tile(voice, 600)])
+        one, many = (recognizer.predict(np.tile(voice, times), RATE) for times in (4, 600))
         assert close(one, many)
 
 
@@ -303,7 +306,7 @@ class TestDoors:
             assert recognizer.predict(source) == expected
         assert close(recognizer.predict(samples, rate), expected)
         assert close(recognizer.predict((samples / 32768).tolist(), float(rate)), expected)
-        assert recognizer.predict_samples([load_audio(path)])[0] == expected
+        assert recognizer.predict(load_audio(path), RATE) == expected
 
     def test_array_without_rate(self, recognizer, voice):
         """Samples without their rate are refused, not guessed."""
@@ -322,6 +325,41 @@ class TestDoors:
             with pytest.raises(SilenceError, match="no sound above the noise floor"):
                 recognizer.predict(clip, RATE)
 
+    def test_no_speech(self, recognizer, voice, tmp_path):
+        """Where nobody speaks, every door says so; nothing is answered, and nothing learned."""
+        noise = np.random.default_rng(0).normal(0, 0.05, 3 * RATE).astype(np.float32)
+        soundfile.write(tmp_path / "noise.wav", noise, RATE, "FLOAT")
+        baseline = recognizer.new_baseline()
+        for audio, rate in ((noise, RATE), (tmp_path / "noise.wav", None)):
+            for ask in (
+                lambda audio=audio, rate=rate: recognizer.predict(audio, rate),
+                lambda audio=audio, rate=rate: recognizer.enrol("anna", [audio], rate),
+                lambda audio=audio, rate=rate: recognizer.predict_and_learn(
+                    audio, rate, baseline=baseline
+                ),
+            ):
+                with pytest.raises(NoSpeechError, match=r"no speech in 3\.0 s of audio"):
+                    ask()
+            assert list(recognizer.segments(audio, rate)) == []
+
+    def test_pausing(self, recognizer, voice):
+        """A pause comes before each piece of work, and may end it."""
+        times = []
+        waited = recognizer.pausing(lambda: times.append(1))
+        assert waited.predict(voice, RATE) == recognizer.predict(voice, RATE)
+        assert len(times) > 2
+
+        def end() -> None:
+            raise InterruptedError
+
+        for ask in (
+            lambda given_up: given_up.predict(voice, RATE),
+            lambda given_up: list(given_up.segments(voice, RATE)),
+            lambda given_up: given_up.enrol("anna", [voice], RATE),
+        ):
+            with pytest.raises(InterruptedError):
+                ask(recognizer.pausing(end))
+
     def test_limit(self, recognizer, voice):
         """A limit on the length holds for samples and files."""
         file = io.BytesIO()
@@ -332,7 +370,7 @@ class TestDoors:
 
     def test_one_sample(self, recognizer):
         """One sample is a sound, if a short one, but no speech."""
-        prediction = recognizer.predict_samples([np.array([0.5], np.float32)])[0]
+        prediction, _ = recognizer.hear(np.array([0.5], np.float32))
         assert sum(prediction.scores.values()) == pytest.approx(1)
         with pytest.raises(NoSpeechError, match=r"^no speech in 0\.0 s of audio"):
             recognizer.predict([0.5], RATE)
@@ -348,7 +386,7 @@ class TestDoors:
     def test_any_samples(self, recognizer, samples):
         """Any samples in [-1, 1] have an answer, or are silence."""
         try:
-            prediction = recognizer.predict_samples([np.array(samples, np.float32)])[0]
+            prediction, _ = recognizer.hear(np.array(samples, np.float32))
         except SilenceError:
             assert max(map(abs, samples)) < NOISE_FLOOR
         else:
@@ -368,84 +406,71 @@ class TestBaseline:
         """A baseline that has heard nothing gives the answers of none, to the last bit."""
         empty = recognizer.new_baseline("anna")
         assert (empty.name, empty.seconds, empty.model) == ("anna", 0.0, recognizer.fingerprint)
-        assert recognizer.predict_samples(clips, empty) == recognizer.predict_samples(clips)
+        for clip in clips:
+            assert recognizer.hear(clip, empty)[0] == recognizer.hear(clip)[0]
 
     def test_answers_depend_on_it(self, recognizer, voice, anna):
         """With a baseline the answer is another, by whichever door."""
         without = recognizer.predict(voice, RATE)
         given = recognizer.predict(voice, RATE, baseline=anna)
         assert not close(without, given)
-        assert recognizer.predict_samples([voice], anna) == [given]
-        assert recognizer.predict_samples([voice], [anna]) == [given]
+        assert recognizer.hear(voice, anna)[0] == given
         assert recognizer.predict(voice, RATE) == without
 
     def test_learns_embeddings_by_seconds(self, recognizer, clips):
         """What is learned is the sum of embeddings, each times its seconds of sound."""
         chosen = clips[4:8]
-        baseline = recognizer.learn(recognizer.new_baseline(), chosen)
-        _, embeddings = recognizer.infer(chosen)  # of this kind of model they ask no baseline
+        baseline = learned(recognizer, recognizer.new_baseline(), chosen)
+        # Of this kind of model they ask no baseline.
+        embeddings = np.stack([recognizer.infer(clip)[1] for clip in chosen])
         seconds = [len(without_silence(clip)) / RATE for clip in chosen]
         assert baseline.seconds == pytest.approx(sum(seconds))
         expected = np.array(seconds) @ embeddings.astype(np.float64)
         np.testing.assert_allclose(baseline.total, expected, rtol=1e-4, atol=1e-4)
 
-    def test_in_one_go_or_one_by_one(self, recognizer, clips):
-        """Clips learned one by one, in one go, or in enrolling are the same, to the last bit."""
+    def test_in_one_go_or_one_by_one(self, recognizer, voice):
+        """Recordings learned one by one or in enrolling are the same, to the last bit."""
+        recordings = [voice, np.tile(voice, 9), voice[4_000:]]
         baseline = recognizer.new_baseline("anna")
-        for clip in clips:
-            baseline = recognizer.learn(baseline, [clip])
-        assert baseline == recognizer.learn(recognizer.new_baseline("anna"), clips)
-        assert baseline == recognizer.enrol("anna", clips)
-        assert recognizer.learn(baseline, []) == baseline
+        for recording in recordings:
+            _, baseline = recognizer.predict_and_learn(recording, RATE, baseline=baseline)
+        assert baseline == recognizer.enrol("anna", recordings, RATE)
+        assert recognizer.enrol("anna", []) == recognizer.new_baseline("anna")
 
     def test_one_after_the_other(self, recognizer, voice, monkeypatch):
         """Each clip is heard with the baseline of those before it, which serves all its windows."""
         heard = []
         infer = Recognizer.infer
 
-        def listen(self, clips, baselines=None):
-            heard.append((len(clips), round(baselines.seconds, 2)))
-            return infer(self, clips, baselines)
+        def listen(self, clip, baseline=None):
+            heard.append(round(baseline.seconds, 2))
+            return infer(self, clip, baseline)
 
         monkeypatch.setattr(Recognizer, "infer", listen)
-        recognizer.enrol("anna", [voice, np.tile(voice, 6), voice])  # a window holds four
-        assert heard == [(1, 0), (2, 1), (1, 7)]
+        recognizer.enrol("anna", [voice, np.tile(voice, 6), voice], RATE)  # a window holds four
+        assert heard == [0, 1, 1, 7]
 
-    def test_hear_is_predict_and_learn(self, recognizer, clips, voice, anna):
-        """To hear a clip gives what `predict_samples` and `learn` give, to the last bit."""
-        for clip in (*clips, np.tile(voice, 9)):
-            for before in (anna, recognizer.new_baseline("bea")):
-                prediction, after = recognizer.hear(clip, before)
-                assert prediction == recognizer.predict_samples([clip], before)[0]
-                assert after == recognizer.learn(before, [clip])
-            assert recognizer.hear(clip) == recognizer.hear(clip, recognizer.new_baseline())
+    def test_predict_and_learn(self, recognizer, voice, anna):
+        """It gives what `predict` gives with that baseline, and the baseline that heard it too."""
+        for clip in (voice, np.tile(voice, 9)):
+            prediction, after = recognizer.predict_and_learn(clip, RATE, baseline=anna)
+            assert prediction == recognizer.predict(clip, RATE, baseline=anna)
+            assert after.seconds > anna.seconds
+            assert after == learned(recognizer, anna, [clip])
 
     @settings(max_examples=20, deadline=None)
     @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000))
     def test_silence_around_is_not_heard(self, recognizer, voice, before, after):
         """Silence before and after a clip counts neither as time nor as voice."""
-        one = recognizer.enrol("", [voice])
-        other = recognizer.enrol("", [np.pad(voice, (before, after))])
+        one = recognizer.enrol("", [voice], RATE)
+        other = recognizer.enrol("", [np.pad(voice, (before, after))], RATE)
         assert one.seconds == other.seconds
         np.testing.assert_allclose(one.total, other.total, atol=1e-4)
-
-    def test_batch_equals_single(self, recognizer, clips, anna):
-        """In a batch, each clip has its own baseline, or none."""
-        bea = recognizer.enrol("bea", clips[8:])
-        baselines = [(anna, None, bea)[index % 3] for index in range(len(clips))]
-        together = recognizer.predict_samples(clips, baselines)
-        for clip, baseline, answer in zip(clips, baselines, together, strict=True):
-            assert close(recognizer.predict_samples([clip], baseline)[0], answer)
-        logits, embeddings = recognizer.infer(clips, baselines)
-        for index, baseline in enumerate(baselines):
-            alone = recognizer.infer([clips[index]], baseline)
-            np.testing.assert_allclose(alone[0][0], logits[index], atol=1e-3)
-            np.testing.assert_allclose(alone[1][0], embeddings[index], atol=1e-3)
 
     def test_silence(self, recognizer, voice):
         """Silence teaches nothing, and is refused."""
         with pytest.raises(SilenceError):
-            recognizer.enrol("anna", [voice, np.zeros(RATE, np.float32)])
+            recognizer.enrol("anna", [voice, np.zeros(RATE, np.float32)], RATE)
         with pytest.raises(SilenceError):
             recognizer.hear(np.zeros(RATE, np.float32))
 
@@ -455,13 +480,13 @@ class TestBaseline:
         path.write_bytes(model_file.read_bytes())
         with_card(path, name="other")
         other = Recognizer.load(path)
-        baseline = other.enrol("anna", [voice])
+        baseline = other.enrol("anna", [voice], RATE)
         for use in (
             lambda: recognizer.predict(voice, RATE, baseline=baseline),
-            lambda: recognizer.predict_samples([voice, voice], [None, baseline]),
-            lambda: recognizer.learn(baseline, [voice]),
+            lambda: recognizer.predict_and_learn(voice, RATE, baseline=baseline),
+            lambda: recognizer.segments(voice, RATE, baseline=baseline),
             lambda: recognizer.hear(voice, baseline),
-            lambda: recognizer.infer([voice], baseline),
+            lambda: recognizer.infer(voice, baseline),
         ):
             with pytest.raises(BaselineError, match="anna was learned with the model") as caught:
                 use()
@@ -483,20 +508,14 @@ class TestBaseline:
         with pytest.raises(BaselineError, match="expected a baseline of 59 numbers, got 3"):
             recognizer.predict(voice, RATE, baseline=odd)
 
-    def test_one_for_each_clip(self, recognizer, voice, anna):
-        """A list of baselines that is too short or too long is refused."""
-        for baselines in ([], [anna, anna]):
-            with pytest.raises(BaselineError, match=r"for each of 1 clips, got [02]"):
-                recognizer.predict_samples([voice], baselines)
-
     def test_threads(self, recognizer, clips, anna):
         """Many threads with different speakers get the answers each would get alone."""
         tasks = [(clip, baseline) for clip in clips for baseline in (anna, None)] * 3
-        alone = [recognizer.predict_samples([clip], baseline)[0] for clip, baseline in tasks]
+        alone = [recognizer.hear(*task)[0] for task in tasks]
         with ThreadPoolExecutor(8) as pool:
-            answers = list(
-                pool.map(lambda task: recognizer.predict_samples([task[0]], task[1])[0], tasks)
-            )
+            answers = [
+                prediction for prediction, _ in pool.map(recognizer.hear, *zip(*tasks, strict=True))
+            ]
         assert all(map(close, answers, alone))
 
 

@@ -123,7 +123,7 @@ def test_the_model_of_a_run_gives_the_answers_of_its_report(settings, tmp_path):
     recognizer = Recognizer.load(tmp_path / "run" / "model.onnx")
     with (tmp_path / "run" / "predictions.csv").open() as file:
         for row in csv.DictReader(file):
-            (prediction,) = recognizer.predict_samples([load_audio(row["file"])])
+            prediction = recognizer.predict(row["file"])
             scores = prediction.scores
             told = {label: float(row[f"scores.{label}"]) for label in scores}
             assert told == pytest.approx(dict(scores), abs=1e-5)
@@ -443,17 +443,17 @@ def test_a_speech_run_leaves_a_model_that_knows_its_speaker(speech_settings, tmp
 
 
 def test_a_speech_model_changes_with_the_baseline(speech_settings, corpus, tmp_path):
-    """What was heard of a speaker changes the answer; zeros around a clip and batches do not."""
+    """What was heard of a speaker changes the answer; zeros around a clip do not."""
     train(speech_settings, tmp_path / "run")
     recognizer = Recognizer.load(tmp_path / "run" / "model.onnx")
     folder = Path(corpus.partition("=")[2]).parent
     clips = [load_audio(path) for path in sorted(folder.glob("s0-*.wav"))[:6]]
-    baseline = recognizer.enrol("s0", clips)
-    alone = [recognizer.predict_samples([clip])[0] for clip in clips]
-    known = recognizer.predict_samples(clips, baseline)
+    baseline = recognizer.enrol("s0", clips, 16_000)
+    alone = [recognizer.predict(clip, 16_000) for clip in clips]
+    known = [recognizer.predict(clip, 16_000, baseline=baseline) for clip in clips]
     assert any(abs(a.score - b.score) > 1e-4 for a, b in zip(alone, known, strict=True))
-    padded = [np.pad(clip, (16_000, 9_999)) for clip in clips]
-    for one, other in zip(alone, recognizer.predict_samples(padded), strict=True):
+    for clip, one in zip(clips, alone, strict=True):
+        other = recognizer.predict(np.pad(clip, (16_000, 9_999)), 16_000)
         assert dict(one.scores) == pytest.approx(dict(other.scores), abs=1e-3)
 
 

@@ -22,12 +22,12 @@ import soundfile
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.errors import ConfigError
+from emovox.prediction import summarise
 from emovox.server.answers import Baseline, Model, Refusal, Segments, Whole
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
 from emovox.server.workers import GivenUpError, Workers
-from emovox.summary import summarise
 from running_server import EXAMPLES, RATE, Running, raw, running, speech, wav
 
 TOKEN = "a-token-of-some-length"
@@ -86,7 +86,7 @@ class TestAnswers:
         """A recording with pauses gets the segments it gets in Python, and a summary."""
         content = wav(np.concatenate([speech(), speech(name="man-fast"), speech()]))
         answer = predict(server, content, segments=True).json()
-        expected = shipped.segments(content)
+        expected = list(shipped.segments(content))
         assert len(expected) == 3
         assert answer["segments"] == [one.to_dict() for one in expected]
         assert answer["summary"] == summarise(expected).to_dict()
@@ -101,7 +101,7 @@ class TestAnswers:
         both = np.stack([np.pad(one, (0, n - len(one))) for one in (left, right)], axis=1)
         content = wav(both)
         answer = predict(server, content, segments=True, channels="separate").json()
-        sides = [shipped.segments(content, channel=channel) for channel in (0, 1)]
+        sides = [list(shipped.segments(content, channel=channel)) for channel in (0, 1)]
         assert all(sides)
         assert answer["segments"] == [
             {**one.to_dict(), "channel": channel} for channel in (0, 1) for one in sides[channel]
@@ -122,10 +122,7 @@ class TestAnswers:
         """A baseline comes from recordings, is the one of Python, and counts when it is sent."""
         files = [("files", ("any", EVEN)), ("files", ("any", EVEN))]
         answer = httpx.post(f"{server.url}/v1/baselines", files=files, data={"name": "anna"})
-        from emovox import load_audio
-
-        clip = load_audio(EVEN)
-        expected = shipped.enrol("anna", [clip, clip])
+        expected = shipped.enrol("anna", [EVEN, EVEN])
         assert answer.json() == json.loads(expected.to_json())
         with_baseline = predict(server, baseline=answer.text).json()["prediction"]
         assert with_baseline == shipped.predict(EVEN, baseline=expected).to_dict()

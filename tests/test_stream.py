@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emovox import Recognizer, Stream
 from emovox.audio import RATE
+from emovox.cleaning import cleaned
 from emovox.errors import AudioError, BaselineError, ConfigError
 from emovox.prediction import Prediction
 from emovox.stream import smoothed
@@ -52,7 +53,7 @@ class TestChunking:
         """Final predictions are those of the file, at any rate, in chunks of 1 sample to 10 s."""
         audio = at_rate[rate]
         found = final(fed(recognizer.stream(rate), audio, sizes))
-        assert found == recognizer.segments(audio, rate)
+        assert found == list(recognizer.segments(audio, rate))
         assert len(found) >= 4
 
     def test_interim_too(self, recognizer, talk):
@@ -146,7 +147,7 @@ class TestDecisions:
         assert len(firsts) == 5
         for prediction in firsts:
             start, end = (round(second * RATE) for second in (prediction.start, prediction.end))
-            alone = recognizer.predict_samples([talk[start:end]])[0]
+            alone = recognizer.hear(cleaned(talk[start:end]))[0]
             assert prediction.scores == pytest.approx(alone.scores)
 
 
@@ -208,7 +209,7 @@ class TestBaseline:
         stream = recognizer.stream()
         found = final(fed(stream, talk, [1_600]))
         parts = [talk[round(p.start * RATE) : round(p.end * RATE)] for p in found]
-        assert stream.baseline == recognizer.learn(recognizer.new_baseline(), parts)
+        assert stream.baseline == recognizer.enrol("", parts, RATE)
 
     def test_given_and_taken_out(self, recognizer, talk):
         """One that was taken out of a stream and given to another goes on from there."""
@@ -222,11 +223,11 @@ class TestBaseline:
 
     def test_learn_nothing(self, recognizer, talk):
         """With `learn=False` it stays as it was given."""
-        given_one = recognizer.enrol("anna", [talk[:20_000]])
+        given_one = recognizer.enrol("anna", [talk[:20_000]], RATE)
         stream = recognizer.stream(baseline=given_one, learn=False)
         found = final(fed(stream, talk, [1_600]))
         assert stream.baseline is given_one
-        assert found == recognizer.segments(talk, RATE, baseline=given_one, learn=False)
+        assert found == list(recognizer.segments(talk, RATE, baseline=given_one, learn=False))
 
     def test_of_another_model(self, recognizer):
         """A baseline of another model is refused at once, and the stream keeps its own."""

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from emovox.prediction import Prediction
-from emovox.summary import TurningPoint, summarise
+from emovox.prediction import Prediction, TurningPoint, summarise
 
 
 def part(label: str, start: float, end: float, *, certain: bool = True, final: bool = True):

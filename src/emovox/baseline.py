@@ -2,22 +2,31 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import MAX_EMBEDDING, check_keys, is_number, read_keys
+from .checks import check_keys, is_number, read_keys
 from .errors import BaselineError
 from .files import read_limited, write_text
 
 SCHEMA = 1
+MAX_EMBEDDING = 1e6  # of an embedding's numbers: far above any, and float32 holds its powers
 _KEYS = ("schema", "model", "name", "seconds", "total")
 _LONGEST = 1e9  # seconds: 30 years
 _ROUNDING = 1e-6  # share by which sums of many clips may be off
 _MAX_BYTES = 10_000_000  # of a file; those of the shipped models have 10 kB
+
+
+class Window(NamedTuple):
+    """What a model heard in a window of a clip: its embedding, of shape (n_embedding,)."""
+
+    embedding: NDArray[np.float32]
+    seconds: float  # of sound in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +122,13 @@ class Baseline:
             raise BaselineError(f"expected more than 0 seconds of sound, got {seconds!r}")
         total = self.total + float(seconds) * heard
         return Baseline(self.model, total, self.seconds + float(seconds), self.name)
+
+    def after(self, windows: Iterable[Window]) -> "Baseline":
+        """Return a baseline that has heard the windows of one clip more; see `Model.hear`."""
+        baseline = self
+        for window in windows:
+            baseline = baseline.learned(window.embedding, window.seconds)
+        return baseline
 
     def vector(self, mean: ArrayLike, prior_seconds: float) -> NDArray[np.float32]:
         """Return what the graph is fed: (k m + sum of s e) / (k + sum of s).

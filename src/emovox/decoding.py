@@ -1,19 +1,25 @@
-"""Recordings of any length, second by second, so that memory does not grow with them."""
+"""Recordings, whole or second by second, so that memory does not grow with their length."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .audio import RATE, AudioSource, Samples, as_array, check_audio, check_rate
+from .audio import (
+    MAX_SECONDS,
+    RATE,
+    AudioSource,
+    Samples,
+    as_array,
+    check_audio,
+    check_rate,
+    load_audio,
+)
 from .errors import AudioError
 from .sound import open_sound, source_name
-
-
-class BrokenRecordingWarning(UserWarning):
-    """A recording is cut off or damaged: what comes before is answered."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,21 @@ class Block:
     rate: float
     seconds: float | None
     broken: str = ""
+
+
+def read_audio(
+    audio: AudioSource | ArrayLike, rate: float | None = None, *, max_seconds: float = MAX_SECONDS
+) -> Samples:
+    """Decode a recording, or check samples that come with their rate, to mono float32 at 16 kHz.
+
+    Raises
+    ------
+    AudioError
+        If the audio cannot be used, if samples come without a rate, or a recording with one.
+    """
+    if rate is None:
+        return load_audio(_recording(audio), max_seconds=max_seconds)
+    return check_audio(_samples(audio), rate, max_seconds=max_seconds)
 
 
 def read_blocks(
@@ -51,14 +72,28 @@ def read_blocks(
         If the audio cannot be used. A recording that is cut off or damaged is given up to there,
         and its last block says so; it is an error only where nothing can be decoded.
     """
-    if isinstance(audio, str | os.PathLike | bytes) or hasattr(audio, "read"):
-        if rate is not None:
-            raise AudioError("a recording tells its own rate; give `rate` only with an array")
-        yield from _of_file(audio, channel)  # type: ignore[arg-type] # a file object
-    elif rate is None:
-        raise AudioError("expected a sample rate in Hz with an array, e.g. (samples, 44100)")
+    if rate is None:
+        yield from _of_file(_recording(audio), channel)
     else:
-        yield from _of_array(audio, rate, channel)
+        yield from _of_array(_samples(audio), rate, channel)
+
+
+def _recording(audio: AudioSource | ArrayLike) -> AudioSource:
+    """Return what came without a rate, if it is a recording, which tells its own."""
+    if not _is_recording(audio):
+        raise AudioError("expected a sample rate in Hz with an array, e.g. predict(samples, 44100)")
+    return cast("AudioSource", audio)
+
+
+def _samples(audio: AudioSource | ArrayLike) -> ArrayLike:
+    """Return what came with a rate, if it is no recording."""
+    if _is_recording(audio):
+        raise AudioError("a recording tells its own rate; give `rate` only with an array")
+    return cast("ArrayLike", audio)
+
+
+def _is_recording(audio: object) -> bool:
+    return isinstance(audio, str | os.PathLike | bytes) or hasattr(audio, "read")
 
 
 def n_channels(source: AudioSource) -> int:

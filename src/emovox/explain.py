@@ -6,16 +6,15 @@ import numpy as np
 
 from .audio import NOISE_FLOOR, RATE, Samples
 from .baseline import Baseline
-from .cleaning import cleaned
+from .model import Model
 from .prediction import Moment, Prediction
-from .stream import Listener
 
 MOMENT = RATE // 4  # samples
 _FADE = RATE // 100  # samples, 10 ms: a hard edge would be a click
 
 
 def moments(
-    listener: Listener, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
+    model: Model, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
 ) -> tuple[Moment, ...]:
     """Tell which moments carried a prediction.
 
@@ -26,19 +25,18 @@ def moments(
 
     Parameters
     ----------
-    listener : Recognizer
+    model : Model
     clip : ndarray of float32, shape=(n_samples,)
-        What was recognised, mono at 16 kHz.
+        What was recognised: mono at 16 kHz, as `cleaned` returns it.
     prediction : Prediction
         Of the clip; the moments are placed from its start on.
     baseline : Baseline, optional
         That it was recognised with.
     """
-    clip = cleaned(clip)
-    n_windows = int(np.ceil(len(clip) / (listener.card.window_s * RATE)))
+    n_windows = int(np.ceil(len(clip) / (model.card.window_s * RATE)))
     found, origin = [], 0
     for window in np.array_split(clip, n_windows):
-        weights = _weights(listener, window, prediction.label, baseline)
+        weights = _weights(model, window, prediction.label, baseline)
         for index, weight in enumerate(weights):
             start, end = index * MOMENT, min((index + 1) * MOMENT, len(window))
             start_s = round(prediction.start + (origin + start) / RATE, 4)
@@ -49,27 +47,25 @@ def moments(
 
 
 def explained(
-    listener: Listener, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
+    model: Model, clip: Samples, prediction: Prediction, baseline: Baseline | None = None
 ) -> Prediction:
-    """Return the prediction with the moments that carried it; see `moments`."""
-    return replace(prediction, moments=moments(listener, clip, prediction, baseline))
+    """Return a prediction with the moments that carried it; see `moments`."""
+    return replace(prediction, moments=moments(model, clip, prediction, baseline))
 
 
-def _weights(
-    listener: Listener, window: Samples, label: str, baseline: Baseline | None
-) -> list[float]:
+def _weights(model: Model, window: Samples, label: str, baseline: Baseline | None) -> list[float]:
     """Return by how much the score of a label falls with each quarter second; 0 for silence."""
     n_moments = -(-len(window) // MOMENT)
     if not _is_audible(window):
         return [0.0] * n_moments
-    whole = listener.predict_samples([window], baseline)[0].scores[label]
+    whole = model.hear(window, baseline)[0].scores[label]
     weights = []
     for index in range(n_moments):
         masked = _without(window, index * MOMENT, (index + 1) * MOMENT)
         if np.array_equal(masked, window) or not _is_audible(masked):
             weights.append(0.0 if _is_audible(masked) else whole)
             continue
-        weights.append(whole - listener.predict_samples([masked], baseline)[0].scores[label])
+        weights.append(whole - model.hear(masked, baseline)[0].scores[label])
     return weights
 
 

@@ -1,7 +1,9 @@
-"""What was heard in one stretch of audio: the answer that every door of emovox gives."""
+"""The answer that every door of emovox gives, and what the answers to a recording add up to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 
@@ -20,7 +22,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard in one stretch of audio.
+    """What was heard in one piece of audio.
 
     `label` has the highest `score`; `scores` holds a calibrated probability of every label, and
     sums to 1; `start` and `end` are seconds from the beginning of the recording; where `certain`
@@ -57,3 +59,90 @@ class Prediction:
         """Return [{"label", "score"}], best first, as Hugging Face's audio classification does."""
         best_first = sorted(self.scores.items(), key=lambda item: -item[1])
         return [{"label": label, "score": score} for label, score in best_first]
+
+
+@dataclass(frozen=True)
+class TurningPoint:
+    """At second `at` the emotion `before` gave way to `after`."""
+
+    at: float
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a recording's parts come to.
+
+    `shares` holds the share of the speech time of each label, best guesses counted; they sum to 1,
+    and are empty without speech. `uncertain` is the share in which the model abstains.
+    """
+
+    speech_seconds: float
+    shares: Mapping[str, float]
+    uncertain: float
+    turning_points: tuple[TurningPoint, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON carries it."""
+        return {
+            "speech_seconds": self.speech_seconds,
+            "shares": dict(self.shares),
+            "uncertain": self.uncertain,
+            "turning_points": [asdict(point) for point in self.turning_points],
+        }
+
+
+def summary_fields(
+    parts: Sequence[tuple[int | None, Prediction]], n_channels: int | None
+) -> dict[str, Any]:
+    """Return what JSON says of a recording's parts: `summary`, and `summaries`, one a channel.
+
+    The latter where each channel is a speaker of its own; the former is then of all of them, and
+    without turning points, since one speaker does not take up where another stopped.
+
+    Parameters
+    ----------
+    parts : sequence of (channel, Prediction)
+        In the order spoken; the channel is None where all are heard as one.
+    n_channels : int or None
+        Where each channel is a speaker of its own; None where all are heard as one.
+    """
+    together = summarise([part for _, part in parts]).to_dict()
+    if n_channels is None:
+        return {"summary": together}
+    del together["turning_points"]
+    summaries = [
+        {"channel": channel, **summarise([part for one, part in parts if one == channel]).to_dict()}
+        for channel in range(n_channels)
+    ]
+    return {"summary": together, "summaries": summaries}
+
+
+def summarise(predictions: Sequence[Prediction]) -> Summary:
+    """Sum up the final predictions of one speaker, in the order spoken.
+
+    A turning point is the start of a part of which the model is certain and whose label differs
+    from that of the certain part before it. Interim predictions do not count.
+    """
+    parts = [prediction for prediction in predictions if prediction.final]
+    seconds = sum(part.end - part.start for part in parts)
+    times = dict.fromkeys(parts[0].scores, 0.0) if parts else {}
+    for part in parts:
+        times[part.label] += part.end - part.start
+    sure_seconds = sum(part.end - part.start for part in parts if part.certain)
+    points = (
+        TurningPoint(after.start, before.label, after.label) for before, after in turns(parts)
+    )
+    return Summary(
+        round(seconds, 4),
+        MappingProxyType({label: time / seconds for label, time in times.items()}),
+        1 - sure_seconds / seconds if parts else 0.0,
+        tuple(points),
+    )
+
+
+def turns(predictions: Sequence[Prediction]) -> list[tuple[Prediction, Prediction]]:
+    """Return the parts on both sides of each turning point of one speaker, in the order spoken."""
+    certain = [part for part in predictions if part.final and part.certain]
+    return [pair for pair in pairwise(certain) if pair[0].label != pair[1].label]

@@ -1,17 +1,19 @@
-"""Live recognition: samples in as they come, predictions out, all state in the `Stream`."""
+"""Sound as it comes, live or block by block from a long recording: speech found, and recognised."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from types import MappingProxyType
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .audio import RATE, Samples, check_block, check_rate, resampler
+from .audio import RATE, Samples, check_block, check_limit, check_rate, resampler, too_long
 from .baseline import Baseline
-from .bundle import Card
+from .cleaning import cleaned
+from .decoding import Block
+from .model import Model
 from .prediction import Prediction
 from .vad import PART_S, Activity, Stretch
 
@@ -21,27 +23,8 @@ _LEVEL_S = 0.1  # that `level_db` looks back on
 _LOWEST_DB = -120.0  # level of digital silence
 _BLOCK_S = 1.0  # at most, that is taken in at a time: memory does not grow with what is fed
 
-
-class Listener(Protocol):
-    """What a stream needs of the recogniser."""
-
-    @property
-    def card(self) -> Card:
-        """The model card."""
-
-    def predict_samples(
-        self, clips: Sequence[Samples], baselines: Baseline | None = None
-    ) -> list[Prediction]:
-        """Recognise clips."""
-
-    def hear(self, clip: Samples, baseline: Baseline | None = None) -> tuple[Prediction, Baseline]:
-        """Recognise a clip and learn it."""
-
-    def new_baseline(self, name: str = "") -> Baseline:
-        """Return the baseline of a speaker of whom nothing was heard yet."""
-
-    def check_baseline(self, baseline: Baseline) -> None:
-        """Refuse a baseline that was learned with another model."""
+# From a clip, its prediction and the baseline it was made with to the prediction with its moments.
+Explain = Callable[[Samples, Prediction, Baseline], Prediction]
 
 
 class Stream:
@@ -52,7 +35,7 @@ class Stream:
 
     Parameters
     ----------
-    listener : Recognizer
+    model : Model
     rate : float
         Of what is fed, 1,000 to 768,000 Hz.
     interval_s : float or None
@@ -63,29 +46,33 @@ class Stream:
         Whether the baseline learns from each final part.
     max_part_s : float
         The longest part, 1 to 60 s.
+    explain : callable, optional
+        Adds to each final prediction what carried it.
 
     Raises
     ------
     AudioError, ConfigError
-        If the rate, or another number, is none or out of range.
+        If the rate, or another number, is not a number or out of range.
     BaselineError
         If the baseline was learned with another model.
     """
 
     def __init__(
         self,
-        listener: Listener,
+        model: Model,
         rate: float = RATE,
         *,
         interval_s: float | None = INTERVAL_S,
         baseline: Baseline | None = None,
         learn: bool = True,
         max_part_s: float = PART_S,
+        explain: Explain | None = None,
     ) -> None:
         check_rate(rate)
-        self._listener, self._rate, self._learn = listener, rate, learn
+        self._model, self._rate, self._learn = model, rate, learn
         self._interval_s, self._max_part_s = interval_s, max_part_s
-        self._given = listener.new_baseline() if baseline is None else baseline
+        self._explain = explain
+        self._given = model.new_baseline() if baseline is None else baseline
         self.reset()
 
     def reset(self) -> None:
@@ -109,7 +96,7 @@ class Stream:
 
     @baseline.setter
     def baseline(self, baseline: Baseline) -> None:
-        self._listener.check_baseline(baseline)
+        self._model.check_baseline(baseline)
         self._baseline = baseline
 
     @property
@@ -180,6 +167,7 @@ class Stream:
         found = []
         n_most = max(1, int(_BLOCK_S * self._rate))
         for first in range(0, len(block), n_most):
+            self._model.pause()
             piece = block[first : first + n_most]
             self._n_fed += len(piece)
             n_recent = max(1, int(_LEVEL_S * self._rate))
@@ -212,20 +200,69 @@ class Stream:
         ]
 
     def _final(self, stretch: Stretch) -> Prediction:
-        prediction, learned = self._listener.hear(stretch.audio, self._baseline)
+        clip, baseline = cleaned(stretch.audio), self._baseline
+        prediction, windows = self._model.hear(clip, baseline)
+        prediction = placed(prediction, stretch, self._origin_s)
         if self._learn:
-            self._baseline = learned
-        return placed(prediction, stretch, self._origin_s)
+            self._baseline = baseline.after(windows)
+        return self._explain(clip, prediction, baseline) if self._explain else prediction
 
     def _interim(self, stretch: Stretch) -> Prediction:
-        prediction = self._listener.predict_samples([stretch.audio], self._baseline)[0]
+        prediction, _ = self._model.hear(cleaned(stretch.audio), self._baseline)
         prediction = replace(placed(prediction, stretch, self._origin_s), final=False)
         if self._before is not None and not stretch.first:
             assert self._interval_s is not None  # else there are no interim decisions
             kept = 0.5 ** (self._interval_s / HALF_LIFE_S)
-            prediction = smoothed(prediction, self._before, kept, self._listener.card.threshold)
+            prediction = smoothed(prediction, self._before, kept, self._model.card.threshold)
         self._before = prediction
         return prediction
+
+
+class Segments(Iterator[Prediction]):
+    """The segments of speech in a recording, each with its prediction; `Recognizer.segments`.
+
+    Iterate once: the recording is read on, and each prediction comes as soon as it is known. Those
+    that came before an error or an interruption stay valid.
+
+    Attributes
+    ----------
+    seconds : float
+        Seconds read so far.
+    duration : float or None
+        Seconds of the whole recording, as far as its header tells.
+    broken : str
+        Why a recording that is cut off or damaged ends before its time; "" where it does not.
+    """
+
+    def __init__(
+        self, stream: Stream, blocks: Iterator[Block], *, max_seconds: float = math.inf
+    ) -> None:
+        check_limit(max_seconds)
+        self.seconds = 0.0
+        self.duration: float | None = None
+        self.broken = ""
+        self._max_seconds = max_seconds
+        self._predictions = self._recognised(stream, blocks)
+
+    def __next__(self) -> Prediction:
+        return next(self._predictions)
+
+    def _recognised(self, stream: Stream, blocks: Iterator[Block]) -> Iterator[Prediction]:
+        first = next(blocks)  # there is one, or an error
+        resample = resampler(first.rate)
+        for block in chain([first], blocks):
+            self._note(block)
+            yield from stream.feed(resample(block.samples, False))
+        yield from stream.feed(resample(np.zeros(0, np.float32), True))
+        yield from stream.flush()
+
+    def _note(self, block: Block) -> None:
+        """Note how far the reading is; refuse a recording that is too long as soon as known."""
+        self.seconds += len(block.samples) / block.rate
+        self.duration, self.broken = block.seconds, block.broken
+        length = max(self.seconds, block.seconds or 0.0)
+        if not length <= self._max_seconds:
+            raise too_long(length, self._max_seconds)
 
 
 def placed(prediction: Prediction, stretch: Stretch, origin_s: float = 0.0) -> Prediction:

@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 
 from .audio import NOISE_FLOOR, RATE, Samples
-from .cleaning import RunningOffset, cleaned
+from .cleaning import RunningOffset
 from .errors import ConfigError, NoSpeechError
 
 CHUNK = 512  # samples, 32 ms: what Silero judges at a time
@@ -252,7 +252,7 @@ class Activity:
 
 
 def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -> None:
-    """Refuse a clip without speech; hearing stops where the first speech is found.
+    """Refuse a clip in which nobody speaks; hearing stops where the first speech is found.
 
     It is more lenient than `Activity`, since a clip was meant to be heard. A faint clip is heard as
     a louder one, for the network is deaf to peaks below some -40 dB of full scale. Where it finds
@@ -262,7 +262,7 @@ def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -
     Parameters
     ----------
     clip : ndarray of float32, shape=(n_samples,)
-        Mono at 16 kHz.
+        Mono at 16 kHz, as `cleaned` returns it.
     on_chunk : callable, optional
         Called before each chunk is heard; what it raises ends the hearing.
 
@@ -271,7 +271,6 @@ def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -
     NoSpeechError
         If there is none.
     """
-    clip = cleaned(clip)
     peak = float(np.abs(clip).max(initial=0.0))
     heard = clip * np.float32(max(1.0, FAINT / max(peak, NOISE_FLOOR)))
     for slower in SLOWER:

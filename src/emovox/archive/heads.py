@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import OUTPUTS, find_model, open_session
 from ..errors import ModelError
+from ..model import OUTPUTS, find_model, open_session
 
 if TYPE_CHECKING:
     import onnx

@@ -1,7 +1,7 @@
 """Baselines in an archive: every recording heard once, then judged with its speaker's baseline.
 
 Hear: a part's recordings go through the network, and the embeddings of their windows are stored.
-Learn: a speaker's baseline is what `Recognizer.learn` gives over all of that speaker's recordings,
+Learn: a speaker's baseline is what `Recognizer.enrol` gives over all of that speaker's recordings,
 in the order of the source. Judge: each recording is judged with the whole of it, from what is
 stored. A speaker's recordings may lie in any parts; speakers are learned in groups, by their names.
 """
@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..audio import RATE, Samples
-from ..baseline import Baseline
-from ..bundle import open_bundle
+from ..audio import Samples
+from ..baseline import Baseline, Window
 from ..prediction import Prediction
-from ..recognizer import Baselines, Recognizer
+from ..recognizer import Recognizer
 from .heads import Head
 from .job import Job
 from .ledger import commit, read, tally_of
@@ -58,29 +57,27 @@ _BASELINES = pa.schema(
     [("name", pa.string()), ("seconds", pa.float64()), ("total", pa.list_(pa.float64()))]
 )
 Row = dict[str, Any]
-Window = tuple[NDArray[np.float32], float]  # an embedding, and the seconds of sound it is of
 
 
 class _Ear(Recognizer):
-    """A recogniser that keeps the embeddings of what goes through it, a list a clip."""
+    """A recogniser that keeps the windows of what goes through it, a list a clip."""
 
-    def __init__(self, model: str | None) -> None:
-        super().__init__(open_bundle(model))
+    def __init__(self, content: bytes, *, n_threads: int = 1) -> None:
+        super().__init__(content, n_threads=n_threads)
         self.heard: list[list[Window]] = []
 
-    def infer(
-        self, clips: Sequence[Samples], baselines: Baselines = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run the network on a clip's windows, and keep their embeddings and seconds."""
-        logits, embeddings = super().infer(clips, baselines)
-        seconds = [len(clip) / RATE for clip in clips]
-        self.heard.append(list(zip(embeddings, seconds, strict=True)))
-        return logits, embeddings
+    def hear(
+        self, clip: Samples, baseline: Baseline | None = None
+    ) -> tuple[Prediction, list[Window]]:
+        """Recognise a clip, and keep its windows."""
+        prediction, windows = super().hear(clip, baseline)
+        self.heard.append(windows)
+        return prediction, windows
 
 
 @lru_cache(maxsize=1)
 def _ear(model: str | None) -> _Ear:
-    return _Ear(model)
+    return _Ear.load(model)
 
 
 def hear_part(job: Job, part: int) -> Tally:
@@ -157,7 +154,7 @@ def _segments(stored: pa.Table) -> list[_Segment]:
         if last != (row["row"], row["segment"]):
             about = {name: row[name] for name in ("row", "speaker", "start", "end", "duration")}
             segments.append(_Segment(**about, windows=[]))
-        segments[-1].windows.append((embedding, row["seconds"]))
+        segments[-1].windows.append(Window(embedding, row["seconds"]))
         last = (row["row"], row["segment"])
     return segments
 

@@ -120,35 +120,23 @@ def hear_segments(
     AudioError
         If no part of it can be used, if it is too long, or if nobody speaks in it.
     """
-    segments: list[Prediction] = []
-    broken: list[str] = []
-    read_s = all_s = 0.0
-
-    def on_progress(done_s: float, length_s: float) -> None:
-        nonlocal read_s, all_s
-        read_s, all_s = done_s, length_s
-
-    parts = model.iter_segments(
-        file,
-        baseline=baseline,
-        learn=learn,
-        max_seconds=job.request.max_seconds,
-        on_progress=on_progress,
-        on_broken=broken.append,
+    segments = model.segments(
+        file, baseline=baseline, learn=learn, max_seconds=job.request.max_seconds
     )
+    predictions: list[Prediction] = []
+    broken = ""
     try:
-        for segment in parts:
-            segments.append(segment)  # noqa: PERF402 (kept if an error ends it)
+        for prediction in segments:
+            predictions.append(prediction)  # noqa: PERF402 (kept if an error ends it)
     except AudioError as error:
-        if not segments:
+        if not predictions:
             raise
-        broken.append(str(error))
-    if broken:
-        seconds = max([read_s, *(segment.end for segment in segments)])
-        return Heard(segments, seconds, broken[0].removeprefix(f"{file}: "))
-    if not segments:
-        raise NoSpeechError(f"no speech in {read_s} s of audio")
-    return Heard(segments, round(all_s, 4))
+        broken = str(error)
+    broken = (broken or segments.broken).removeprefix(f"{file}: ")
+    seconds = round(segments.seconds, 4)
+    if not predictions and not broken:
+        raise NoSpeechError(f"no speech in {seconds:.1f} s of audio")
+    return Heard(predictions, seconds, broken)
 
 
 def each_recording(

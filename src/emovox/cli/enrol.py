@@ -1,5 +1,6 @@
 """`emovox enrol`: learn how a speaker usually sounds."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ import typer
 
 from ..live.speakers import plain_name
 from .console import counted, progress_bar, say, warn
-from .inputs import Interruptible, expand, read, report, told_apart
+from .inputs import Interruptible, expand, report, told_apart
 from .outputs import check_outputs
 from .predict import ModelOption
 
@@ -33,8 +34,11 @@ class _Learned:
         """Return what is known after one recording more."""
         from ..audio import RATE
 
+        _, baseline = recognizer.predict_and_learn(
+            clip, RATE, baseline=self.baseline, max_seconds=math.inf
+        )
         return _Learned(
-            recognizer.learn(self.baseline, [clip]),
+            baseline,
             self.n_recordings + 1,
             self.seconds + len(clip) / RATE,
             self.speech_seconds + _speech_seconds(clip),
@@ -51,7 +55,8 @@ def enrol(
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
 ) -> None:
     """Learn a speaker's usual voice from recordings, without labels."""
-    from ..bundle import find_model
+    from ..audio import load_audio
+    from ..model import find_model
     from ..recognizer import Recognizer
 
     name = plain_name(name)
@@ -64,7 +69,8 @@ def enrol(
     with Interruptible() as work, progress_bar("listening") as on_progress:
         for done, file in enumerate(recordings, start=1):
             with told_apart(file, errors):
-                learned = learned.with_clip(recognizer, read(file, max_seconds))
+                clip = load_audio(file, max_seconds=max_seconds)
+                learned = learned.with_clip(recognizer, clip)
             on_progress(done, len(recordings))
     if learned.n_recordings:
         _keep(learned, out, n_all)

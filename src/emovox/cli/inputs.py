@@ -4,15 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from ..errors import AudioError, EmovoxError
 from .console import counted, warn
-
-if TYPE_CHECKING:
-    from ..audio import Samples
 
 _FOLDER = "folder"  # the word for: a file's folder is its speaker
 
@@ -95,23 +91,6 @@ def _rows(path: Path, speaker_by: str | None) -> list[Recording]:
 
 def _folder(file: Path) -> str:
     return str(file.parent.resolve())
-
-
-def read(file: Path, max_seconds: float) -> "Samples":
-    """Decode a recording in which somebody speaks.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be used; `told_apart` adds the file's name where that is missing.
-    """
-    from ..audio import check_audible, load_audio
-    from ..vad import check_speech
-
-    clip = load_audio(file, max_seconds=max_seconds)
-    check_audible(clip)
-    check_speech(clip)
-    return clip
 
 
 @contextmanager

@@ -100,8 +100,8 @@ def listen(
     elif list_devices:
         _show_devices(as_json)
     else:
-        from ..bundle import find_model
         from ..live.microphone import Microphone, Playback
+        from ..model import find_model
         from ..recognizer import Recognizer
 
         check_outputs({"--record": record, "--log": log}, [wav, find_model(model)])

@@ -110,8 +110,8 @@ def plot_timeline(
     """Draw a recording as it was heard: emotions, labels, loudness, pitch, what carried them."""
     from ..audio import load_audio
     from ..baseline import Baseline
-    from ..bundle import find_model
     from ..figures import timeline
+    from ..model import find_model
     from ..recognizer import Recognizer
 
     pictures = _Pictures.of("timeline", file.stem, out)
@@ -131,23 +131,16 @@ def _heard(
     explain: bool,
     progress: Progress,
 ) -> "list[Prediction]":
-    """Feed a recording to a stream, and explain what it says in the end."""
+    """Feed a recording to a stream; return all that it says."""
     from ..audio import RATE
-    from ..explain import explained
 
-    stream = recognizer.stream(RATE, baseline=baseline)
+    stream = recognizer.stream(RATE, baseline=baseline, explain=explain)
     heard: list[Prediction] = []
-    half = RATE // 2  # samples: in half a second at most one part can end
-    blocks = [audio[first : first + half] for first in range(0, len(audio), half)]
-    for done, block in enumerate((*blocks, None), start=1):
-        before = stream.baseline  # that the final part, if there is one, was heard with
-        for one in stream.feed(block) if block is not None else stream.flush():
-            if explain and one.final:
-                clip = audio[round(one.start * RATE) : round(one.end * RATE)]
-                one = explained(recognizer, clip, one, before)
-            heard.append(one)
+    blocks = [audio[first : first + RATE] for first in range(0, len(audio), RATE)]
+    for done, block in enumerate(blocks, start=1):
+        heard += stream.feed(block)
         progress(done, len(blocks) + 1)
-    return heard
+    return heard + stream.flush()
 
 
 @plot_app.command("corpus")

@@ -12,7 +12,7 @@ import typer
 
 from ..tracks import csv_table, score_cells, score_columns
 from .console import print_table, progress_bar, say, say_json, warn
-from .inputs import Interruptible, Recording, expand, read, report, told_apart
+from .inputs import Interruptible, Recording, expand, report, told_apart
 from .outputs import check_outputs, write
 from .segments import Listening, Outputs, predict_segments
 
@@ -97,7 +97,7 @@ def predict(
     ] = None,
 ) -> None:
     """Recognise the emotion in recordings."""
-    from ..bundle import find_model
+    from ..model import find_model
 
     if baseline and speaker_by is not None:
         raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
@@ -182,20 +182,20 @@ def _learn(task: _Task, recordings: Sequence[Recording]) -> dict[str, "Baseline"
             speaker = recording.speaker
             before = learned.get(speaker) or task.recognizer.new_baseline(speaker)
             with told_apart(recording.file, []):  # what is wrong is told when recognising
-                clip = read(recording.file, task.max_seconds)
-                learned[speaker] = task.recognizer.learn(before, [clip])
+                _, learned[speaker] = task.recognizer.predict_and_learn(
+                    recording.file, baseline=before, max_seconds=task.max_seconds
+                )
             on_progress(done, len(named))
     return learned
 
 
 def _answer(task: _Task, recording: Recording, learned: "Baseline | None") -> _Answer:
-    from ..explain import explained
-
-    baseline = task.own or learned
-    clip = read(recording.file, task.max_seconds)
-    prediction = task.recognizer.predict_samples([clip], baseline)[0]
-    if task.explain:
-        prediction = explained(task.recognizer, clip, prediction, baseline)
+    prediction = task.recognizer.predict(
+        recording.file,
+        baseline=task.own or learned,
+        explain=task.explain,
+        max_seconds=task.max_seconds,
+    )
     origin = "file" if task.own else "speaker" if learned else "none"
     return _Answer(recording.file, prediction, origin)
 
@@ -259,15 +259,15 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Show a model's card: labels, data, figures, what it can and cannot do."""
-    from ..bundle import find_model, open_bundle
+    from ..model import Model, find_model
 
-    bundle = open_bundle(model)
-    card: dict[str, Any] = json.loads(bundle.card.to_json())
+    opened = Model.load(model)
+    card: dict[str, Any] = json.loads(opened.card.to_json())
     if as_json:
         say_json(card)
         return
     path = find_model(model)
-    say(f"{card['name']}  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {bundle.fingerprint}")
+    say(f"{card['name']}  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {opened.fingerprint}")
     for line in _card_lines(card):
         say(line)
 

@@ -105,26 +105,22 @@ def _listen_to_channel(
 ) -> None:
     name = heard.file.name + (f", channel {channel}" if heard.n_channels > 1 else "")
 
-    with progress_bar(name) as show:
-
-        def on_progress(done: float, whole: float) -> None:
-            heard.seconds = max(heard.seconds, done)
-            show(int(done), int(whole))
-
-        def on_broken(problem: str) -> None:
-            heard.problems[:] = [f"{problem}; what comes before is answered"]
-
-        parts = recognizer.iter_segments(
-            heard.file,
-            baseline=listening.baseline,
-            channel=channel if listening.separate else None,
-            explain=listening.explain,
-            max_seconds=listening.max_seconds,
-            on_progress=on_progress,
-            on_broken=on_broken,
-        )
-        for part in parts:
-            heard.parts.append((channel, part))
+    segments = recognizer.segments(
+        heard.file,
+        baseline=listening.baseline,
+        channel=channel if listening.separate else None,
+        explain=listening.explain,
+        max_seconds=listening.max_seconds,
+    )
+    try:
+        with progress_bar(name) as show:
+            for segment in segments:
+                heard.parts.append((channel, segment))
+                show(int(segments.seconds), int(segments.duration or segments.seconds))
+    finally:
+        heard.seconds = max(heard.seconds, segments.seconds)
+        if segments.broken:
+            heard.problems[:] = [f"{segments.broken}; what comes before is answered"]
 
 
 def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":
@@ -133,7 +129,7 @@ def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":
 
 
 def _row(heard: Heard, separate: bool) -> dict[str, Any]:
-    from ..summary import summary_fields
+    from ..prediction import summary_fields
 
     segments = [
         {**part.to_dict(), "channel": channel} if separate else part.to_dict()
@@ -191,7 +187,7 @@ def _summary_lines(heard: Heard, separate: bool) -> "Iterator[str]":
 
 
 def _shares(parts: "Sequence[Prediction]") -> str:
-    from ..summary import summarise
+    from ..prediction import summarise
 
     summary = summarise(parts)
     best = sorted(summary.shares.items(), key=lambda item: -item[1])
@@ -201,7 +197,7 @@ def _shares(parts: "Sequence[Prediction]") -> str:
 
 def _turns(parts: "Sequence[Prediction]") -> str:
     """Tell the turning points; of many those between the parts of which the model is surest."""
-    from ..summary import turns
+    from ..prediction import turns
 
     found = turns(parts)
     surest = sorted(found, key=lambda turn: -min(part.score for part in turn))[:_MOST_TURNS]

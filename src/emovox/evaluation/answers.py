@@ -3,23 +3,23 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..audio import check_audible, load_audio
 from ..baseline import Baseline
 from ..corpora import Problem, Utterance
-from ..errors import AudioError, CorpusError, EmovoxError, ModelError, SilenceError
+from ..errors import AudioError, CorpusError, EmovoxError, ModelError
 from ..files import spreadsheet_plain, spreadsheet_safe, write_text
-from ..recognizer import Prediction, Recognizer
+from ..prediction import Prediction
+from ..recognizer import Recognizer
 from .metrics import Results
 
-_CHUNK = 32  # recordings decoded, then recognised together
 _COLUMNS = ("file", "corpus", "speaker", "truth", "label", "score", "certain")
 _CERTAIN = {"true": True, "false": False}
 _SCORES = "scores."  # before the label in the name of a score's column
@@ -30,7 +30,7 @@ class Evaluation:
     """Answers to the recordings that could be scored, and what could not be.
 
     `left_out` counts, by emotion, recordings of emotions the model does not know; `problems` names
-    recordings that could not be read.
+    recordings that cannot be used, because they are unreadable or hold no speech.
     """
 
     results: Results
@@ -56,13 +56,14 @@ def evaluate(
     scored: list[Utterance] = []
     predictions: list[Prediction] = []
     problems: list[Problem] = []
-    done = 0
     with ThreadPoolExecutor(2) as pool:
-        for answered, chunk_problems in pool.map(lambda c: _answer(recognizer, c), _chunks(known)):
-            scored += [utterance for utterance, _ in answered]
-            predictions += [prediction for _, prediction in answered]
-            problems += chunk_problems
-            done += len(answered) + len(chunk_problems)
+        answers = pool.map(partial(_answer, recognizer), known)
+        for done, (utterance, answer) in enumerate(zip(known, answers, strict=True), start=1):
+            if isinstance(answer, Problem):
+                problems.append(answer)
+            else:
+                scored.append(utterance)
+                predictions.append(answer)
             if on_progress:
                 on_progress(done, len(known))
     if not scored:
@@ -101,7 +102,9 @@ def evaluate_running(
         speaker = (utterance.corpus, utterance.speaker)
         baseline = baselines.get(speaker) or recognizer.new_baseline(utterance.speaker)
         with suppress(AudioError):
-            prediction, baselines[speaker] = recognizer.hear(load_audio(utterance.file), baseline)
+            prediction, baselines[speaker] = recognizer.predict_and_learn(
+                utterance.file, baseline=baseline
+            )
             predictions.append(prediction)
             scored.append(utterance)
         if on_progress:
@@ -111,29 +114,14 @@ def evaluate_running(
     return _results(recognizer.labels, scored, predictions)
 
 
-def _chunks(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
-    for first in range(0, len(utterances), _CHUNK):
-        yield utterances[first : first + _CHUNK]
-
-
-def _answer(
-    recognizer: Recognizer, utterances: Sequence[Utterance]
-) -> tuple[list[tuple[Utterance, Prediction]], list[Problem]]:
-    readable, clips, problems = [], [], []
-    for utterance in utterances:
-        try:
-            clip = load_audio(utterance.file)
-            check_audible(clip)
-        except SilenceError as error:
-            text = f"{utterance.file}: {error}"
-            problems.append(Problem("unreadable", text, (str(utterance.file),)))
-        except AudioError as error:
-            problems.append(Problem("unreadable", str(error), (str(utterance.file),)))
-        else:
-            readable.append(utterance)
-            clips.append(clip)
-    answers = recognizer.predict_samples(clips) if clips else []
-    return list(zip(readable, answers, strict=True)), problems
+def _answer(recognizer: Recognizer, utterance: Utterance) -> Prediction | Problem:
+    """Recognise a recording, or say why it cannot be used."""
+    try:
+        return recognizer.predict(utterance.file)
+    except AudioError as error:
+        file, text = str(utterance.file), str(error)
+        named = text if text.startswith(file) else f"{file}: {text}"
+        return Problem("unreadable", named, (file,))
 
 
 def _results(

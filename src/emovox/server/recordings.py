@@ -5,14 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from ..audio import check_audible, load_audio
 from ..baseline import Baseline
 from ..errors import AudioError
-from ..explain import explained
-from ..prediction import Prediction
+from ..prediction import Prediction, summary_fields
 from ..sound import open_sound
-from ..summary import summary_fields
-from ..vad import check_speech
+from ..stream import Segments
 from .refusals import RefusedError
 from .service import Service
 from .workers import Turn
@@ -36,12 +33,8 @@ async def answer_whole(
         most = min(most, _MAX_EXPLAINED_S)
 
     def recognise(turn: Turn) -> Prediction:
-        clip = load_audio(content, max_seconds=most)
-        check_audible(clip)
-        check_speech(clip, turn)
-        recognizer = service.in_turns(turn)
-        prediction = recognizer.predict_samples([clip], baseline)[0]
-        return explained(recognizer, clip, prediction, baseline) if explain else prediction
+        recognizer = service.recognizer.pausing(turn)
+        return recognizer.predict(content, baseline=baseline, explain=explain, max_seconds=most)
 
     hint = "; ask for segments"
     prediction, compute_ms = await _timed_whole(service, [content], most, hint, recognise)
@@ -60,35 +53,36 @@ async def answer_segments(
     """Answer a recording part by part; the same as `Recognizer.segments`."""
     most = service.settings.max_seconds
 
-    def recognise(turn: Turn) -> tuple[_Sound, _Reading, _Found]:
+    def recognise(turn: Turn) -> tuple[_Sound, Segments, _Found]:
         sound = _check_sound(content, most, "", whole=False)
-        reading, recognizer = _Reading(most, sound.seconds, turn), service.in_turns(turn)
+        recognizer = service.recognizer.pausing(turn)
         found: _Found = []
         for channel in range(sound.n_channels) if channels == "separate" else [None]:
-            parts = recognizer.iter_segments(
-                content,
-                baseline=baseline,
-                explain=explain,
-                channel=channel,
-                on_progress=reading.on_progress,
-                on_broken=reading.on_broken,
+            segments = recognizer.segments(
+                content, baseline=baseline, explain=explain, channel=channel, max_seconds=most
             )
-            found += [(channel, part) for part in parts]
-        return sound, reading, found
+            try:
+                found += [(channel, segment) for segment in segments]
+            except AudioError:
+                if segments.seconds > most:  # the header promised less, or nothing
+                    raise _too_long(most, "") from None
+                raise
+        return sound, segments, found
 
-    (sound, reading, found), compute_ms = await _timed(service, recognise)
-    _count(service, reading.seconds, [part for _, part in found])
+    (sound, segments, found), compute_ms = await _timed(service, recognise)
+    seconds = round(segments.seconds, 4)
+    _count(service, seconds, [part for _, part in found])
     answer = {
         "segments": [
             part.to_dict() | ({} if channel is None else {"channel": channel})
             for channel, part in found
         ],
         "model": service.recognizer.fingerprint,
-        "seconds": reading.seconds,
+        "seconds": seconds,
         "compute_ms": round(compute_ms, 2),
         **summary_fields(found, sound.n_channels if channels == "separate" else None),
     }
-    return {**answer, "warning": reading.broken} if reading.broken else answer
+    return {**answer, "warning": segments.broken} if segments.broken else answer
 
 
 async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:
@@ -96,12 +90,7 @@ async def answer_baseline(service: Service, contents: list[bytes], name: str) ->
     most = service.settings.max_clip_s
 
     def learn(turn: Turn) -> Baseline:
-        recognizer = service.in_turns(turn)
-        baseline = recognizer.new_baseline(name)
-        for content in contents:
-            turn()
-            baseline = recognizer.learn(baseline, [load_audio(content, max_seconds=most)])
-        return baseline
+        return service.recognizer.pausing(turn).enrol(name, contents, max_seconds=most)
 
     baseline, _ = await _timed_whole(service, contents, most, "", learn)
     service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
@@ -114,33 +103,6 @@ class _Sound:
 
     n_channels: int
     seconds: float | None
-
-
-class _Reading:
-    """How far the reading of a recording is; it stops at the limit."""
-
-    def __init__(self, most: float, told_s: float | None, turn: Turn) -> None:
-        self._most = most
-        self._told_s = told_s
-        self._turn = turn
-        self._done_s = 0
-        self.broken = ""
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of the recording, to the sample where it is whole and tells it."""
-        if self._told_s is None or self.broken:
-            return float(self._done_s)
-        return round(self._told_s, 4)
-
-    def on_progress(self, done_s: int, all_s: int) -> None:
-        self._done_s = done_s
-        if done_s > self._most:
-            raise _too_long(self._most, "")
-        self._turn()
-
-    def on_broken(self, text: str) -> None:
-        self.broken = text
 
 
 def _check_sound(content: bytes, most: float, hint: str, *, whole: bool) -> _Sound:

@@ -1,13 +1,11 @@
 """What the parts of one app share: the settings, the recogniser, its threads, the figures."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from ..bundle import Bundle, open_bundle
 from ..recognizer import Recognizer
 from .metrics import Metrics
 from .settings import ServerSettings
-from .workers import Turn, Workers
+from .workers import Workers
 
 
 @dataclass(frozen=True)
@@ -15,27 +13,9 @@ class Service:
     """One model, open for all requests and sessions of an app."""
 
     settings: ServerSettings
-    bundle: Bundle
     recognizer: Recognizer
     workers: Workers
     metrics: Metrics
-
-    def in_turns(self, turn: Turn) -> Recognizer:
-        """Return the recogniser, but before each run of its network others may have a turn."""
-        session: Any = _InTurns(self.bundle.session, turn)
-        return Recognizer(replace(self.bundle, session=session))
-
-
-class _InTurns:
-    """An inference session that asks for its turn."""
-
-    def __init__(self, session: Any, turn: Turn) -> None:
-        self._session = session
-        self._turn = turn
-
-    def run(self, names: Any, feeds: Any) -> Any:
-        self._turn()
-        return self._session.run(names, feeds)
 
 
 def open_service(settings: ServerSettings) -> Service:
@@ -46,6 +26,6 @@ def open_service(settings: ServerSettings) -> Service:
     ModelError
         If the model cannot be opened.
     """
-    bundle = open_bundle(settings.model)
+    recognizer = Recognizer.load(settings.model)
     workers = Workers(settings.workers, settings.max_uploads)
-    return Service(settings, bundle, Recognizer(bundle), workers, Metrics(workers))
+    return Service(settings, recognizer, workers, Metrics(workers))

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..audio import NOISE_FLOOR, RATE
-from ..bundle import INPUTS, METADATA_KEY, OUTPUTS, Card, read_bundle
+from ..card import Card
 from ..errors import ModelError, TrainingError
 from ..files import written_whole
+from ..model import INPUTS, METADATA_KEY, OUTPUTS, Model
 from .network import SpeakerHead, WaveformModel
 from .speech.backbone import merge, trace
 
@@ -117,7 +118,7 @@ def _write(content: bytes, card: Card, path: Path) -> None:
     entry.key, entry.value = METADATA_KEY, card.to_json()
     graph.producer_name, graph.producer_version = "emovox", card.emovox_version
     whole = graph.SerializeToString()
-    read_bundle(whole)
+    Model(whole)
     with written_whole(path) as temporary:
         temporary.write_bytes(whole)
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import Samples, load_audio
-from ..bundle import Card, find_model, shipped_models
+from ..card import Card
 from ..corpora import Utterance
 from ..errors import AudioError, ModelError, SplitError
 from ..files import written_whole
+from ..model import find_model, shipped_models
 from ..splits import Fold
 from .acoustic import features
 from .acoustic.features import AcousticFeatures

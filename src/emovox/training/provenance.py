@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import RATE
-from ..bundle import SCHEMA, Card
+from ..card import SCHEMA, Card
 from ..corpora import SPECS, Corpus, Problem, Utterance
 from ..evaluation.answers import Evaluation
 from ..evaluation.metrics import Results, accuracy, confusion_matrix, fit_temperature, uar

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audio import RATE
-from ..bundle import MAX_WINDOW_S, MIN_WINDOW_S
+from ..card import MAX_WINDOW_S, MIN_WINDOW_S
 from ..emotions import EMOTIONS
 from ..errors import ConfigError
 from ..splits import PROTOCOLS
