@@ -1,6 +1,7 @@
 """Long recordings: read in blocks, cut into parts, recognised one by one, whatever happens."""
 
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -112,13 +113,22 @@ class TestReading:
         """Segments come one by one, with the seconds read so far, while the reading goes on."""
         segments = recognizer.segments(np.tile(talk, 20), RATE)
         assert segments.seconds == 0.0
-        first = next(segments)
-        assert first == next(recognizer.segments(talk, RATE))
+        predictions = iter(segments)
+        first = next(predictions)
+        assert first == next(iter(recognizer.segments(talk, RATE)))
         assert first.end < segments.seconds < first.end + 2
         assert segments.duration == pytest.approx(20 * len(talk) / RATE)
-        assert len(list(segments)) > 90
+        assert len(list(predictions)) > 90
         assert segments.seconds == pytest.approx(20 * len(talk) / RATE)
         assert list(segments) == []
+
+    def test_left_early(self, recognizer, talk):
+        """Whoever stops iterating leaves no thread running."""
+        before = threading.active_count()
+        segments = recognizer.segments(np.tile(talk, 20), RATE)
+        for _ in segments:
+            break
+        assert threading.active_count() == before
 
     def test_unknown_length(self, talk):
         """A FLAC whose header does not tell its length is read to its end."""

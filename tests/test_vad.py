@@ -124,7 +124,7 @@ class TestActivity:
     @pytest.mark.parametrize("part_s", [1.0, 1.7, 4.0])
     def test_longest_part(self, voice, part_s):
         """Speech without a pause is cut before a part grows too long, and nothing is lost."""
-        parts = heard(np.tile(voice, 9), part_s=part_s)
+        parts = heard(np.tile(voice, 9), max_segment_s=part_s)
         assert len(parts) >= 9 / part_s - 1
         assert all(part.end - part.start <= part_s * RATE + CHUNK for part in parts)
         for before, after in pairwise(parts):
@@ -134,7 +134,7 @@ class TestActivity:
         """A part that grows too long is cut at its quietest moment, in its second half."""
         speech = np.tile(voice, 4)
         speech[40_000:42_000] *= 0.01
-        first = heard(speech, part_s=3.5)[0]
+        first = heard(speech, max_segment_s=3.5)[0]
         assert 40_000 - CHUNK <= first.end <= 42_000 + CHUNK
 
     def test_interim(self, voice):

@@ -14,7 +14,7 @@ from .explain import explained
 from .model import Model
 from .prediction import Prediction
 from .stream import INTERVAL_S, Segments, Stream
-from .vad import PART_S, check_speech
+from .vad import SEGMENT_S, check_speech
 
 __all__ = ["Prediction", "Recognizer"]
 
@@ -140,7 +140,7 @@ class Recognizer(Model):
         *,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = PART_S,
+        max_part_s: float = SEGMENT_S,
         channel: int | None = None,
         explain: bool = False,
         max_seconds: float = math.inf,
@@ -170,8 +170,9 @@ class Recognizer(Model):
         Returns
         -------
         segments : Segments
-            Yields a `Prediction` for each segment, in the order spoken; none if nobody speaks. Its
-            `broken` tells why a recording that is cut off or damaged ends before its time.
+            An iterable that yields a `Prediction` for each segment, in the order spoken; none if
+            nobody speaks. Its `broken` tells why a recording that is cut off or damaged ends
+            before its time.
 
         Raises
         ------
@@ -194,7 +195,7 @@ class Recognizer(Model):
         interval_s: float | None = INTERVAL_S,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = PART_S,
+        max_part_s: float = SEGMENT_S,
         explain: bool = False,
     ) -> Stream:
         """Begin a live session; for the parameters and errors see `Stream`."""

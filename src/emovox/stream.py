@@ -1,10 +1,13 @@
 """Sound as it comes, live or block by block from a long recording: speech found, and recognised."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +18,7 @@ from .cleaning import cleaned
 from .decoding import Block
 from .model import Model
 from .prediction import Prediction
-from .vad import PART_S, Activity, Stretch
+from .vad import SEGMENT_S, Activity, Segment
 
 INTERVAL_S = 0.5  # default of the seconds of speech between decisions
 HALF_LIFE_S = 0.5  # of speech, in which the say of an interim decision in later ones halves
@@ -23,6 +26,9 @@ _LEVEL_S = 0.1  # that `level_db` looks back on
 _LOWEST_DB = -120.0  # level of digital silence
 _BLOCK_S = 1.0  # at most, that is taken in at a time: memory does not grow with what is fed
 
+_N_AHEAD = 16  # blocks of a recording that are cut and not recognised yet: memory does not grow
+
+Item = TypeVar("Item")
 # From a clip, its prediction and the baseline it was made with to the prediction with its moments.
 Explain = Callable[[Samples, Prediction, Baseline], Prediction]
 
@@ -43,9 +49,9 @@ class Stream:
     baseline : Baseline, optional
         What was heard of this speaker before.
     learn : bool
-        Whether the baseline learns from each final part.
+        Whether the baseline learns from each final segment.
     max_part_s : float
-        The longest part, 1 to 60 s.
+        The longest segment, 1 to 60 s.
     explain : callable, optional
         Adds to each final prediction what carried it.
 
@@ -65,7 +71,7 @@ class Stream:
         interval_s: float | None = INTERVAL_S,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = PART_S,
+        max_part_s: float = SEGMENT_S,
         explain: Explain | None = None,
     ) -> None:
         check_rate(rate)
@@ -86,7 +92,7 @@ class Stream:
     def _restart(self) -> None:
         self._origin_s = self.seconds
         self._resample = resampler(self._rate)
-        self._activity = Activity(part_s=self._max_part_s, interval_s=self._interval_s)
+        self._activity = Activity(max_segment_s=self._max_part_s, interval_s=self._interval_s)
         self._before: Prediction | None = None  # the latest interim decision
 
     @property
@@ -156,7 +162,7 @@ class Stream:
         Returns
         -------
         predictions : list of Prediction
-            Interim ones (`final` False), and a final one for each part of speech that is over.
+            Interim ones (`final` False), and a final one for each segment of speech that is over.
 
         Raises
         ------
@@ -164,24 +170,27 @@ class Stream:
             If the samples cannot be used; the stream is then as it was before.
         """
         block = check_block(samples)
-        found = []
-        n_most = max(1, int(_BLOCK_S * self._rate))
-        for first in range(0, len(block), n_most):
+        predictions = []
+        n_samples = max(1, int(_BLOCK_S * self._rate))
+        for first in range(0, len(block), n_samples):
             self._model.pause()
-            piece = block[first : first + n_most]
-            self._n_fed += len(piece)
-            n_recent = max(1, int(_LEVEL_S * self._rate))
-            self._recent = np.concatenate((self._recent, piece))[-n_recent:]
-            found += self._answer(self._activity.feed(self._resample(piece, False)))
-        return found
+            predictions += self._answer(self._cut(block[first : first + n_samples]))
+        return predictions
 
     def flush(self) -> list[Prediction]:
         """End the utterance and return what is left; what is fed next begins a new one."""
-        rest = self._activity.feed(self._resample(np.zeros(0, np.float32), True))
-        found = self._answer([*rest, *self._activity.flush()])
+        predictions = self._answer(self._cut(np.zeros(0, np.float32), last=True))
         self._latest = self._speech()
         self._restart()
-        return found
+        return predictions
+
+    def _cut(self, block: Samples, *, last: bool = False) -> list[Segment]:
+        """Take in a block; return the segments that a decision is due on."""
+        self._n_fed += len(block)
+        n_recent = max(1, int(_LEVEL_S * self._rate))
+        self._recent = np.concatenate((self._recent, block))[-n_recent:]
+        segments = self._activity.feed(self._resample(block, last))
+        return [*segments, *self._activity.flush()] if last else segments
 
     def _speech(self) -> tuple[float, float | None] | None:
         latest = self._activity.latest
@@ -193,24 +202,24 @@ class Stream:
     def _at(self, sample: int) -> float:
         return round(self._origin_s + sample / RATE, 4)
 
-    def _answer(self, stretches: Sequence[Stretch]) -> list[Prediction]:
+    def _answer(self, segments: Sequence[Segment]) -> list[Prediction]:
         return [
-            self._final(stretch) if stretch.final else self._interim(stretch)
-            for stretch in stretches
+            self._final(segment) if segment.final else self._interim(segment)
+            for segment in segments
         ]
 
-    def _final(self, stretch: Stretch) -> Prediction:
-        clip, baseline = cleaned(stretch.audio), self._baseline
+    def _final(self, segment: Segment) -> Prediction:
+        clip, baseline = cleaned(segment.audio), self._baseline
         prediction, windows = self._model.hear(clip, baseline)
-        prediction = placed(prediction, stretch, self._origin_s)
+        prediction = placed(prediction, segment, self._origin_s)
         if self._learn:
             self._baseline = baseline.after(windows)
         return self._explain(clip, prediction, baseline) if self._explain else prediction
 
-    def _interim(self, stretch: Stretch) -> Prediction:
-        prediction, _ = self._model.hear(cleaned(stretch.audio), self._baseline)
-        prediction = replace(placed(prediction, stretch, self._origin_s), final=False)
-        if self._before is not None and not stretch.first:
+    def _interim(self, segment: Segment) -> Prediction:
+        prediction, _ = self._model.hear(cleaned(segment.audio), self._baseline)
+        prediction = replace(placed(prediction, segment, self._origin_s), final=False)
+        if self._before is not None and not segment.first:
             assert self._interval_s is not None  # else there are no interim decisions
             kept = 0.5 ** (self._interval_s / HALF_LIFE_S)
             prediction = smoothed(prediction, self._before, kept, self._model.card.threshold)
@@ -218,11 +227,11 @@ class Stream:
         return prediction
 
 
-class Segments(Iterator[Prediction]):
+class Segments:
     """The segments of speech in a recording, each with its prediction; `Recognizer.segments`.
 
-    Iterate once: the recording is read on, and each prediction comes as soon as it is known. Those
-    that came before an error or an interruption stay valid.
+    Iterate over it once: the recording is read as you go on, and each prediction comes as soon as
+    it is known. Those that came before an error or an interruption stay valid.
 
     Attributes
     ----------
@@ -242,19 +251,13 @@ class Segments(Iterator[Prediction]):
         self.duration: float | None = None
         self.broken = ""
         self._max_seconds = max_seconds
-        self._predictions = self._recognised(stream, blocks)
+        self._stream, self._blocks = stream, blocks
 
-    def __next__(self) -> Prediction:
-        return next(self._predictions)
-
-    def _recognised(self, stream: Stream, blocks: Iterator[Block]) -> Iterator[Prediction]:
-        first = next(blocks)  # there is one, or an error
-        resample = resampler(first.rate)
-        for block in chain([first], blocks):
+    def __iter__(self) -> Iterator[Prediction]:
+        for block, segments in _ahead(_cut_blocks(self._stream, self._blocks)):
+            self._stream._model.pause()
             self._note(block)
-            yield from stream.feed(resample(block.samples, False))
-        yield from stream.feed(resample(np.zeros(0, np.float32), True))
-        yield from stream.flush()
+            yield from self._stream._answer(segments)
 
     def _note(self, block: Block) -> None:
         """Note how far the reading is; refuse a recording that is too long as soon as known."""
@@ -265,9 +268,34 @@ class Segments(Iterator[Prediction]):
             raise too_long(length, self._max_seconds)
 
 
-def placed(prediction: Prediction, stretch: Stretch, origin_s: float = 0.0) -> Prediction:
+def _cut_blocks(stream: Stream, blocks: Iterator[Block]) -> Iterator[tuple[Block, list[Segment]]]:
+    """Yield each block of a recording with the segments that end in it."""
+    first = next(blocks, None)
+    if first is None:  # iterated a second time
+        return
+    block = first
+    resample, empty = resampler(first.rate), np.zeros(0, np.float32)
+    for block in chain([first], blocks):
+        yield block, stream._cut(resample(block.samples, False))
+    rest = stream._cut(resample(empty, True))
+    yield replace(block, samples=empty), [*rest, *stream._cut(empty, last=True)]
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items that a thread makes, some of them ahead, so that both sides work at once."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting = deque(pool.submit(lambda: next(items, None)) for _ in range(_N_AHEAD))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(lambda: next(items, None)))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def placed(prediction: Prediction, segment: Segment, origin_s: float = 0.0) -> Prediction:
     """Say where in the recording a prediction belongs."""
-    start, end = (round(origin_s + at / RATE, 4) for at in (stretch.start, stretch.end))
+    start, end = (round(origin_s + at / RATE, 4) for at in (segment.start, segment.end))
     return replace(prediction, start=start, end=end)
 
 

@@ -23,7 +23,7 @@ PAUSE = 16  # chunks (0.51 s) without speech that end an utterance
 FIRST = 14  # chunks (0.45 s) of speech before the first interim decision
 STEADY, STEADY_DB = 6, 1.0  # a level within 1 dB for 6 chunks (0.19 s) is a hum or a tone
 WINDOW_S = 4.0  # what an interim decision looks back on
-PART_S = 6.0  # default of the longest part
+SEGMENT_S = 6.0  # default of the longest segment
 SLOWER = (1.0, 1.5, 1.75)  # times, at which a clip is searched for speech
 FAINT = 0.1  # amplitude, -20 dB of full scale: clips with lower peaks are heard louder
 _CONTEXT = 64  # samples of the chunk before, which Silero is shown again
@@ -31,11 +31,11 @@ _QUIETEST = 1e-9  # of power, so that silence has a level
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Speech that a decision is due on.
 
     `audio` is mono at 16 kHz; `start` and `end` are samples from the beginning; `first` marks the
-    first decision of an utterance; `final` that the part is over.
+    first decision of an utterance; `final` that the segment is over.
     """
 
     audio: Samples
@@ -82,16 +82,16 @@ class Voice:
 
 
 class Activity:
-    """Cuts audio into parts of speech as it comes in; how it is chunked makes no difference.
+    """Cuts audio into segments of speech as it comes in; how it is chunked makes no difference.
 
     Speech begins with a chunk of probability 0.5 or more and ends when 0.51 s have passed below
-    0.35; 0.19 s are kept on either side. A part that grows too long is cut at its quietest
+    0.35; 0.19 s are kept on either side. A segment that grows too long is cut at its quietest
     moment, in its second half and at least 0.51 s back.
 
     Parameters
     ----------
-    part_s : float >= 1
-        The longest part in seconds.
+    max_segment_s : float >= 1
+        The longest segment in seconds.
     interval_s : float or None
         Seconds of speech between interim decisions; None for final ones alone.
 
@@ -101,18 +101,20 @@ class Activity:
         If one of them is out of range.
     """
 
-    def __init__(self, *, part_s: float = PART_S, interval_s: float | None = None) -> None:
-        self._most = _chunks("max_part_s", part_s, least_s=1.0, most_s=60.0)
+    def __init__(
+        self, *, max_segment_s: float = SEGMENT_S, interval_s: float | None = None
+    ) -> None:
+        self._max_chunks = _chunks("max_part_s", max_segment_s, least_s=1.0, most_s=60.0)
         self.decide_every(interval_s)
         self._voice = Voice()
         self._rest = np.zeros(0, np.float32)  # of a chunk that is not full yet
         self._kept: deque[Samples] = deque()  # the last chunks
         self._probabilities: deque[float] = deque()  # of the chunks kept
-        self._n = 0  # chunks so far
-        self._begun: int | None = None  # chunk at which the utterance began
-        self._part = 0  # chunk at which the part began
+        self._n_chunks = 0  # chunks so far
+        self._utterance: int | None = None  # chunk at which it began; None: nobody speaks
+        self._segment_from = 0  # chunk at which the segment began
         self._voiced_until = 0  # chunk after the last with speech
-        self._ended = 0  # chunk after the latest utterance
+        self._silent_from = 0  # chunk after the latest utterance
         self._n_voiced = 0  # chunks with speech in this utterance
         self._n_answered = 0  # of these, at the last interim decision
         self._latest: tuple[int, int | None] | None = None  # the latest utterance, in chunks
@@ -120,7 +122,7 @@ class Activity:
     @property
     def speaking(self) -> bool:
         """Whether somebody is speaking, as far as was heard."""
-        return self._begun is not None and self._n_voiced >= LEAST
+        return self._utterance is not None and self._n_voiced >= LEAST
 
     @property
     def latest(self) -> tuple[int, int | None] | None:
@@ -138,8 +140,8 @@ class Activity:
             else _chunks("interval_s", interval_s, least_s=0.1, most_s=10.0)
         )
 
-    def feed(self, samples: Samples) -> list[Stretch]:
-        """Take in more audio; return the stretches that a decision is due on.
+    def feed(self, samples: Samples) -> list[Segment]:
+        """Take in more audio; return the segments that a decision is due on.
 
         Parameters
         ----------
@@ -154,51 +156,60 @@ class Activity:
             found += self._hear(chunk)
         return found
 
-    def flush(self) -> list[Stretch]:
+    def flush(self) -> list[Segment]:
         """Return what is left at the end of the audio; nothing can be fed after that."""
-        n_samples = self._n * CHUNK + len(self._rest)
+        n_samples = self._n_chunks * CHUNK + len(self._rest)
         found = []
         if self._rest.size:
             found += self.feed(np.zeros(CHUNK - len(self._rest), np.float32))
-        if self._begun is not None:
+        if self._utterance is not None:
             found += self._end()
-        return [_until(n_samples, stretch) for stretch in found]
+        return [_until(n_samples, segment) for segment in found]
 
-    def _hear(self, chunk: Samples) -> list[Stretch]:
+    def _hear(self, chunk: Samples) -> list[Segment]:
         probability = self._voice.probability(chunk)
         self._kept.append(chunk)
         self._probabilities.append(probability)
-        self._n += 1
-        if self._begun is None:
+        self._n_chunks += 1
+        segments = self._due(probability)
+        self._forget_old()
+        return segments
+
+    def _due(self, probability: float) -> list[Segment]:
+        """Move on by a chunk; return the segments that a decision is due on then."""
+        if self._utterance is None:
             if probability >= ONSET:
                 self._begin()
-            return self._nothing()
+            return []
         if probability >= RELEASE:
-            self._voiced_until = self._n
+            self._voiced_until = self._n_chunks
             self._n_voiced += 1
             if self._n_voiced == LEAST:
-                self._latest = (self._begun, None)
-        if self._n - self._voiced_until >= PAUSE:
+                self._latest = (self._utterance, None)
+        if self._n_chunks - self._voiced_until >= PAUSE:
             return self._end()
-        if self._n - self._part >= self._most:
+        if self._n_chunks - self._segment_from >= self._max_chunks:
             return self._cut()
         if probability >= RELEASE and self._is_due():
             return self._interim()
-        return self._nothing()
+        return []
 
     def _begin(self) -> None:
-        self._begun = self._part = max(self._ended, self._n - 1 - PAD)
-        self._voiced_until = self._n
+        self._utterance = self._segment_from = max(self._silent_from, self._n_chunks - 1 - PAD)
+        self._voiced_until = self._n_chunks
         self._n_voiced, self._n_answered = 1, 0
 
-    def _nothing(self) -> list[Stretch]:
-        """Let go of what no decision will look back on."""
+    def _forget_old(self) -> None:
+        """Drop chunks that no later decision needs."""
         window = math.ceil(WINDOW_S * RATE / CHUNK)
-        needed = self._n - PAD if self._begun is None else min(self._part, self._n - window)
-        for _ in range(len(self._kept) - (self._n - needed)):
+        needed = (
+            self._n_chunks - PAD
+            if self._utterance is None
+            else min(self._segment_from, self._n_chunks - window)
+        )
+        for _ in range(len(self._kept) - (self._n_chunks - needed)):
             self._kept.popleft()
             self._probabilities.popleft()
-        return []
 
     def _is_due(self) -> bool:
         if self._interval is None:
@@ -206,48 +217,46 @@ class Activity:
         waited = self._n_voiced - self._n_answered
         return waited >= (self._interval if self._n_answered else FIRST)
 
-    def _interim(self) -> list[Stretch]:
-        assert self._begun is not None  # only asked while somebody speaks
+    def _interim(self) -> list[Segment]:
+        assert self._utterance is not None  # only asked while somebody speaks
         first, self._n_answered = self._n_answered == 0, self._n_voiced
-        start = max(self._begun, self._n - math.ceil(WINDOW_S * RATE / CHUNK))
-        return [self._stretch(start, self._n, first=first, final=False)]
+        start = max(self._utterance, self._n_chunks - math.ceil(WINDOW_S * RATE / CHUNK))
+        return [self._segment(start, self._n_chunks, first=first, final=False)]
 
-    def _end(self) -> list[Stretch]:
+    def _end(self) -> list[Segment]:
         """End the utterance: the pause was long enough, or the audio is over."""
-        end = min(self._voiced_until + PAD, self._n)
-        found = self._part_until(end)
+        end = min(self._voiced_until + PAD, self._n_chunks)
+        found = self._segment_until(end)
         if self.speaking:
-            assert self._begun is not None
-            self._latest = (self._begun, end)
-        self._begun, self._ended = None, end
-        self._nothing()
+            assert self._utterance is not None
+            self._latest = (self._utterance, end)
+        self._utterance, self._silent_from = None, end
         return found
 
-    def _cut(self) -> list[Stretch]:
-        """Cut a part that grew too long where it is quietest; the utterance goes on."""
-        first = self._part + self._most // 2
-        chunks = self._chunks(first - 1, max(first + 1, self._n - PAUSE + 1))
+    def _cut(self) -> list[Segment]:
+        """Cut a segment that grew too long where it is quietest; the utterance goes on."""
+        first = self._segment_from + self._max_chunks // 2
+        chunks = self._chunks(first - 1, max(first + 1, self._n_chunks - PAUSE + 1))
         powers = np.array([float(np.var(chunk)) for chunk in chunks])  # whatever the offset
         at = first + int(np.argmin(powers[:-1] + powers[1:]))
-        found = self._part_until(at)
-        self._part = at
-        self._nothing()
+        found = self._segment_until(at)
+        self._segment_from = at
         return found
 
-    def _part_until(self, end: int) -> list[Stretch]:
-        """Return the part up to a chunk, if it holds enough speech."""
-        offset = self._n - len(self._kept)
-        probabilities = islice(self._probabilities, self._part - offset, end - offset)
+    def _segment_until(self, end: int) -> list[Segment]:
+        """Return the segment up to a chunk, if it holds enough speech."""
+        offset = self._n_chunks - len(self._kept)
+        probabilities = islice(self._probabilities, self._segment_from - offset, end - offset)
         if sum(probability >= RELEASE for probability in probabilities) < LEAST:
             return []
-        return [self._stretch(self._part, end, first=False, final=True)]
+        return [self._segment(self._segment_from, end, first=False, final=True)]
 
-    def _stretch(self, start: int, end: int, *, first: bool, final: bool) -> Stretch:
+    def _segment(self, start: int, end: int, *, first: bool, final: bool) -> Segment:
         audio = np.concatenate(self._chunks(start, end))
-        return Stretch(audio, start * CHUNK, end * CHUNK, first, final)
+        return Segment(audio, start * CHUNK, end * CHUNK, first, final)
 
     def _chunks(self, start: int, end: int) -> list[Samples]:
-        offset = self._n - len(self._kept)
+        offset = self._n_chunks - len(self._kept)
         return list(islice(self._kept, start - offset, end - offset))
 
 
@@ -293,11 +302,11 @@ def _has_speech(clip: Samples, on_chunk: Callable[[], object]) -> bool:
     return bool(activity.flush())
 
 
-def _until(n_samples: int, stretch: Stretch) -> Stretch:
+def _until(n_samples: int, segment: Segment) -> Segment:
     """Take away what the last chunk was filled up with."""
-    end = min(stretch.end, n_samples)
-    audio = stretch.audio[: end - stretch.start]
-    return Stretch(audio, stretch.start, end, stretch.first, stretch.final)
+    end = min(segment.end, n_samples)
+    audio = segment.audio[: end - segment.start]
+    return Segment(audio, segment.start, end, segment.first, segment.final)
 
 
 def _chunks(name: str, seconds: object, least_s: float, most_s: float) -> int:
