@@ -226,7 +226,7 @@ class TestLicences:
         card = Recognizer.load(model).card
         assert "non-commercial" in card.licence
         blocks = read("LICENSE-WEIGHTS").split("\n\n")
-        shown = {row[0].split(" ")[0].lower(): row[1:] for row in table("What it learnt from")}
+        shown = {row[0].split(" ")[0].lower(): row[1:] for row in table("Training data")}
         assert shown.keys() == {corpus["name"] for corpus in card.corpora}
         for corpus in card.corpora:
             spec = SPECS[corpus["name"]]
