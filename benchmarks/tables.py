@@ -425,7 +425,7 @@ def streaming_table(result: Mapping[str, Any]) -> str:
                 " / ".join(percent(row[way]["labelled_right"]) for way in ("learn", "none")),
             ),
             (
-                f"{what}, start and end of parts off by, s (median)",
+                f"{what}, start and end of segments off by, s (median)",
                 " / ".join(
                     f"{with_baseline[key]['median']:.2f}" for key in ("start_off_s", "end_off_s")
                 ),
