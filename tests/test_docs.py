@@ -267,6 +267,19 @@ def test_modules_are_those_of_the_code():
     ]
 
 
+def test_the_walks_lead_through_the_code():
+    """Each file that the architecture's walks name is there, with the names that follow it."""
+    walks = section("docs/architecture.md", "Three walks")
+    steps = re.findall(r"`([\w/]+\.py)`((?:,? (?:or )?`\w+(?:\.\w+)?`)*)", walks)
+    assert len(steps) > 20
+    for file, names in steps:
+        source = (REPOSITORY / "src" / "emovox" / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(?:\w+\.)?(\w+)`", names):
+            assert re.search(rf"^\s*(?:def|class) {name}\b", source, re.MULTILINE), (
+                f"{file}: {name}"
+            )
+
+
 def test_the_model_card_is_of_the_shipped_model():
     """The model card names the shipped model, its labels and its protocol."""
     card = Recognizer.load().card
