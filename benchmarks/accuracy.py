@@ -24,14 +24,14 @@ from typing import Any
 from emovox.corpora import load_corpora
 from emovox.evaluation.answers import evaluate_running, read_results, write_results
 from emovox.evaluation.metrics import Results, confusion_matrix, uar
+from emovox.evaluation.run import choose, versions
 from emovox.recognizer import Recognizer
 from emovox.splits import Fold
 from emovox.training import network
 from emovox.training.cache import ArrayCache, cache_key, default_cache_folder
 from emovox.training.extraction import extract
 from emovox.training.learner import FeaturesOf, learner_of, make_clips
-from emovox.training.provenance import versions
-from emovox.training.run import Console, choose, train
+from emovox.training.run import train
 from emovox.training.settings import Settings, read_settings, settings_toml
 from emovox.training.speech import fit as streams
 from emovox.training.speech.fit import train_head
@@ -66,7 +66,7 @@ class Bench:
 
     def settings(self, task: str, seed: int) -> Settings:
         """Return the shipped recipe for a task."""
-        changes = {**TASKS[task].settings(), "seed": seed, "encoder": self.encoder}
+        changes = {**TASKS[task].settings(), "seed": seed, "speech": {"encoder": self.encoder}}
         return read_settings(SPEECH, changes)
 
     def answers(self, task: str, seed: int) -> dict[str, Answers]:
@@ -96,8 +96,7 @@ class Bench:
             learned,
             watched,
             len(labels),
-            settings.head,
-            settings.head_training,
+            settings.speech,
             seed=settings.seed,
         )
         asked = make_clips(fold.test, self.features, labels)
@@ -107,7 +106,9 @@ class Bench:
 def prepare(encoder: str, runs: Path) -> Bench:
     """Load the corpora and the encoder, and compute the statistics that are not in the cache."""
     recordings = load_recordings()
-    settings = read_settings(SPEECH, {**TASKS["speakers"].settings(), "encoder": encoder})
+    settings = read_settings(
+        SPEECH, {**TASKS["speakers"].settings(), "speech": {"encoder": encoder}}
+    )
     everything = all_utterances(recordings)
     learner = learner_of(settings, everything)
     compute, described = learner.features()
@@ -167,7 +168,7 @@ def acoustic_row(config: Path, runs: Path, n_seeds: int) -> dict[str, Any]:
         settings = read_settings(config, {**TASKS["tess"].settings(), "seed": seed})
         report = out / "report.json"
         if not report.exists():
-            train(settings, out, resume=(out / "config.toml").exists(), console=Console())
+            train(settings, out, resume=(out / "config.toml").exists())
         folds = json.loads(report.read_text())["folds"]
         alone = {name: read_results(out / name / "predictions.csv") for name in folds}
         running = {name: _running(settings, out / name, name) for name in folds}
@@ -187,7 +188,9 @@ def _running(settings: Settings, folder: Path, speaker: str) -> Results:
     """Test an acoustic model of TESS with a running baseline, or read what was answered before."""
     table = folder / "predictions_running.csv"
     if not table.exists():
-        utterances, _ = choose(settings, load_corpora(settings.corpora[-1:])[0].utterances)
+        utterances, _ = choose(
+            load_corpora(settings.corpora[-1:])[0].utterances, settings.labels, settings.merge
+        )
         tested = [one for one in utterances if one.speaker == speaker]
         recognizer = Recognizer.load(folder / "model.onnx")
         write_results(evaluate_running(recognizer, tested, seed=settings.seed), table)

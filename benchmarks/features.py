@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from emovox.audio import RATE, audio_files, load_audio
-from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+from emovox.training.acoustic.features import AcousticFeatures
+from emovox.training.settings import AcousticConfig
 from machine import data_folder, machine, write_result
 
 N_CLIPS, N_ROUNDS = 200, 7

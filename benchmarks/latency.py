@@ -33,9 +33,10 @@ import torch
 
 from emovox import Recognizer
 from emovox.audio import RATE, audio_files, load_audio
+from emovox.evaluation.run import versions
 from emovox.model import DEFAULT_MODEL, shipped_models
-from emovox.training.network import HeadConfig, SpeakerHead
-from emovox.training.provenance import versions
+from emovox.training.network import SpeakerHead
+from emovox.training.settings import HeadConfig
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from machine import data_folder, machine, write_result
 

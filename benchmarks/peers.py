@@ -30,12 +30,12 @@ from sklearn.svm import SVC
 
 from emovox.audio import RATE, without_silence
 from emovox.corpora import Utterance
+from emovox.evaluation.run import versions
 from emovox.files import write_text
 from emovox.splits import Fold
-from emovox.training.acoustic.features import AcousticConfig
 from emovox.training.cache import ArrayCache, default_cache_folder
 from emovox.training.extraction import Features, acoustic_frames, extract
-from emovox.training.provenance import versions
+from emovox.training.settings import AcousticConfig
 from emovox.training.speech.encoder import SpeechConfig, load_encoder
 from machine import machine, write_result
 from tasks import SIX, TASKS, Recordings, all_utterances, load_recordings

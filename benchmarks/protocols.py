@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration import unheard_calibration
-from emovox.training.provenance import versions
-from emovox.training.run import Console, train
+from emovox.evaluation.run import versions
+from emovox.training.run import train
 from emovox.training.settings import Settings
 from machine import data_folder, machine, write_result
 
@@ -39,7 +39,7 @@ def run(settings: Settings, out: Path) -> dict[str, Any]:
     if (out / "report.json").exists():
         report: dict[str, Any] = json.loads((out / "report.json").read_text())
         return report
-    return train(settings, out, resume=(out / "config.toml").exists(), console=Console())
+    return train(settings, out, resume=(out / "config.toml").exists())
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import soundfile
 from emovox import Prediction, Recognizer, load_audio
 from emovox.audio import RATE, Samples
 from emovox.cleaning import cleaned
-from emovox.training.provenance import versions
+from emovox.evaluation.run import versions
 from machine import machine, write_result
 from tasks import load_recordings
 

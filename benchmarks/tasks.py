@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emovox.corpora import Corpus, Utterance, load_corpora
+from emovox.evaluation.run import choose
 from emovox.splits import Fold, make_folds, read_groups
-from emovox.training.run import choose
-from emovox.training.settings import Settings
 from machine import REPOSITORY, data_folder
 
 CORPORA = ("nemo", "ravdess", "emodb", "tess")
@@ -72,8 +71,8 @@ class Recordings:
 
     def folds(self, task: Task, seed: int) -> list[Fold]:
         """Divide the recordings as a task asks for."""
-        settings = Settings(labels=task.labels, merge=task.merge)
-        utterances, _ = choose(settings, [one for c in self.corpora for one in c.utterances])
+        everything = [one for corpus in self.corpora for one in corpus.utterances]
+        utterances, _ = choose(everything, task.labels, task.merge)
         groups = read_groups(task.settings()["groups"]) if task.groups else None
         return make_folds(
             utterances, task.protocol, seed=seed, groups=groups, n_groups=task.n_groups or None

@@ -23,7 +23,7 @@ from pathlib import Path
 from emovox.training.cache import ArrayCache
 from emovox.corpora import load_corpus
 from emovox.training.extraction import acoustic_frames, extract
-from emovox.training.acoustic.features import AcousticConfig
+from emovox.training.settings import AcousticConfig
 utterances = load_corpus("tess", sys.argv[1]).utterances
 started = time.perf_counter()
 extract(utterances, *acoustic_frames(AcousticConfig(), 10.0), ArrayCache(Path(sys.argv[2])))

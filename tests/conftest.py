@@ -62,9 +62,10 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from emovox.card import SCHEMA, Card
-    from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+    from emovox.training.acoustic.features import AcousticFeatures
     from emovox.training.export import export_model
-    from emovox.training.network import EmotionNetwork, NetworkConfig, WaveformModel
+    from emovox.training.network import EmotionNetwork, WaveformModel
+    from emovox.training.settings import AcousticConfig, NetworkConfig
 
     config = AcousticConfig()
     n_features, n_labels = config.n_features, len(LABELS)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from emovox.training.network import HeadConfig, SpeakerHead
+from emovox.training.network import SpeakerHead
+from emovox.training.settings import HeadConfig
 from emovox.training.speech.backbone import (
     STATISTICS,
     backbone_digest,

@@ -15,8 +15,7 @@ from emovox.training.cache import ArrayCache
 from emovox.training.export import export_head
 from emovox.training.extraction import extract, speech_statistics
 from emovox.training.learner import make_clips
-from emovox.training.network import HeadConfig
-from emovox.training.settings import HeadTraining
+from emovox.training.settings import HeadConfig, Speech
 from emovox.training.speech.backbone import export_backbone
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from emovox.training.speech.fit import train_head
@@ -50,8 +49,8 @@ def tested(benchmarks, tmp_path_factory):
         make_clips(part, features, EMOTIONS, with_copies=part is fold.train)
         for part in (fold.train, fold.val, fold.test)
     )
-    training = HeadTraining(epochs=5, min_steps=60, batch_size=16, copies=(1.16,))
-    head, _ = train_head(learned, watched, 3, HEAD, training, seed=0)
+    training = Speech(epochs=5, min_steps=60, batch_size=16, copies=(1.16,), head=HEAD)
+    head, _ = train_head(learned, watched, 3, training, seed=0)
     export_head(backbone, head, CARD, folder / "model.onnx")
     answers = benchmarks("unheard").answers_of(head, asked, fold, EMOTIONS, seed=0)
     return answers, asked, Recognizer.load(folder / "model.onnx")

@@ -340,9 +340,9 @@ class TestTrainArguments:
             (["--features", "magic"], "features: expected acoustic or speech, got 'magic'"),
             (["--protocol", "none"], "protocol: expected random"),
             (["--seed", "-1"], "seed: expected 0 to"),
-            (["--epochs", "0"], "epochs: expected more than 0, got 0"),
+            (["--epochs", "0"], "epochs: expected 1 or more, got 0"),
             (["--n-groups", "-1"], "n_groups: expected 0 or more"),
-            (["--label", "blue"], "labels or merge: expected angry"),
+            (["--label", "blue"], "labels: expected angry"),
             (["--config", "none.toml"], "none.toml: cannot read the settings"),
             (["--config", "bad.toml"], "bad.toml: unknown setting seeed"),
             (["--corpus", "tess"], "expected a corpus as NAME=PATH"),
@@ -396,13 +396,25 @@ class TestEvaluate:
         assert report["n_test"] == 8
         assert Path("result/report.html").exists()
 
+    def test_needs_no_training(self, tmp_path, model_file):
+        """A model is measured where neither torch nor onnx is installed."""
+        table = make_corpus(tmp_path / "made", n_speakers=2, n_sentences=1)
+        blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in ("torch", "onnx", "scipy"))
+        process = start(
+            "evaluate", model_file, "--corpus", f"made={table}", "--out", tmp_path / "result",
+            before=blocked,
+        )  # fmt: skip
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert (tmp_path / "result" / "report.html").exists()
+
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
             ([], "expected at least one corpus"),
             (["--corpus", "x=none"], "none"),
             (["--corpus", "none"], "expected a corpus as NAME=PATH"),
-            (["--corpus", "x=clips", "--label", "blue"], "labels or merge: expected angry"),
+            (["--corpus", "x=clips", "--label", "blue"], "labels: expected angry"),
             (["none.onnx", "--corpus", "x=clips"], "no such model file"),
         ],
     )

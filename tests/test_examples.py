@@ -6,7 +6,7 @@ import soxr
 import torch
 
 from emovox.audio import RATE
-from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+from emovox.training.acoustic.features import AcousticFeatures
 from emovox.training.acoustic.voices import (
     PRIOR_SECONDS,
     Examples,
@@ -15,15 +15,10 @@ from emovox.training.acoustic.voices import (
     draw_voices,
     resampled,
 )
-from emovox.training.settings import AcousticTraining, Settings
+from emovox.training.settings import Acoustic, AcousticConfig
 
 N_FEATURES = 59
 HOP = 256
-
-
-def settings(**training: float) -> Settings:
-    """Make settings with a table `acoustic_training`."""
-    return Settings(acoustic_training=AcousticTraining(**training))  # type: ignore[arg-type]
 
 
 def make_examples(speakers: list[int]) -> Examples:
@@ -40,19 +35,19 @@ def make_examples(speakers: list[int]) -> Examples:
 def test_the_classic_way_changes_nothing():
     """By default clips are as they were, and no baseline is met."""
     examples, rng = make_examples([0, 0, 1]), np.random.default_rng(0)
-    voices = draw_voices(2, np.ones(N_FEATURES, np.float32), Settings(), rng)
+    voices = draw_voices(2, np.ones(N_FEATURES, np.float32), Acoustic(), rng)
     for clip, speaker in zip(examples.frames, examples.speakers, strict=True):
         np.testing.assert_array_equal(voices.clip(clip, speaker), clip)
-        np.testing.assert_array_equal(cut_and_masked(clip, clip[0], Settings(), rng), clip)
+        np.testing.assert_array_equal(cut_and_masked(clip, clip[0], Acoustic(), rng), clip)
     np.testing.assert_array_equal(voices.means(examples), examples.means)
-    assert not draw_baselines(examples.means, examples, Settings(), rng).any()
+    assert not draw_baselines(examples.means, examples, Acoustic(), rng).any()
 
 
 def test_a_baseline_is_made_of_the_speakers_other_clips():
     """With two clips a speaker, each meets the other one's mean, shrunk as in use."""
     examples = make_examples([0, 1, 0, 1])
     drawn = draw_baselines(
-        examples.means, examples, settings(p_alone=0.0), np.random.default_rng(0)
+        examples.means, examples, Acoustic(p_alone=0.0), np.random.default_rng(0)
     )
     for index, other in enumerate([2, 3, 0, 1]):
         seconds = len(examples.frames[other]) * HOP / RATE
@@ -64,7 +59,7 @@ def test_who_said_nothing_else_has_no_baseline():
     """A speaker's only clip is learnt without."""
     examples = make_examples([0, 1, 2])
     drawn = draw_baselines(
-        examples.means, examples, settings(p_alone=0.0), np.random.default_rng(0)
+        examples.means, examples, Acoustic(p_alone=0.0), np.random.default_rng(0)
     )
     assert not drawn.any()
 
@@ -73,7 +68,7 @@ def test_some_clips_are_learnt_alone():
     """About the share asked for meets no baseline."""
     examples = make_examples([0] * 400)
     drawn = draw_baselines(
-        examples.means, examples, settings(p_alone=0.3), np.random.default_rng(0)
+        examples.means, examples, Acoustic(p_alone=0.3), np.random.default_rng(0)
     )
     assert np.mean(~drawn.any(1)) == pytest.approx(0.3, abs=0.08)
 
@@ -81,7 +76,7 @@ def test_some_clips_are_learnt_alone():
 def test_means_move_with_the_voice():
     """The mean of a clip in another voice is what the baseline is made of."""
     examples, rng = make_examples([0, 1, 1]), np.random.default_rng(3)
-    voices = draw_voices(2, np.ones(N_FEATURES, np.float32), settings(offset=1.0), rng)
+    voices = draw_voices(2, np.ones(N_FEATURES, np.float32), Acoustic(offset=1.0), rng)
     moved = [
         voices.clip(clip, one).mean(0)
         for clip, one in zip(examples.frames, examples.speakers, strict=True)
@@ -116,7 +111,7 @@ def test_cut_and_masked():
     """A clip is cut to the seconds asked for, and what is hidden is as usual."""
     clip = np.ones((300, N_FEATURES), np.float32)
     usual, rng = np.full(N_FEATURES, 7.0, np.float32), np.random.default_rng(1)
-    chosen = settings(mask=0.3, crop_s=2.0)
+    chosen = Acoustic(mask=0.3, crop_s=2.0)
     pieces = [cut_and_masked(clip, usual, chosen, rng) for _ in range(50)]
     assert {len(piece) for piece in pieces} == {round(2.0 * RATE / HOP)}
     assert set(np.unique(np.stack(pieces))) == {1.0, 7.0}
@@ -128,7 +123,7 @@ def test_cut_and_masked():
 def test_same_draws_from_one_seed():
     """What is drawn is the generator's alone."""
     examples = make_examples([0, 0, 0, 1, 1])
-    chosen = settings(p_alone=0.5, resample=0.15, offset=0.2)
+    chosen = Acoustic(p_alone=0.5, resample=0.15, offset=0.2)
     deviation = np.ones(N_FEATURES, np.float32)
     first, second = (
         (

@@ -11,7 +11,7 @@ import torch
 from emovox.card import SCHEMA, Card
 from emovox.errors import ModelError, TrainingError
 from emovox.model import OUTPUTS, Model, find_model
-from emovox.training.acoustic.features import AcousticConfig, AcousticFeatures
+from emovox.training.acoustic.features import AcousticFeatures
 from emovox.training.export import (
     check_agreement,
     export_head,
@@ -19,13 +19,8 @@ from emovox.training.export import (
     simplified,
     with_card,
 )
-from emovox.training.network import (
-    EmotionNetwork,
-    HeadConfig,
-    NetworkConfig,
-    SpeakerHead,
-    WaveformModel,
-)
+from emovox.training.network import EmotionNetwork, SpeakerHead, WaveformModel
+from emovox.training.settings import AcousticConfig, HeadConfig, NetworkConfig
 from emovox.training.speech.backbone import extract_backbone, open_backbone, statistics_of
 
 CARD = Card(

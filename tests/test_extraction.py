@@ -6,9 +6,9 @@ import soundfile
 
 from emovox.corpora import load_corpus
 from emovox.training import extraction
-from emovox.training.acoustic.features import AcousticConfig
 from emovox.training.cache import ArrayCache
 from emovox.training.extraction import acoustic_frames, extract
+from emovox.training.settings import AcousticConfig
 from made_corpus import make_corpus
 
 CONFIG = AcousticConfig()

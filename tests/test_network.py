@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.training.network import EmotionNetwork, NetworkConfig, frame_mask, masked_mean
+from emovox.training.network import EmotionNetwork, frame_mask, masked_mean
+from emovox.training.settings import NetworkConfig
 
 N_FEATURES, N_CLASSES = 5, 3
 

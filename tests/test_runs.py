@@ -20,13 +20,20 @@ from safetensors.torch import save_file
 
 from emovox.audio import load_audio
 from emovox.corpora import load_corpus
-from emovox.errors import ConfigError, SplitError, TrainingError
+from emovox.errors import ConfigError, EmovoxError, SplitError, TrainingError
+from emovox.evaluation.run import Console, evaluate_model
 from emovox.recognizer import Recognizer
 from emovox.training.acoustic.fit import Observer
 from emovox.training.learner import learner_of
-from emovox.training.network import HeadConfig, NetworkConfig
-from emovox.training.run import Console, evaluate_model, train
-from emovox.training.settings import AcousticTraining, HeadTraining, Settings, read_settings
+from emovox.training.run import Training, train
+from emovox.training.settings import (
+    Acoustic,
+    HeadConfig,
+    NetworkConfig,
+    Settings,
+    Speech,
+    read_settings,
+)
 from emovox.training.speech.backbone import backbone_digest
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from made_corpus import make_corpus
@@ -52,15 +59,22 @@ def corpus(tmp_path_factory) -> str:
 def settings(corpus) -> Settings:
     """Give settings of a training of a few seconds."""
     network = NetworkConfig(channels=(12, 12), n_lstm=8, dropout=0.0)
-    return Settings(corpora=(corpus,), epochs=4, batch_size=8, network=network, learning_rate=5e-3)
+    acoustic = Acoustic(epochs=4, batch_size=8, network=network, learning_rate=5e-3)
+    return Settings(corpora=(corpus,), acoustic=acoustic)
+
+
+def for_epochs(settings: Settings, n_epochs: int, **changes: object) -> Settings:
+    """Change settings, and the number of epochs of an acoustic model."""
+    acoustic = dataclasses.replace(settings.acoustic, epochs=n_epochs)
+    return dataclasses.replace(settings, acoustic=acoustic, **changes)
 
 
 class KilledError(Exception):
     """Ends a run from within, as a kill would."""
 
 
-def killed_in(epoch_to_die: int) -> Console:
-    """Make a console whose run dies in the middle of an epoch."""
+def killed_in(epoch_to_die: int) -> Training:
+    """Make a display whose run dies in the middle of an epoch."""
 
     def on_batch(epoch: int, done: int, total: int) -> None:
         if epoch == epoch_to_die:
@@ -70,11 +84,11 @@ def killed_in(epoch_to_die: int) -> Console:
     def training(fold: str, n_epochs: int):
         yield Observer(on_batch=on_batch)
 
-    return Console(training=training)
+    return training
 
 
-def killed_in_fold(name: str) -> Console:
-    """Make a console whose run dies at the beginning of a fold."""
+def killed_in_fold(name: str) -> Training:
+    """Make a display whose run dies at the beginning of a fold."""
 
     @contextmanager
     def training(fold: str, n_epochs: int):
@@ -82,7 +96,7 @@ def killed_in_fold(name: str) -> Console:
             raise KilledError
         yield Observer()
 
-    return Console(training=training)
+    return training
 
 
 def weights(path: Path) -> list[bytes]:
@@ -134,7 +148,7 @@ def test_the_model_of_a_run_gives_the_answers_of_its_report(settings, tmp_path):
 
 def test_each_voice_is_tested_unheard(settings, tmp_path):
     """With the speaker protocol each voice is tested by a model that never heard it."""
-    settings = dataclasses.replace(settings, protocol="speaker", epochs=2)
+    settings = for_epochs(settings, 2, protocol="speaker")
     report = train(settings, tmp_path / "run")
     assert set(report["folds"]) == {"s0", "s1", "s2"}
     for name in report["folds"]:
@@ -152,7 +166,7 @@ def test_killed_and_resumed_equals_straight(settings, tmp_path):
     """A run killed in the middle and resumed gives the same weights and answers."""
     straight = train(settings, tmp_path / "straight")
     with pytest.raises(KilledError):
-        train(settings, tmp_path / "killed", console=killed_in(3))
+        train(settings, tmp_path / "killed", training=killed_in(3))
     assert not (tmp_path / "killed" / "model.onnx").exists()
     resumed = train(settings, tmp_path / "killed", resume=True)
     assert weights(tmp_path / "killed" / "model.onnx") == weights(
@@ -163,9 +177,9 @@ def test_killed_and_resumed_equals_straight(settings, tmp_path):
 
 def test_finished_folds_are_not_run_again(settings, tmp_path):
     """Resuming a run of several folds goes on with the first that is not finished."""
-    settings = dataclasses.replace(settings, protocol="speaker", epochs=2)
+    settings = for_epochs(settings, 2, protocol="speaker")
     with pytest.raises(KilledError):
-        train(settings, tmp_path / "run", console=killed_in(2))
+        train(settings, tmp_path / "run", training=killed_in(2))
     first = train(settings, tmp_path / "run", resume=True)
     stamp = (tmp_path / "run" / "s0" / "model.onnx").stat().st_mtime_ns
     again = train(settings, tmp_path / "run", resume=True)
@@ -185,12 +199,12 @@ def changed_table(corpus: str, folder: Path) -> tuple[str, Path]:
 def test_changed_recordings_are_not_mixed(settings, corpus, tmp_path, protocol, change):
     """A run is not resumed on other recordings: neither is its report shown, nor folds mixed."""
     source, table = changed_table(corpus, tmp_path)
-    settings = dataclasses.replace(settings, corpora=(source,), protocol=protocol, epochs=1)
+    settings = for_epochs(settings, 1, corpora=(source,), protocol=protocol)
     if protocol == "random":
         train(settings, tmp_path / "run")
     else:
         with pytest.raises(KilledError):
-            train(settings, tmp_path / "run", console=killed_in_fold("s2"))
+            train(settings, tmp_path / "run", training=killed_in_fold("s2"))
     rows = table.read_text().splitlines()
     first = table.parent / rows[1].split(",")[0]
     if change == "sound":
@@ -211,7 +225,7 @@ def test_a_moved_corpus_is_the_same(settings, corpus, tmp_path, monkeypatch):
     """A run goes on where its recordings lie in another folder now."""
     _, table = changed_table(corpus, tmp_path)
     monkeypatch.chdir(table.parent)
-    settings = dataclasses.replace(settings, corpora=(f"made={table.name}",), epochs=1)
+    settings = for_epochs(settings, 1, corpora=(f"made={table.name}",))
     report = train(settings, tmp_path / "run")
     moved = table.parent.rename(tmp_path / "moved")
     monkeypatch.chdir(moved)
@@ -264,7 +278,7 @@ def test_folders_of_other_runs_are_refused(settings, tmp_path):
     """A run never overwrites or continues another one, or writes among other files."""
     out = tmp_path / "run"
     with pytest.raises(KilledError):
-        train(settings, out, console=killed_in(1))
+        train(settings, out, training=killed_in(1))
     with pytest.raises(TrainingError, match="holds a run already"):
         train(settings, out)
     with pytest.raises(TrainingError, match="different seed"):
@@ -283,9 +297,7 @@ def test_evaluate_measures_any_model_on_any_corpus(settings, corpus, tmp_path):
     """A model is measured on a corpus; emotions it does not know are counted, not scored."""
     chosen = dataclasses.replace(settings, labels=("angry", "sad"))
     train(chosen, tmp_path / "run")
-    report = evaluate_model(
-        tmp_path / "run" / "model.onnx", Settings(corpora=(corpus,)), tmp_path / "measured"
-    )
+    report = evaluate_model(tmp_path / "run" / "model.onnx", (corpus,), tmp_path / "measured")
     assert report["left_out"] == {"happy": 18}
     assert report["n"] == 36
     assert (tmp_path / "measured" / "report.html").exists()
@@ -294,13 +306,13 @@ def test_evaluate_measures_any_model_on_any_corpus(settings, corpus, tmp_path):
 def test_evaluate_counts_the_nearest_emotion(settings, corpus, tmp_path):
     """Boredom counts as neutral for a model that has learned no boredom, and the report says so."""
     source, table = changed_table(corpus, tmp_path)
-    named = dataclasses.replace(settings, corpora=(source,), epochs=1, merge={"happy": "neutral"})
+    named = for_epochs(settings, 1, corpora=(source,), merge={"happy": "neutral"})
     train(named, tmp_path / "run")
     table.write_text(table.read_text().replace(",happy,", ",boredom,"))
     told = []
     report = evaluate_model(
         tmp_path / "run" / "model.onnx",
-        Settings(corpora=(source,)),
+        (source,),
         tmp_path / "measured",
         console=Console(line=told.append),
     )
@@ -314,10 +326,8 @@ def test_evaluate_counts_the_nearest_emotion(settings, corpus, tmp_path):
 def test_evaluate_does_not_write_into_a_run(settings, corpus, tmp_path):
     """A run's own report is not overwritten by an evaluation."""
     train(settings, tmp_path / "run")
-    with pytest.raises(TrainingError, match="holds a training run"):
-        evaluate_model(
-            tmp_path / "run" / "model.onnx", Settings(corpora=(corpus,)), tmp_path / "run"
-        )
+    with pytest.raises(EmovoxError, match="holds a training run"):
+        evaluate_model(tmp_path / "run" / "model.onnx", (corpus,), tmp_path / "run")
 
 
 @pytest.mark.corpora
@@ -328,7 +338,7 @@ def test_the_chain_on_real_recordings(corpora_root, tmp_path):
         folder = tmp_path / "tess" / file.parent.name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file.name).symlink_to(file)
-    settings = Settings(corpora=(f"tess={tmp_path / 'tess'}",), epochs=8)
+    settings = Settings(corpora=(f"tess={tmp_path / 'tess'}",), acoustic=Acoustic(epochs=8))
     report = train(settings, tmp_path / "run")
     assert len(report["per_emotion"]) == 7
     assert report["accuracy"] > 0.8
@@ -370,7 +380,7 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
     """Interrupted by Ctrl-C, training ends with advice, and goes on from its last epoch."""
     run = command(corpus, tmp_path / "run")
     run[run.index("3")] = "100000"
-    (tmp_path / "patient.toml").write_text("patience = 100000")
+    (tmp_path / "patient.toml").write_text("[acoustic]\npatience = 100000")
     run += ["--config", str(tmp_path / "patient.toml")]
     with subprocess.Popen(
         run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
@@ -394,8 +404,9 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
 
 def test_an_acoustic_model_may_know_its_speaker(settings, tmp_path):
     """One that was trained on baselines is measured with them as well, and says so."""
-    training = AcousticTraining(p_alone=0.5, resample=0.1, offset=0.2, mask=0.1, crop_s=1.0)
-    settings = dataclasses.replace(settings, acoustic_training=training)
+    voices = {"p_alone": 0.5, "resample": 0.1, "offset": 0.2, "mask": 0.1, "crop_s": 1.0}
+    acoustic = dataclasses.replace(settings.acoustic, **voices)
+    settings = dataclasses.replace(settings, acoustic=acoustic)
     report = train(settings, tmp_path / "run")
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == FILES | {"predictions_running.csv"}
@@ -419,11 +430,16 @@ def speech_settings(corpus, encoder) -> Settings:
     return Settings(
         corpora=(corpus,),
         features="speech",
-        encoder=str(encoder),
         window_s=15.0,
         coverage=0.8,
-        head=HeadConfig(n_dimensions=16, n_hidden=8, n_members=2),
-        head_training=HeadTraining(epochs=3, min_steps=30, batch_size=32, copies=(1.16,)),
+        speech=Speech(
+            encoder=str(encoder),
+            epochs=3,
+            min_steps=30,
+            batch_size=32,
+            copies=(1.16,),
+            head=HeadConfig(n_dimensions=16, n_hidden=8),
+        ),
     )
 
 
@@ -463,7 +479,8 @@ def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_pat
     shipped = tmp_path / "first" / "model.onnx"
     monkeypatch.setattr("emovox.training.learner.find_model", lambda name: shipped)
     monkeypatch.setattr("emovox.training.learner.shipped_models", lambda: ["speech"])
-    train(dataclasses.replace(speech_settings, encoder=""), tmp_path / "second")
+    speech = dataclasses.replace(speech_settings.speech, encoder="")
+    train(dataclasses.replace(speech_settings, speech=speech), tmp_path / "second")
     assert (tmp_path / "first" / "predictions.csv").read_text() == (
         tmp_path / "second" / "predictions.csv"
     ).read_text()
@@ -508,7 +525,7 @@ def test_a_speech_run_resumes_after_its_last_whole_fold(speech_settings, tmp_pat
         yield Observer() if fold == "s0" else Observer(on_batch=killed)
 
     with pytest.raises(KilledError):
-        train(settings, tmp_path / "killed", console=Console(training=training))
+        train(settings, tmp_path / "killed", training=training)
     assert (tmp_path / "killed" / "s0" / "report.json").exists()
     resumed = train(settings, tmp_path / "killed", resume=True)
     assert resumed["folds"] == straight["folds"]

@@ -1,6 +1,8 @@
 """Settings: read strictly, written so that they read back the same."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,21 +13,24 @@ from hypothesis import strategies as st
 from emovox.emotions import EMOTIONS
 from emovox.errors import ConfigError
 from emovox.splits import PROTOCOLS
-from emovox.training.acoustic.features import AcousticConfig
-from emovox.training.network import NetworkConfig
 from emovox.training.settings import (
-    AcousticTraining,
-    HeadTraining,
+    Acoustic,
+    AcousticConfig,
+    HeadConfig,
+    NetworkConfig,
     Settings,
+    Speech,
     read_settings,
     settings_toml,
 )
 
 KEYS = [field.name for field in dataclasses.fields(Settings)]
 TABLES = {
-    "network": NetworkConfig,
-    "acoustic": AcousticConfig,
-    "acoustic_training": AcousticTraining,
+    "acoustic": Acoustic,
+    "acoustic.features": AcousticConfig,
+    "acoustic.network": NetworkConfig,
+    "speech": Speech,
+    "speech.head": HeadConfig,
 }
 INNER = [(name, field.name) for name, kind in TABLES.items() for field in dataclasses.fields(kind)]
 
@@ -50,20 +55,23 @@ ANY_SETTINGS = st.builds(
     labels=st.lists(st.sampled_from(EMOTIONS)).map(tuple),
     merge=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
     seed=st.integers(0, 2**32 - 1),
-    epochs=COUNTS,
-    patience=COUNTS,
-    batch_size=COUNTS,
-    learning_rate=POSITIVE,
     threshold=st.floats(0, 1),
     window_s=st.floats(0.1, 100),
     name=TEXTS,
     notes=TEXTS,
-    network=st.builds(
-        NetworkConfig,
-        channels=st.lists(COUNTS, min_size=1).map(tuple),
-        kernel=st.integers(0, 10).map(lambda n: 2 * n + 1),
-        n_lstm=COUNTS,
-        dropout=st.floats(0, 0.99),
+    acoustic=st.builds(
+        Acoustic,
+        epochs=COUNTS,
+        patience=COUNTS,
+        batch_size=COUNTS,
+        learning_rate=POSITIVE,
+        network=st.builds(
+            NetworkConfig,
+            channels=st.lists(COUNTS, min_size=1).map(tuple),
+            kernel=st.integers(0, 10).map(lambda n: 2 * n + 1),
+            n_lstm=COUNTS,
+            dropout=st.floats(0, 0.99),
+        ),
     ),
 )
 
@@ -86,36 +94,53 @@ class TestRoundTrip:
 
 
 class TestKinds:
-    """A setting that the chosen features would not heed is refused, wherever it was given."""
+    """A setting without effect on the chosen features is refused, wherever it was given."""
 
     @pytest.mark.parametrize(
         ("text", "changes", "named"),
         [
-            ("", {"features": "speech", "epochs": 3}, "epochs"),
-            ("", {"features": "speech", "epochs": 50}, "epochs"),
-            ("features = 'speech'\nlearning_rate = 0.1", {}, "learning_rate"),
-            ("[network]\nn_lstm = 5", {"features": "speech"}, "network"),
-            ("encoder = 'model.safetensors'", {}, "encoder"),
-            ("[head_training]\nepochs = 5", {}, "head_training"),
+            ("", {"features": "speech", "acoustic": {"epochs": 3}}, "acoustic.epochs"),
+            ("", {"features": "speech", "acoustic": {"epochs": 50}}, "acoustic.epochs"),
+            ("[acoustic]\nepochs = 5", {"features": "speech"}, "acoustic.epochs"),
+            ("[acoustic.network]\nn_lstm = 5", {"features": "speech"}, "acoustic.network"),
+            ("[speech]\nencoder = 'model.safetensors'", {}, "speech.encoder"),
         ],
     )
     def test_of_the_other_kind(self, tmp_path, text, changes, named):
-        """The error names the setting, and those that the features have instead."""
-        with pytest.raises(ConfigError, match=rf"{named}: not a setting of features = \w+, which"):
+        """The error names the setting, and both ways out."""
+        with pytest.raises(ConfigError, match=rf"{named}: without effect with features = \w+; "):
             read(tmp_path, text, **changes)
 
     def test_from_python(self):
-        """So it is without a file."""
-        with pytest.raises(ConfigError, match="epochs: not a setting of features = speech"):
-            Settings(features="speech", epochs=3)
+        """The same holds without a file."""
+        with pytest.raises(ConfigError, match=r"acoustic\.epochs: without effect with"):
+            Settings(features="speech", acoustic=Acoustic(epochs=3))
 
     def test_written_for_its_kind(self, tmp_path):
-        """A settings file holds what is heeded, and reads back the same."""
-        settings = Settings(features="speech", head_training=HeadTraining(epochs=5))
+        """A settings file holds the table of its kind alone, and reads back the same."""
+        settings = Settings(features="speech", speech=Speech(epochs=5))
         text = settings_toml(settings)
         assert "[acoustic]" not in text
         assert "patience" not in text
         assert read(tmp_path, text) == settings
+
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            ("epochs = 3", "write it as acoustic.epochs or speech.epochs"),
+            ("patience = 3", "write it as acoustic.patience"),
+            ("encoder = 'x'", "write it as speech.encoder"),
+            ("[network]\nn_lstm = 5", "write it as acoustic.network"),
+            ("[acoustic]\nn_fft = 512", "write it as acoustic.features.n_fft"),
+            ("[head]\nn_hidden = 5", "write it as speech.head"),
+            ("[acoustic_training]\nmask = 0.1", r"belong in \[acoustic\]"),
+            ("[head_training]\nepochs = 5", r"belong in \[speech\]"),
+        ],
+    )
+    def test_in_a_former_place(self, tmp_path, text, place):
+        """A key where earlier versions had it is refused with the place it has now."""
+        with pytest.raises(ConfigError, match=rf"config\.toml: unknown setting .*{place}"):
+            read(tmp_path, text)
 
 
 class TestChanges:
@@ -123,10 +148,12 @@ class TestChanges:
 
     def test_above_the_file(self, tmp_path):
         """A change wins; None leaves the file's value."""
-        text = "seed = 3\nepochs = 7\nlabels = ['sad', 'happy']"
-        settings = read(tmp_path, text, seed=4, epochs=None, corpora=["a=b"])
-        assert (settings.seed, settings.epochs, settings.labels) == (4, 7, ("sad", "happy"))
+        text = "seed = 3\nname = 'x'\nlabels = ['sad', 'happy']\n[acoustic]\nepochs = 7"
+        changes = {"corpora": ["a=b"], "acoustic": {"patience": 9}}
+        settings = read(tmp_path, text, seed=4, name=None, **changes)
+        assert (settings.seed, settings.name, settings.labels) == (4, "x", ("sad", "happy"))
         assert settings.corpora == ("a=b",)
+        assert settings.acoustic == Acoustic(epochs=7, patience=9)
 
     def test_zero_is_a_value(self, tmp_path):
         """A seed of 0 on the command line is not nothing."""
@@ -134,7 +161,7 @@ class TestChanges:
 
     def test_table_in_part(self, tmp_path):
         """A table may name some of its keys; the others keep their defaults."""
-        network = read(tmp_path, "[network]\nn_lstm = 5").network
+        network = read(tmp_path, "[acoustic.network]\nn_lstm = 5").acoustic.network
         assert network == dataclasses.replace(NetworkConfig(), n_lstm=5)
 
     def test_whole_numbers_are_numbers(self, tmp_path):
@@ -147,10 +174,14 @@ class TestChanges:
 class TestRefusals:
     """One line that says what is wrong, and where."""
 
-    @pytest.mark.parametrize("table", ["", "[network]\n", "[acoustic]\n"])
+    @pytest.mark.parametrize(
+        "table", ["", "[acoustic]\n", "[acoustic.network]\n", "[acoustic.features]\n"]
+    )
     def test_unknown_key(self, tmp_path, table):
         """An unknown key is named, with those that are known, on every level."""
-        with pytest.raises(ConfigError, match=r"config\.toml: unknown setting epoch_s; known are"):
+        with pytest.raises(
+            ConfigError, match=r"config\.toml: unknown setting .*epoch_s; known are"
+        ):
             read(tmp_path, f"{table}epoch_s = 3")
 
     @pytest.mark.parametrize("key", KEYS)
@@ -163,7 +194,7 @@ class TestRefusals:
     def test_wrong_type_in_a_table(self, tmp_path, table, key):
         """So in a table."""
         with pytest.raises(ConfigError, match=f"{key}: expected"):
-            read(tmp_path, f"[{table}]\n{key} = 1979-05-27")
+            read(tmp_path, f"[{table}]\n{key} = 1979-05-27", features=table.partition(".")[0])
 
     @pytest.mark.parametrize("key", [key for key in KEYS if key != "merge"])
     def test_boolean(self, tmp_path, key):
@@ -186,42 +217,43 @@ class TestRefusals:
             "seed = -1",
             "seed = 4294967296",
             "seed = 1.0",
-            "epochs = 0",
-            "patience = 0",
-            "batch_size = -1",
-            "learning_rate = 0.0",
-            "learning_rate = nan",
-            "learning_rate = inf",
+            "[acoustic]\nepochs = 0",
+            "[acoustic]\npatience = 0",
+            "[acoustic]\nbatch_size = -1",
+            "[acoustic]\nlearning_rate = 0.0",
+            "[acoustic]\nlearning_rate = nan",
+            "[acoustic]\nlearning_rate = inf",
             "window_s = 0",
             "window_s = 0.01",
             "window_s = inf",
             "threshold = 1.1",
             "threshold = nan",
             "n_groups = -1",
-            "network = 3",
-            "[network]\nchannels = []",
-            "[network]\nchannels = [0]",
-            "[network]\nchannels = [1.5]",
-            "[network]\nkernel = 4",
-            "[network]\nkernel = -1",
-            "[network]\nn_lstm = 0",
-            "[network]\ndropout = 1.0",
-            "[network]\ndropout = nan",
-            "[acoustic]\nn_fft = 0",
-            "[acoustic]\nn_fft = 1999",
-            "[acoustic]\nhop = 0",
-            "[acoustic]\nhop = 2000",
-            "[acoustic]\nn_mels = 0",
-            "[acoustic]\nn_mfcc = 81",
-            "[acoustic]\nn_mfcc = 0",
-            "[acoustic]\nn_chroma = 7",
-            "[acoustic]\nn_bands = 0",
-            "[acoustic]\nn_bands = 8",
-            "[acoustic]\ncontrast_fmin_hz = 0",
-            "[acoustic]\ncontrast_fmin_hz = 1",
-            "[acoustic]\ncontrast_fmin_hz = inf",
-            "[acoustic]\ncontrast_quantile = 0",
-            "[acoustic]\ncontrast_quantile = 0.9",
+            "acoustic = 3",
+            "acoustic.network = 3",
+            "[acoustic.network]\nchannels = []",
+            "[acoustic.network]\nchannels = [0]",
+            "[acoustic.network]\nchannels = [1.5]",
+            "[acoustic.network]\nkernel = 4",
+            "[acoustic.network]\nkernel = -1",
+            "[acoustic.network]\nn_lstm = 0",
+            "[acoustic.network]\ndropout = 1.0",
+            "[acoustic.network]\ndropout = nan",
+            "[acoustic.features]\nn_fft = 0",
+            "[acoustic.features]\nn_fft = 1999",
+            "[acoustic.features]\nhop = 0",
+            "[acoustic.features]\nhop = 2000",
+            "[acoustic.features]\nn_mels = 0",
+            "[acoustic.features]\nn_mfcc = 81",
+            "[acoustic.features]\nn_mfcc = 0",
+            "[acoustic.features]\nn_chroma = 7",
+            "[acoustic.features]\nn_bands = 0",
+            "[acoustic.features]\nn_bands = 8",
+            "[acoustic.features]\ncontrast_fmin_hz = 0",
+            "[acoustic.features]\ncontrast_fmin_hz = 1",
+            "[acoustic.features]\ncontrast_fmin_hz = inf",
+            "[acoustic.features]\ncontrast_quantile = 0",
+            "[acoustic.features]\ncontrast_quantile = 0.9",
         ],
     )
     def test_out_of_range(self, tmp_path, text):
@@ -234,6 +266,12 @@ class TestRefusals:
         """Without a file, no file is named."""
         with pytest.raises(ConfigError, match=r"^seed: expected 0 to 4294967295, got -1$"):
             read_settings(None, {"seed": -1})
+
+
+def test_read_without_torch():
+    """Settings are data: reading them needs none of the libraries that train."""
+    code = "import sys; sys.modules['torch'] = None; import emovox.training.settings"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 class TestFiles:
@@ -267,26 +305,27 @@ class TestAcoustic:
 
     @hypothesis_settings(max_examples=60, deadline=None)
     @given(
-        st.builds(
-            AcousticConfig,
-            n_fft=st.sampled_from([64, 100, 256, 400, 512, 1024]),
-            hop=st.sampled_from([16, 50, 100, 256]),
-            n_mels=st.integers(20, 90),
-            n_mfcc=st.integers(1, 40),
-            n_chroma=st.sampled_from([12, 24]),
-            n_bands=st.integers(1, 8),
-            contrast_fmin_hz=st.floats(50, 1_000),
-            contrast_quantile=st.floats(0.01, 0.5),
+        st.fixed_dictionaries(
+            {
+                "n_fft": st.sampled_from([64, 100, 256, 400, 512, 1024]),
+                "hop": st.sampled_from([16, 50, 100, 256]),
+                "n_mels": st.integers(20, 90),
+                "n_mfcc": st.integers(1, 40),
+                "n_chroma": st.sampled_from([12, 24]),
+                "n_bands": st.integers(1, 8),
+                "contrast_fmin_hz": st.floats(50, 1_000),
+                "contrast_quantile": st.floats(0.01, 0.5),
+            }
         )
     )
-    def test_all_that_pass_can_be_built(self, config):
+    def test_all_that_pass_can_be_built(self, sizes):
         """Features can be made of every configuration that is not refused, and are finite."""
         import torch
 
         from emovox.training.acoustic.features import AcousticFeatures
 
         try:
-            Settings(acoustic=config)
+            config = AcousticConfig(**sizes)
         except ConfigError:
             return
         with torch.inference_mode():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from emovox.training.network import HeadConfig, SpeakerHead
-from emovox.training.settings import HeadTraining
+from emovox.training.network import SpeakerHead
+from emovox.training.settings import HeadConfig, Speech
 from emovox.training.speech.fit import Clips, fit_space, running_logits, train_head
 
 N_STATISTICS, N_CLASSES = 24, 3
-CONFIG = HeadConfig(
-    n_dimensions=12, n_hidden=16, n_members=2, dropout=0.0, input_dropout=0.0, prior_seconds=4.0
+CONFIG = HeadConfig(n_dimensions=12, n_hidden=16, dropout=0.0, input_dropout=0.0, prior_seconds=4.0)
+TRAINING = Speech(
+    epochs=8, min_steps=300, batch_size=64, learning_rate=5e-3, copies=(), head=CONFIG
 )
-TRAINING = HeadTraining(epochs=8, min_steps=300, batch_size=64, learning_rate=5e-3, copies=())
 
 
 def make_clips(n_speakers: int, n_each: int, seed: int) -> Clips:
@@ -38,9 +38,7 @@ def make_clips(n_speakers: int, n_each: int, seed: int) -> Clips:
 @pytest.fixture(scope="module")
 def head() -> SpeakerHead:
     """Give a head trained on made-up speakers."""
-    return train_head(
-        make_clips(12, 12, 0), make_clips(2, 4, 1), N_CLASSES, CONFIG, TRAINING, seed=0
-    )[0]
+    return train_head(make_clips(12, 12, 0), make_clips(2, 4, 1), N_CLASSES, TRAINING, seed=0)[0]
 
 
 def accuracy(head: SpeakerHead, clips: Clips, streams: list[np.ndarray]) -> float:
@@ -94,9 +92,9 @@ def test_the_baselines_vector_says_how_much_was_heard(head):
     given = torch.full((1, 1), seconds)
     usual, trust = head.usual(means, given)
     torch.testing.assert_close(usual, mean)
-    answers = [member(head.embed(statistics), mean, given) for member in head.members]
-    blended = [(1 - trust) * itself + trust * difference for itself, difference in answers]
-    torch.testing.assert_close(logits, torch.stack(blended).mean(0), atol=1e-4, rtol=1e-4)
+    itself, difference = head.experts(head.embed(statistics), mean, given)
+    blended = (1 - trust) * itself + trust * difference
+    torch.testing.assert_close(logits, blended, atol=1e-4, rtol=1e-4)
     assert embedding.shape == (1, head.n_embedding)
     assert embedding[0, -1].item() == 1.0
 
@@ -159,8 +157,7 @@ def test_same_seed_same_head():
     short = dataclasses.replace(TRAINING, epochs=2, min_steps=1)
     clips, val = make_clips(4, 6, 0), make_clips(2, 4, 1)
     one, two, other = (
-        train_head(clips, val, N_CLASSES, CONFIG, short, seed=seed)[0].state_dict()
-        for seed in (3, 3, 4)
+        train_head(clips, val, N_CLASSES, short, seed=seed)[0].state_dict() for seed in (3, 3, 4)
     )
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
@@ -169,9 +166,7 @@ def test_same_seed_same_head():
 def test_the_history_has_the_usual_columns():
     """Losses and accuracies of each epoch are told as for the acoustic network."""
     short = dataclasses.replace(TRAINING, epochs=3, min_steps=1)
-    _, history = train_head(
-        make_clips(4, 6, 0), make_clips(2, 4, 1), N_CLASSES, CONFIG, short, seed=0
-    )
+    _, history = train_head(make_clips(4, 6, 0), make_clips(2, 4, 1), N_CLASSES, short, seed=0)
     assert [row["epoch"] for row in history] == [1, 2, 3]
     columns = {"epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"}
     assert all(set(row) == columns for row in history)

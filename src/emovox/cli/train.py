@@ -47,7 +47,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a model, test it on recordings it has not seen, and write a report."""
-    from ..training.run import Console
+    from ..evaluation.run import Console
     from ..training.run import train as run_training
     from ..training.settings import read_settings
 
@@ -62,14 +62,18 @@ def train(
             "split": split,
             "labels": label,
             "seed": seed,
-            "epochs": epochs,
             "name": name,
+            **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),
         },
     )
-    console = Console(bar=progress_bar, line=warn, training=_training_display)
     try:
         report = run_training(
-            settings, out, resume=resume, console=console, command=_command_line()
+            settings,
+            out,
+            resume=resume,
+            console=Console(bar=progress_bar, line=warn),
+            training=_training_display,
+            command=_command_line(),
         )
     except KeyboardInterrupt:
         warn(f"emovox: interrupted; {out} keeps what was done, --resume goes on with it")
@@ -91,12 +95,16 @@ def evaluate(
     label: Labels = None,
 ) -> None:
     """Measure any model on any corpus, and write a report."""
-    from ..training.run import Console, evaluate_model
-    from ..training.settings import Settings
+    from ..evaluation.run import Console, evaluate_model
 
-    settings = Settings(corpora=tuple(corpus or ()), labels=tuple(label or ()))
-    console = Console(bar=progress_bar, line=warn)
-    report = evaluate_model(model, settings, out, console=console, command=_command_line())
+    report = evaluate_model(
+        model,
+        corpus or (),
+        out,
+        labels=label or (),
+        console=Console(bar=progress_bar, line=warn),
+        command=_command_line(),
+    )
     _print_outcome(report, out)
 
 

@@ -19,8 +19,9 @@ from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
 from .acoustic import features
-from .acoustic.features import AcousticConfig, AcousticFeatures, trim_silence
+from .acoustic.features import AcousticFeatures, trim_silence
 from .cache import ArrayCache, cache_key
+from .settings import AcousticConfig
 from .speech import rooms as elsewhere
 from .speech.backbone import backbone_digest, open_backbone, statistics_of
 from .speech.rooms import recorded_elsewhere

@@ -97,29 +97,36 @@ class AcousticLearner:
     @property
     def knows_speakers(self) -> bool:
         """Whether training meets baselines."""
-        return self.settings.acoustic_training.p_alone < 1.0
+        return self.settings.acoustic.p_alone < 1.0
 
     def plan(self, fold: Fold) -> Plan:
         """Return the epochs at most, of which the validation part chooses one."""
         del fold
-        return Plan(self.settings.epochs, chooses=True)
+        return Plan(self.settings.acoustic.epochs, chooses=True)
 
     def features(self) -> tuple[Features, str]:
         """Return acoustic frames."""
-        return acoustic_frames(self.settings.acoustic, self.settings.window_s)
+        return acoustic_frames(self.settings.acoustic.features, self.settings.window_s)
 
     def fit(
         self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
         observer: Observer,
     ) -> Fit:  # fmt: skip
         """Train with early stopping; goes on from `checkpoint.pt` in `out`."""
-        settings = self.settings
+        settings = self.settings.acoustic
         corpora = sorted({one.corpus for one in (*fold.train, *fold.val)})
         train, val = (_examples(part, features, labels, corpora) for part in (fold.train, fold.val))
         trained = train_network(
-            train, val, len(labels), settings, out / "checkpoint.pt", run=run, observer=observer
+            train,
+            val,
+            len(labels),
+            settings,
+            out / "checkpoint.pt",
+            seed=self.settings.seed,
+            run=run,
+            observer=observer,
         )
-        model = WaveformModel(AcousticFeatures(settings.acoustic), trained.network).eval()
+        model = WaveformModel(AcousticFeatures(settings.features), trained.network).eval()
 
         def export(card: Card, path: Path) -> None:
             export_model(model, card, path)
@@ -128,7 +135,7 @@ class AcousticLearner:
             trained.history,
             trained.logits,
             val.targets,
-            settings.acoustic.n_features,
+            settings.features.n_features,
             PRIOR_SECONDS,
             True,
             ending(trained.history, settings),
@@ -149,13 +156,13 @@ class SpeechLearner:
 
     def plan(self, fold: Fold) -> Plan:
         """Return the epochs, whose number depends on that of the recordings."""
-        training = self.settings.head_training
+        training = self.settings.speech
         n_copies = 1 + len(training.copies) + training.n_elsewhere
         return Plan(count_epochs(n_copies * len(fold.train), training), chooses=False)
 
     def features(self) -> tuple[Features, str]:
         """Return the encoder's statistics of each clip and its resampled copies."""
-        training = self.settings.head_training
+        training = self.settings.speech
         return speech_statistics(
             self.backbone, training.copies, training.n_elsewhere, self.settings.window_s
         )
@@ -175,9 +182,8 @@ class SpeechLearner:
 
         def head_of(part: Sequence[Utterance], told: Observer) -> tuple[SpeakerHead, list[Row]]:
             clips = make_clips(part, features, labels, with_copies=True)
-            config, training = settings.head, settings.head_training
             return train_head(
-                clips, val, len(labels), config, training, seed=settings.seed, observer=told
+                clips, val, len(labels), settings.speech, seed=settings.seed, observer=told
             )
 
         watched, history = head_of(fold.train, observer)
@@ -189,7 +195,7 @@ class SpeechLearner:
             logits,
             truth,
             head.n_embedding,
-            settings.head.prior_seconds,
+            settings.speech.head.prior_seconds,
             False,
             f"trained for all {len(history)} epochs, and once more with the validation part; "
             "kept is the last epoch of that",
@@ -214,12 +220,12 @@ def learner_of(
     """
     if settings.features == "acoustic":
         return AcousticLearner(settings)
-    if settings.encoder:
+    if settings.speech.encoder:
         return SpeechLearner(settings, _exported(settings, utterances))
     if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
-            "openai/whisper-tiny (this name, or a safetensors file) as the setting encoder"
+            "openai/whisper-tiny (this name, or a safetensors file) as the setting speech.encoder"
         )
     return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
 
@@ -227,7 +233,7 @@ def learner_of(
 def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
     """Export an encoder as a backbone, or take it from the cache."""
     config = SpeechConfig(max_seconds=settings.window_s)
-    file = find_weights(settings.encoder, default_cache_folder() / "encoders")
+    file = find_weights(settings.speech.encoder, default_cache_folder() / "encoders")
     module = load_encoder(file, config)
     mine = [one for one in utterances if one.corpus == utterances[0].corpus]
     chosen = mine[:: max(1, len(mine) // _N_CALIBRATION)]

@@ -3,7 +3,6 @@
 Masks make sure that padding and the neighbours in a batch have no effect, in training as in use.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -11,19 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .acoustic.features import trim_silence
+from .settings import HeadConfig, NetworkConfig
 
 _MAX_SCORE = 8.0  # in spreads within a speaker; the cube of a click's score would outweigh the rest
 _MAX_DEVIATION = 5.0  # standard deviations; what lies beyond (digital silence) is no measurement
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Sizes of the network; the defaults are those of the shipped models."""
-
-    channels: tuple[int, ...] = (64, 96, 128)  # of each convolution; each halves the frame rate
-    kernel: int = 5  # frames, odd
-    n_lstm: int = 64  # units each way
-    dropout: float = 0.3
 
 
 class ConvBlock(nn.Module):
@@ -152,12 +142,11 @@ def describe_network(network: EmotionNetwork) -> tuple[str, ...]:
 def describe_head(head: "SpeakerHead") -> tuple[str, ...]:
     """Say in words what the head of a speech model is made of."""
     n_statistics, n_dimensions = head.get_buffer("projection").shape
-    config, n_members = head.config, len(head.members)
+    n_hidden = head.config.n_hidden
     return (
         f"{n_statistics} statistics of the encoder to a space of {n_dimensions} dimensions",
-        f"{n_members} x two experts, one on the clip, one on how it differs from the speaker's "
-        f"mean: linear {n_dimensions} to {config.n_hidden}, GELU, linear {config.n_hidden} to "
-        f"{head.n_classes} emotions",
+        f"two experts, one on the clip, one on how it differs from the speaker's mean: linear "
+        f"{n_dimensions} to {n_hidden}, GELU, linear {n_hidden} to {head.n_classes} emotions",
         "mixed by how much of the speaker was heard",
     )
 
@@ -202,23 +191,6 @@ def masked_mean(frames: Tensor, n_frames: Tensor) -> Tensor:
     return total / n_frames[:, None].to(frames.dtype)
 
 
-@dataclass(frozen=True)
-class HeadConfig:
-    """Sizes and constants of the head of a speech model."""
-
-    n_dimensions: int = 384  # of the space in which voices are compared
-    n_hidden: int = 128
-    n_members: int = 1  # pairs of experts whose answers are averaged
-    dropout: float = 0.3
-    input_dropout: float = 0.2
-    prior_seconds: float = 6.0  # of the model's mean in a speaker's baseline
-    trust_seconds: float = 16.0  # heard, for the two experts to count alike
-    skew_seconds: float = 3.0  # of a symmetric distribution, in what is known of its skewness
-    one_sided_below: float = -1.1  # skewness of an emotion's scores in a one-sided speaker
-    balanced_above: float = -0.3
-    correction: float = 0.8  # share of the prevailing emotion that is taken out of the mean
-
-
 class SpeakerHead(nn.Module):
     """Statistics of a clip and the speaker's baseline in, logits and embedding out.
 
@@ -246,7 +218,7 @@ class SpeakerHead(nn.Module):
         self.register_buffer("offset", torch.zeros(n))
         self.register_buffer("emotions", torch.zeros(n_classes, n))  # away from a speaker's mean
         self.register_buffer("axes", torch.zeros(n, n_classes))  # unit spread in a speaker
-        self.members = nn.ModuleList(Experts(n_classes, config) for _ in range(config.n_members))
+        self.experts = Experts(n_classes, config)
 
     @property
     def n_embedding(self) -> int:
@@ -313,9 +285,7 @@ class SpeakerHead(nn.Module):
         means = baseline[:, :-1] / share.clamp(min=1e-4)
         seconds = self.config.prior_seconds * share / (1.0 - share)
         mean, trust = self.usual(means, seconds)
-        answers = [member(z, mean, seconds) for member in self.members]
-        itself = torch.stack([answer[0] for answer in answers]).mean(0)
-        difference = torch.stack([answer[1] for answer in answers]).mean(0)
+        itself, difference = self.experts(z, mean, seconds)
         logits = (1.0 - trust) * itself + trust * difference
         scores = (z @ self.get_buffer("axes")).clamp(-_MAX_SCORE, _MAX_SCORE)
         embedding = [z, scores, scores**2, scores**3, torch.ones_like(share)]

@@ -1,10 +1,8 @@
 """What a run says of itself: the model's card, the report's facts, and the versions behind them."""
 
 import dataclasses
-import platform
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,17 @@ import numpy as np
 
 from ..audio import RATE
 from ..card import SCHEMA, Card
-from ..corpora import SPECS, Corpus, Problem, Utterance
+from ..corpora import SPECS, Corpus, Utterance
 from ..evaluation.answers import Evaluation
 from ..evaluation.metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
+from ..evaluation.run import licence_of
 from ..recognizer import Recognizer
 from ..splits import Fold
 from ..version import __version__
 from .learner import Fit
-from .settings import Settings, others_settings
+from .settings import Settings
 from .speech.encoder import SpeechConfig
 
-# Seconds: a clip or two, after which a voice is told from the training data's mean.
 _KINDS = {
     "acoustic": "CNN-LSTM on acoustic features",
     "speech": "head on a frozen speech encoder",
@@ -63,7 +61,7 @@ def model_card(
 
 def _feature_settings(settings: Settings) -> dict[str, Any]:
     if settings.features == "acoustic":
-        return dataclasses.asdict(settings.acoustic)
+        return dataclasses.asdict(settings.acoustic.features)
     return {"encoder": "openai/whisper-tiny, MIT licence", **dataclasses.asdict(SpeechConfig())}
 
 
@@ -90,7 +88,7 @@ def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
     return {
         "name": corpus.name,
         "title": spec.title if spec else corpus.name,
-        "licence": spec.licence if spec else "the owner's",
+        "licence": licence_of(corpus),
         "utterances": len(learned),
         "speakers": len({one.speaker for one in learned}),
     }
@@ -104,29 +102,6 @@ def card_figures(fold: Fold, results: Results) -> dict[str, float]:
         f"{part}_accuracy": round(float(accuracy(confusion)), 4),
         f"{part}_uar": round(float(uar(confusion)), 4),
         f"n_{part}": len(results.files),
-    }
-
-
-def run_facts(
-    settings: Settings, corpora: Sequence[Corpus], problems: Sequence[Problem], command: str
-) -> dict[str, Any]:
-    """Return what every report of a run says of it."""
-    return {
-        "protocol": settings.protocol,
-        "seed": settings.seed,
-        "settings": {
-            key: value
-            for key, value in dataclasses.asdict(settings).items()
-            if key not in others_settings(settings.features)
-        },
-        "versions": versions(),
-        "corpora": [
-            {"name": corpus.name, "licence": spec.licence if spec else "the owner's"}
-            for corpus in corpora
-            for spec in [SPECS.get(corpus.name)]
-        ],
-        "problems": [problem.text for problem in problems],
-        "command": command,
     }
 
 
@@ -163,16 +138,6 @@ def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -
 def count_speakers(utterances: Sequence[Utterance]) -> int:
     """Count the speakers that are known by name."""
     return len({(one.corpus, one.speaker) for one in utterances if one.speaker})
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what numbers depend on."""
-    libraries = ("numpy", "torch", "onnxruntime", "soundfile", "soxr")
-    return {
-        "emovox": __version__,
-        "python": platform.python_version(),
-        **{name: installed_version(name) for name in libraries},
-    }
 
 
 def code_revision() -> str:

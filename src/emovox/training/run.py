@@ -1,11 +1,8 @@
 """A whole training run: corpora, split, features, network, model file, report."""
 
 import csv
-import dataclasses
 import io
 import json
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..corpora import Corpus, Problem, Utterance, load_corpora
-from ..emotions import NEAREST
-from ..errors import ConfigError, SplitError, TrainingError
+from ..corpora import Corpus, Utterance
+from ..errors import ConfigError, TrainingError
 from ..evaluation.answers import evaluate, evaluate_running, read_results, write_results
 from ..evaluation.metrics import Results, concatenate
 from ..evaluation.report import write_report, write_summary
+from ..evaluation.run import Console, Progress, corpus_facts, load_utterances
 from ..files import write_text
 from ..recognizer import Recognizer
 from ..splits import (
@@ -38,27 +35,15 @@ from .cache import ArrayCache, cache_key, default_cache_folder
 from .export import with_card
 from .extraction import Extracted, extract
 from .learner import Fit, Learner, learner_of
-from .provenance import card_figures, fold_facts, model_card, run_facts
-from .settings import Settings, read_settings, settings_toml
+from .provenance import card_figures, fold_facts, model_card
+from .settings import Settings, read_settings, settings_data, settings_toml
 
 HISTORY_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"
 )  # fmt: skip
 
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Console:
-    """How a run tells what it is doing: a bar for a stage, lines, and the epochs."""
-
-    bar: Callable[[str], AbstractContextManager[Progress]] = lambda text: nullcontext(
-        lambda done, total: None
-    )
-    line: Callable[[str], None] = lambda text: None
-    training: Callable[[str, Plan], AbstractContextManager[Observer]] = lambda text, plan: (
-        nullcontext(Observer())
-    )
+Training = Callable[[str, Plan], AbstractContextManager[Observer]]
+"""A function of a fold's name and plan: shows the epochs while the fold is trained."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +55,7 @@ class Run:
     extracted: Extracted
     learner: Learner
     console: Console
+    training: Training
     command: str
 
     @cached_property
@@ -81,8 +67,12 @@ class Run:
     @property
     def facts(self) -> dict[str, Any]:
         """What every report says of the run."""
-        problems = _problems(self.corpora, self.extracted.problems)
-        return run_facts(self.settings, self.corpora, problems, self.command)
+        return corpus_facts(self.corpora, self.extracted.problems) | {
+            "command": self.command,
+            "protocol": self.settings.protocol,
+            "seed": self.settings.seed,
+            "settings": settings_data(self.settings),
+        }
 
 
 def train(
@@ -90,7 +80,8 @@ def train(
     out: Path,
     *,
     resume: bool = False,
-    console: Console = Console(),
+    console: Console = Console(),  # noqa: B008 (frozen)
+    training: Training = lambda fold, plan: nullcontext(Observer()),
     command: str = "",
 ) -> dict[str, Any]:
     """Train, test and report; return the report.
@@ -105,6 +96,8 @@ def train(
     resume : bool
         Go on with the run that was interrupted in this folder.
     console : Console
+    training : callable
+        Given a fold's name and plan, a context manager that gives the `Observer` of its training.
     command : str
         The command line, for the report.
 
@@ -114,14 +107,16 @@ def train(
         If the settings, the corpora or the folder do not allow it; OSError if the disk does not.
     """
     check_folder(settings, out, resume=resume)
-    corpora, utterances = load_utterances(settings, console)
+    corpora, utterances = load_utterances(
+        settings.corpora, settings.labels, settings.merge, console
+    )
     folds = _folds(settings, utterances)  # what cannot be divided is refused before any work
     _open_run(settings, out)
     learner = learner_of(settings, utterances)
     extracted = _extract(learner, utterances, console)
     if extracted.problems:
         folds = _folds(settings, extracted.utterances)
-    run = Run(settings, corpora, extracted, learner, console, command)
+    run = Run(settings, corpora, extracted, learner, console, training, command)
     places = [out] if len(folds) == 1 else [out / fold.name for fold in folds]
     for fold, place in zip(folds, places, strict=True):
         _check_same_recordings(fold, place)
@@ -135,66 +130,6 @@ def train(
         reports[fold.name] = report
         results.append(answers)
     return write_summary(out, reports, concatenate(results), facts=run.facts)
-
-
-def evaluate_model(
-    model: str | os.PathLike[str] | None,
-    settings: Settings,
-    out: Path,
-    *,
-    console: Console = Console(),
-    command: str = "",
-) -> dict[str, Any]:
-    """Measure a model on all recordings of the corpora, write a report, and return it.
-
-    Raises
-    ------
-    EmovoxError
-        If the model or the corpora cannot be used, or `out` holds other files.
-    """
-    recognizer = Recognizer.load(model)
-    if out.exists() and not (out.is_dir() and not (out / "config.toml").exists()):
-        raise TrainingError(f"{out}: holds a training run; use another --out")
-    corpora, utterances = load_utterances(settings, console)
-    utterances, merged = _as_known(utterances, recognizer.labels)
-    for emotion, count in merged.items():
-        console.line(f"{count} recordings of {emotion} count as {NEAREST[emotion]}")
-    with console.bar("recognising") as on_progress:
-        evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
-    for emotion, count in evaluation.left_out.items():
-        console.line(f"left out: {count} recordings of {emotion}, which the model does not know")
-    problems = _problems(corpora, evaluation.problems)
-    facts = run_facts(settings, corpora, problems, command) | {
-        "protocol": "evaluate",
-        "seed": None,  # nothing is drawn
-        "settings": {"corpora": settings.corpora, "labels": settings.labels},
-        "merged": merged,
-        "n_test": len(evaluation.results.files),
-        "left_out": evaluation.left_out,
-        "model": {"name": recognizer.card.name, "fingerprint": recognizer.fingerprint},
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    write_results(evaluation.results, out / "predictions.csv")
-    return write_report(out, evaluation.results, facts=facts)
-
-
-def _as_known(
-    utterances: Sequence[Utterance], labels: Sequence[str]
-) -> tuple[list[Utterance], dict[str, int]]:
-    """Count emotions that a model does not know as the nearest that it does; say how many."""
-    known, merged = [], Counter[str]()
-    for one in utterances:
-        nearest = NEAREST.get(one.emotion, "")
-        if one.emotion not in labels and nearest in labels:
-            merged[one.emotion] += 1
-            known.append(dataclasses.replace(one, emotion=nearest))
-        else:
-            known.append(one)
-    return known, dict(sorted(merged.items()))
-
-
-def _problems(corpora: Sequence[Corpus], more: Sequence[Problem]) -> tuple[Problem, ...]:
-    return (*(problem for corpus in corpora for problem in corpus.problems), *more)
 
 
 def check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
@@ -232,9 +167,8 @@ def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
         raise TrainingError(
             f"{config.parent}: holds a run already; use --resume to go on with it, or another --out"
         )
-    before = dataclasses.asdict(read_settings(config, {}))
-    now = dataclasses.asdict(settings)
-    if changed := sorted(key for key in now if before[key] != now[key]):
+    before, now = settings_data(read_settings(config, {})), settings_data(settings)
+    if changed := sorted(key for key in {**before, **now} if before.get(key) != now.get(key)):
         raise TrainingError(
             f"{config.parent}: holds another run, with different {', '.join(changed)}; give the "
             "same settings to resume it, or another --out"
@@ -259,48 +193,6 @@ def _extract(learner: Learner, utterances: Sequence[Utterance], console: Console
     for problem in extracted.problems:
         console.line(f"left out: {problem.text}")
     return extracted
-
-
-def load_utterances(
-    settings: Settings, console: Console
-) -> tuple[tuple[Corpus, ...], list[Utterance]]:
-    """Load the corpora, and choose and merge emotions; what is left out is said."""
-    if not settings.corpora:
-        raise ConfigError("expected at least one corpus, for example --corpus tess=data/tess")
-    with console.bar("reading the corpora") as on_progress:
-        corpora = load_corpora(settings.corpora, on_progress=on_progress)
-    for corpus in corpora:
-        for problem in corpus.problems:
-            console.line(f"{corpus.name}: {problem.text}")
-    utterances, left_out = choose(settings, [one for c in corpora for one in c.utterances])
-    for emotion, count in left_out.items():
-        console.line(f"left out: {count} recordings of {emotion}, which is not among the labels")
-    return tuple(corpora), utterances
-
-
-def choose(
-    settings: Settings, utterances: Sequence[Utterance]
-) -> tuple[list[Utterance], dict[str, int]]:
-    """Merge and choose emotions as the settings say; count what is left out.
-
-    Raises
-    ------
-    SplitError
-        If fewer than two emotions are left.
-    """
-    chosen, left_out = [], dict[str, int]()
-    for utterance in utterances:
-        emotion = settings.merge.get(utterance.emotion, utterance.emotion)
-        if settings.labels and emotion not in settings.labels:
-            left_out[emotion] = left_out.get(emotion, 0) + 1
-        else:
-            chosen.append(dataclasses.replace(utterance, emotion=emotion))
-    emotions = sorted({utterance.emotion for utterance in chosen})
-    if len(emotions) < 2:
-        raise SplitError(
-            f"expected recordings of at least two emotions, got {', '.join(emotions) or 'none'}"
-        )
-    return chosen, left_out
 
 
 def _folds(settings: Settings, utterances: Sequence[Utterance]) -> list[Fold]:
@@ -365,7 +257,7 @@ def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
     settings = run.settings
     learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
     key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
-    with run.console.training(fold.name, run.learner.plan(fold)) as observer:
+    with run.training(fold.name, run.learner.plan(fold)) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
             _write_history(history, out / "history.csv")

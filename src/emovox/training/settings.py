@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,58 +14,166 @@ from ..card import MAX_WINDOW_S, MIN_WINDOW_S
 from ..emotions import EMOTIONS
 from ..errors import ConfigError
 from ..splits import PROTOCOLS
-from .acoustic.features import AcousticConfig, contrast_bands
-from .network import HeadConfig, NetworkConfig
 
 FEATURES = ("acoustic", "speech")
 
-_OF_KIND = {  # settings that one kind of features has alone
-    "acoustic": (
-        "epochs",
-        "patience",
-        "batch_size",
-        "learning_rate",
-        "network",
-        "acoustic",
-        "acoustic_training",
-    ),
-    "speech": ("encoder", "head", "head_training"),
-}
+_FORMER_TABLES = {"acoustic_training": "acoustic", "head_training": "speech"}
 
 
 @dataclass(frozen=True)
-class HeadTraining:
-    """How the head of a speech model is trained; the defaults are those of the shipped model.
+class Range:
+    """Numbers from `low` to `high`; infinity and NaN lie in none."""
 
-    An epoch is made of streams, each what one speaker says in random order, with the baseline of
-    what came before.
-    """
+    low: float
+    high: float = math.inf
+    above: bool = False  # `low` itself lies outside
+    below: bool = False  # so does `high`
 
-    epochs: int = 18  # at least; more where they hold fewer than `min_steps`
-    min_steps: int = 1000
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    smoothing: float = 0.05  # of the targets, over the emotions that the corpus has
-    p_whole: float = 0.3  # share of streams that meet the mean of all the speaker's clips
-    copies: tuple[float, ...] = (0.86, 1.16)  # resampled copies, each another speaker
-    n_elsewhere: int = 1  # copies as if recorded elsewhere, each another speaker
+    def __contains__(self, value: float) -> bool:
+        """Whether a number lies in the range."""
+        is_high = value > self.low if self.above else value >= self.low
+        is_low = value < self.high if self.below or self.high == math.inf else value <= self.high
+        return is_high and is_low
+
+    def __str__(self) -> str:
+        """Describe the range, as in "more than 0" or "0 to below 1"."""
+        if self.high == math.inf:
+            return f"more than {self.low:.10g}" if self.above else f"{self.low:.10g} or more"
+        ends = ("more than " * self.above, "below " * self.below)
+        return f"{ends[0]}{self.low:.10g} to {ends[1]}{self.high:.10g}"
+
+
+def _number(default: Any, low: float, high: float = math.inf, **ends: bool) -> Any:
+    """Declare a number, or a tuple of numbers, with the range of its values."""
+    return field(default=default, metadata={"range": Range(low, high, **ends)})
+
+
+def _choice(default: Any, *choices: str) -> Any:
+    """Declare a word, or a tuple of words, with the words that are allowed."""
+    return field(default=default, metadata={"choices": choices})
 
 
 @dataclass(frozen=True)
-class AcousticTraining:
-    """What an acoustic model meets in training; the defaults are the classic way, which is nothing.
+class AcousticConfig:
+    """The acoustic features; the defaults are those of the shipped models."""
 
-    Voices, baselines and what is hidden are drawn anew for each epoch.
+    n_fft: int = _number(1024, 64, 8192)  # samples in a frame: 64 ms, parts a voice's harmonics
+    hop: int = _number(256, 1)  # samples from frame to frame: 16 ms
+    n_mels: int = _number(80, 1, 512)
+    n_mfcc: int = _number(40, 1)
+    n_chroma: int = _number(12, 12)
+    n_bands: int = _number(7, 1, 16)  # of spectral contrast, octaves from `contrast_fmin_hz`
+    contrast_fmin_hz: float = 200.0
+    contrast_quantile: float = _number(0.02, 0, 0.5, above=True)
+
+    def __post_init__(self) -> None:
+        """Refuse frames and bands that do not fit together."""
+        _check_fields(self)
+        n_fft, fmin = self.n_fft, self.contrast_fmin_hz
+        # A prime would make the spectrum very slow.
+        _expect(n_fft % 16 == 0, "n_fft", n_fft, "a multiple of 16")
+        _expect(self.hop <= n_fft, "hop", self.hop, f"1 to n_fft ({n_fft})")
+        _expect(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, f"1 to n_mels ({self.n_mels})")
+        _expect(self.n_chroma % 12 == 0, "n_chroma", self.n_chroma, "a multiple of 12")
+        # Each band has to hold a bin of the spectrum, and the last has to begin below the highest.
+        highest = RATE / 2.0 ** max(1, self.n_bands - 1)
+        wanted = f"{RATE / n_fft:g} to {highest:g} Hz with n_fft = {n_fft} and {self.n_bands} bands"
+        _expect(RATE / n_fft < fmin < highest, "contrast_fmin_hz", fmin, wanted)
+
+    @property
+    def n_features(self) -> int:
+        """Numbers a frame: MFCC, then chroma, then contrast."""
+        return self.n_mfcc + self.n_chroma + self.n_bands
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the acoustic network; the defaults are those of the shipped models."""
+
+    channels: tuple[int, ...] = _number((64, 96, 128), 1)  # each convolution halves the frame rate
+    kernel: int = _number(5, 1)  # frames, odd
+    n_lstm: int = _number(64, 1)  # units each way
+    dropout: float = _number(0.3, 0, 1, below=True)
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no network can have."""
+        _check_fields(self)
+        _expect(bool(self.channels), "channels", self.channels, "at least one width")
+        _expect(self.kernel % 2 == 1, "kernel", self.kernel, "an odd number")
+
+
+@dataclass(frozen=True)
+class Acoustic:
+    """An acoustic model and its training; by default, each clip is learned without a baseline.
+
+    Voices, baselines and masks are drawn anew for each epoch.
     """
 
-    p_alone: float = 1.0  # share of clips learnt without a baseline
-    max_heard: int = 30  # clips of the speaker in a baseline
-    resample: float = 0.0  # each speaker is played faster or slower by up to this share
-    offset: float = 0.0  # standard deviations by which a speaker's features are moved
-    mask: float = 0.0  # share of a clip's frames, and of its features, that is hidden at most
-    crop_s: float = 0.0  # seconds of a clip that are learnt from, drawn anew; 0: the whole clip
-    cooling: float = 0.0  # share of the learning rate that is lost over the epochs, evenly
+    epochs: int = _number(50, 1)  # at most
+    patience: int = _number(6, 1)  # epochs without a lower validation loss
+    batch_size: int = _number(32, 1)  # clips
+    learning_rate: float = _number(1e-3, 0, above=True)  # of Adam
+    p_alone: float = _number(1.0, 0, 1)  # share of clips learned without a baseline
+    max_heard: int = _number(30, 1)  # clips of the speaker in a baseline
+    resample: float = _number(0.0, 0, 1)  # each speaker is played faster or slower by up to this
+    offset: float = _number(0.0, 0)  # standard deviations by which a speaker's features are moved
+    mask: float = _number(0.0, 0, 1, below=True)  # largest share of frames, and of features, hidden
+    crop_s: float = _number(0.0, 0)  # seconds of a clip to learn from, drawn anew; 0: all
+    cooling: float = _number(0.0, 0, 1)  # share of the learning rate lost over the epochs, evenly
+    features: AcousticConfig = field(default_factory=AcousticConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        _check_fields(self)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Sizes and constants of the head of a speech model."""
+
+    n_dimensions: int = _number(384, 1)  # of the space in which voices are compared
+    n_hidden: int = _number(128, 1)
+    dropout: float = _number(0.3, 0, 1, below=True)
+    input_dropout: float = _number(0.2, 0, 1, below=True)
+    prior_seconds: float = _number(6.0, 0, above=True)  # of the model's mean in a baseline
+    trust_seconds: float = _number(16.0, 0, above=True)  # heard, for the experts to count alike
+    skew_seconds: float = _number(3.0, 0, above=True)  # of a symmetric distribution, as a prior
+    one_sided_below: float = -1.1  # skewness of an emotion's scores in a one-sided speaker
+    balanced_above: float = -0.3
+    correction: float = _number(0.8, 0, 1)  # share of the prevailing emotion taken out of the mean
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        _check_fields(self)
+        fits = -math.inf < self.one_sided_below < self.balanced_above <= 0
+        wanted = "more than one_sided_below, at most 0"
+        _expect(fits, "balanced_above", self.balanced_above, wanted)
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A speech model and the training of its head; the defaults are those of the shipped model.
+
+    An epoch is made of streams, each the clips of one speaker in random order, with the baseline
+    of the clips before.
+    """
+
+    encoder: str = ""
+    epochs: int = _number(18, 1)  # at least; more where they hold fewer than `min_steps`
+    min_steps: int = _number(1000, 1)
+    batch_size: int = _number(512, 1)
+    learning_rate: float = _number(1e-3, 0, above=True)
+    weight_decay: float = _number(1e-2, 0)
+    smoothing: float = _number(0.05, 0, 1, below=True)  # of the targets
+    p_whole: float = _number(0.3, 0, 1)  # share of streams with the mean of all the speaker's clips
+    copies: tuple[float, ...] = _number((0.86, 1.16), 0.5, 2)  # resampled, as other speakers'
+    n_elsewhere: int = _number(1, 0, 8)  # copies in another room, as other speakers'
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        _check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -79,29 +187,19 @@ class Settings:
     features : str
         "acoustic", a network from scratch on MFCC, chroma and contrast; or "speech", a head on the
         frozen lower layers of a speech encoder.
-    encoder : str
-        For "speech": "openai/whisper-tiny", or a safetensors file of it; "" takes the one of the
-        shipped model, without any download.
     protocol : str
         One of `emovox.splits.PROTOCOLS`.
     groups : str
         For the protocol "speaker": a CSV of group and speaker; "" for one speaker a fold.
     n_groups : int
-        For the protocol "speaker": so many groups of speakers; 0 for one speaker a fold.
+        For the protocol "speaker": number of speaker groups; 0 for one speaker a fold.
     split : str
         A split table to use again (one subset column, no folds); "" to make a new split.
     labels : tuple of str
-        Only these emotions; empty for all that are found.
+        Only these emotions; empty for all.
     merge : mapping of str to str
         Emotions that count as another one, such as {"calm": "neutral"}.
     seed : int, 0 to 2 ** 32 - 1
-    epochs : int > 0
-        For "acoustic", as the three below it: at most so many.
-    patience : int > 0
-        Stop after so many epochs in which the validation loss has not fallen by 0.001.
-    batch_size : int > 0
-    learning_rate : float > 0
-        Of Adam.
     temperature : float, 0 or 0.05 to 20
         Of the scores; 0: fitted on the validation part.
     threshold : float, 0 to 1
@@ -113,176 +211,72 @@ class Settings:
         by window in use.
     name, notes : str
         For the model card; without a name the model is called after its features.
-    network : NetworkConfig
-    acoustic : AcousticConfig
-    acoustic_training : AcousticTraining
-        All three for "acoustic".
-    head : HeadConfig
-    head_training : HeadTraining
-        Both for "speech".
+    acoustic : Acoustic
+        For `features` "acoustic" alone.
+    speech : Speech
+        For `features` "speech" alone.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range, or belongs to the other kind of features.
     """
 
     corpora: tuple[str, ...] = ()
-    features: str = "acoustic"
-    encoder: str = ""
-    protocol: str = "random"
+    features: str = _choice("acoustic", *FEATURES)
+    protocol: str = _choice("random", *PROTOCOLS)
     groups: str = ""
-    n_groups: int = 0
+    n_groups: int = _number(0, 0)
     split: str = ""
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = _choice((), *EMOTIONS)
     merge: Mapping[str, str] = field(default_factory=dict)
-    seed: int = 0
-    epochs: int = 50
-    patience: int = 6
-    batch_size: int = 32
-    learning_rate: float = 1e-3
+    seed: int = _number(0, 0, 2**32 - 1)
     temperature: float = 0.0
-    threshold: float = 0.5
-    coverage: float = 0.0
-    window_s: float = 10.0
+    threshold: float = _number(0.5, 0, 1)
+    coverage: float = _number(0.0, 0, 1)
+    window_s: float = _number(10.0, MIN_WINDOW_S, MAX_WINDOW_S)
     name: str = ""
     notes: str = ""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    acoustic: AcousticConfig = field(default_factory=AcousticConfig)
-    acoustic_training: AcousticTraining = field(default_factory=AcousticTraining)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    head_training: HeadTraining = field(default_factory=HeadTraining)
+    acoustic: Acoustic = field(default_factory=Acoustic)
+    speech: Speech = field(default_factory=Speech)
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be made of."""
-        _expect(self.features in FEATURES, "features", self.features, " or ".join(FEATURES))
-        _expect(self.protocol in PROTOCOLS, "protocol", self.protocol, ", ".join(PROTOCOLS))
-        self._expect_kind()
-        emotions = (*self.labels, *self.merge.keys(), *self.merge.values())
-        for emotion in emotions:
-            _expect(emotion in EMOTIONS, "labels or merge", emotion, ", ".join(EMOTIONS))
-        for name in ("epochs", "patience", "batch_size", "learning_rate"):
-            value = getattr(self, name)
-            _expect(0 < value < math.inf, name, value, "more than 0")
-        window = self.window_s
-        fits = MIN_WINDOW_S <= window <= MAX_WINDOW_S
-        _expect(fits, "window_s", window, f"{MIN_WINDOW_S} to {MAX_WINDOW_S:g}")
+        """Refuse settings that no run can be made of."""
+        _check_fields(self)
+        for emotion in (*self.merge.keys(), *self.merge.values()):
+            _expect(emotion in EMOTIONS, "merge", emotion, ", ".join(EMOTIONS))
+        fits = self.temperature == 0 or self.temperature in Range(0.05, 20)
+        _expect(fits, "temperature", self.temperature, "0 (fitted) or 0.05 to 20")
         if self.features == "speech":
-            _expect(window < 30, "window_s", window, "less than 30 with features = speech")
-        _expect(self.n_groups >= 0, "n_groups", self.n_groups, "0 or more")
-        _expect(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        fixed = self.temperature == 0 or 0.05 <= self.temperature <= 20
-        _expect(fixed, "temperature", self.temperature, "0 (fitted) or 0.05 to 20")
-        _expect(0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
-        _expect(0 <= self.coverage <= 1, "coverage", self.coverage, "0 to 1")
-        _check_network(self.network)
-        _check_acoustic(self.acoustic)
-        _check_acoustic_training(self.acoustic_training)
-        _check_head(self.head, self.head_training)
-
-    def _expect_kind(self) -> None:
-        """Refuse what is set for the other kind of features, where nothing would heed it."""
-        defaults = {entry.name: _default_of(entry) for entry in dataclasses.fields(self)}
-        changed = [name for name, default in defaults.items() if getattr(self, name) != default]
-        _check_kind(self.features, changed)
+            _expect(self.window_s < 30, "window_s", self.window_s, "less than 30 with speech")
+        other = other_kind(self.features)
+        table, defaults = getattr(self, other), type(getattr(self, other))()
+        changed = {key: value for key, value in vars(table).items() if value != vars(defaults)[key]}
+        _check_kind(self.features, {other: changed})
 
 
-def others_settings(features: str) -> tuple[str, ...]:
-    """Return the settings that go with the other kind of features alone."""
-    return tuple(name for kind, names in _OF_KIND.items() if kind != features for name in names)
+def other_kind(features: str) -> str:
+    """Return the kind of features that was not chosen."""
+    return next(kind for kind in FEATURES if kind != features)
 
 
-def _default_of(entry: "dataclasses.Field[Any]") -> Any:
-    return entry.default_factory() if callable(entry.default_factory) else entry.default
-
-
-def _check_kind(features: str, given: Iterable[str]) -> None:
-    if foreign := [name for name in given if name in others_settings(features)]:
-        raise ConfigError(
-            f"{', '.join(foreign)}: not a setting of features = {features}, which has "
-            f"{', '.join(_OF_KIND[features])} of its own"
-        )
-
-
-def _check_head(head: HeadConfig, training: HeadTraining) -> None:
-    for name in (
-        "n_dimensions",
-        "n_hidden",
-        "n_members",
-        "prior_seconds",
-        "trust_seconds",
-        "skew_seconds",
-    ):
-        _expect(0 < getattr(head, name) < math.inf, name, getattr(head, name), "more than 0")
-    for name in ("dropout", "input_dropout"):
-        _expect(0 <= getattr(head, name) < 1, name, getattr(head, name), "0 to below 1")
-    for name in ("epochs", "min_steps", "batch_size", "learning_rate"):
-        _expect(0 < getattr(training, name) < math.inf, name, getattr(training, name), "above 0")
-    _expect(0 <= training.p_whole <= 1, "p_whole", training.p_whole, "0 to 1")
-    _expect(0 <= training.smoothing < 1, "smoothing", training.smoothing, "0 to below 1")
-    fits = -math.inf < head.one_sided_below < head.balanced_above <= 0
-    _expect(fits, "balanced_above", head.balanced_above, "more than one_sided_below, at most 0")
-    _expect(0 <= head.correction <= 1, "correction", head.correction, "0 to 1")
-    _expect(
-        0 <= training.weight_decay < math.inf, "weight_decay", training.weight_decay, "0 or more"
-    )
-    _expect(0 <= training.n_elsewhere <= 8, "n_elsewhere", training.n_elsewhere, "0 to 8")
-    for copy in training.copies:
-        _expect(0.5 <= copy <= 2.0, "copies", copy, "factors from 0.5 to 2")
-
-
-def _check_network(network: NetworkConfig) -> None:
-    _expect(
-        bool(network.channels) and min(network.channels) > 0 and network.n_lstm > 0,
-        "network",
-        network,
-        "at least one width in channels, and all sizes above 0",
-    )
-    _expect(network.kernel % 2 == 1 and network.kernel > 0, "kernel", network.kernel, "odd")
-    _expect(0 <= network.dropout < 1, "dropout", network.dropout, "0 to below 1")
-
-
-def _check_acoustic(acoustic: AcousticConfig) -> None:
-    n_fft, n_mels = acoustic.n_fft, acoustic.n_mels
-    fits = 64 <= n_fft <= 8192 and n_fft % 16 == 0  # a prime would make the spectrum very slow
-    _expect(fits, "n_fft", n_fft, "a multiple of 16 from 64 to 8192")
-    _expect(0 < acoustic.hop <= n_fft, "hop", acoustic.hop, f"1 to n_fft ({n_fft})")
-    _expect(0 < n_mels <= 512, "n_mels", n_mels, "1 to 512")
-    _expect(0 < acoustic.n_mfcc <= n_mels, "n_mfcc", acoustic.n_mfcc, f"1 to n_mels ({n_mels})")
-    in_twelfths = acoustic.n_chroma > 0 and acoustic.n_chroma % 12 == 0
-    _expect(in_twelfths, "n_chroma", acoustic.n_chroma, "a multiple of 12")
-    quantile = acoustic.contrast_quantile
-    _expect(0 < quantile <= 0.5, "contrast_quantile", quantile, "more than 0, at most 0.5")
-    _expect(0 < acoustic.n_bands <= 16, "n_bands", acoustic.n_bands, "1 to 16")
-    fmin = acoustic.contrast_fmin_hz
-    _expect(0 < fmin < RATE / 2, "contrast_fmin_hz", fmin, f"more than 0, below {RATE // 2}")
-    try:
-        fits = all(first < last for first, last, _ in contrast_bands(acoustic))
-    except (ValueError, IndexError):  # a band above half the rate, or between two bins
-        fits = False
-    bands = f"n_bands = {acoustic.n_bands} with contrast_fmin_hz = {fmin} and n_fft = {n_fft}"
-    _expect(fits, "acoustic", bands, f"bands that hold frequencies below {RATE // 2} Hz")
-
-
-def _check_acoustic_training(training: AcousticTraining) -> None:
-    _expect(0 <= training.p_alone <= 1, "p_alone", training.p_alone, "0 to 1")
-    _expect(training.max_heard > 0, "max_heard", training.max_heard, "more than 0")
-    for name in ("resample", "offset", "crop_s"):
-        _expect(0 <= getattr(training, name) < math.inf, name, getattr(training, name), "0 or more")
-    _expect(training.resample <= 1, "resample", training.resample, "0 to 1")
-    _expect(0 <= training.cooling <= 1, "cooling", training.cooling, "0 to 1")
-    _expect(0 <= training.mask < 1, "mask", training.mask, "0 to below 1")
-
-
-def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
+def settings_data(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain data, without the table of the other kind of features."""
+    data = dataclasses.asdict(settings)
+    del data[other_kind(settings.features)]
+    return data
 
 
 def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
-    """Read settings from a TOML file, and put `changes` above them.
+    """Read settings from a TOML file, and override them by `changes`.
 
     Parameters
     ----------
     path : Path or None
         None: the defaults.
     changes : mapping
-        Values by key; those that are None are left as they are.
+        Values by key; those that are None are left as they are. The tables "acoustic" and "speech"
+        override the keys they hold.
 
     Raises
     ------
@@ -297,10 +291,17 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
             raise ConfigError(f"{path}: cannot read the settings: {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    given = {key: value for key, value in changes.items() if value is not None}
+    for key, value in changes.items():
+        table = data.get(key)
+        if key in FEATURES and isinstance(table, dict):
+            data[key] = table | value
+        elif value is not None:
+            data[key] = value
     try:
-        settings: Settings = _build(Settings, {**data, **given})
-        _check_kind(settings.features, given)
+        features = data.get("features", FEATURES[0])
+        if features in FEATURES:
+            _check_kind(features, data)
+        settings: Settings = _build(Settings, data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
     return settings
@@ -308,57 +309,97 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
 
 def settings_toml(settings: Settings) -> str:
     """Write settings as TOML that `read_settings` reads back to the same."""
-    everything = dataclasses.asdict(settings)
-    others = others_settings(settings.features)
-    data = {key: value for key, value in everything.items() if key not in others}
-    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if not _is_table(value)]
-    for key, table in data.items():
-        if _is_table(table):
-            lines += [
-                "",
-                f"[{key}]",
-                *(f"{name} = {_toml(value)}" for name, value in table.items()),
-            ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_toml_lines(settings_data(settings))) + "\n"
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, Mapping)
+def _toml_lines(data: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    tables = {key: value for key, value in data.items() if isinstance(value, Mapping)}
+    for key, value in data.items():
+        if key not in tables:
+            # JSON's texts, lists, numbers and booleans are TOML's, too, but for one character.
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+    for key, table in tables.items():
+        yield from ("", f"[{place}{key}]")
+        yield from _toml_lines(table, f"{place}{key}.")
 
 
-def _toml(value: object) -> str:
-    # JSON's texts, lists, numbers and booleans are TOML's, too, but for one control character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _check_fields(settings: Any) -> None:
+    """Refuse values that are not among the choices, or not in the range, of their field."""
+    for entry in dataclasses.fields(settings):
+        value = getattr(settings, entry.name)
+        values = value if isinstance(value, tuple) else (value,)
+        if wanted := entry.metadata.get("range"):
+            fits = all(number in wanted for number in values)
+            _expect(fits, entry.name, value, str(wanted))
+        elif choices := entry.metadata.get("choices"):
+            _expect(set(values) <= set(choices), entry.name, value, ", ".join(choices))
 
 
-def _build(kind: type, data: Mapping[str, Any]) -> Any:
+def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
+
+
+def _check_kind(features: str, data: Mapping[str, Any]) -> None:
+    """Refuse the table of the other kind of features, which would have no effect."""
+    other = other_kind(features)
+    table = data.get(other)
+    if isinstance(table, Mapping) and table:
+        names = ", ".join(f"{other}.{key}" for key in table)
+        raise ConfigError(
+            f"{names}: without effect with features = {features}; leave it out, or set "
+            f"features = {other}"
+        )
+
+
+def _build(kind: type, data: Mapping[str, Any], place: str = "") -> Any:
     """Make a settings dataclass of a mapping, its tables first."""
     fields = {entry.name: entry for entry in dataclasses.fields(kind)}
     if unknown := sorted(data.keys() - fields.keys()):
-        raise ConfigError(
-            f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(fields))}"
-        )
-    defaults = kind()
+        raise ConfigError(_unknown(unknown[0], place, fields))
     values = {}
     for name, value in data.items():
-        default = getattr(defaults, name)
+        default = _default(fields[name])
         if dataclasses.is_dataclass(default):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{name}: expected a table, got {value!r}")
-            values[name] = _build(type(default), value)
+            values[name] = _build(type(default), value, f"{place}{name}.")
         else:
             values[name] = _typed(name, value, default)
     return kind(**values)
 
 
+def _unknown(name: str, place: str, known: Mapping[str, object]) -> str:
+    """Describe an unknown setting: where it belongs, else the settings known there."""
+    where = f"unknown setting {place}{name}"
+    if name in _FORMER_TABLES:
+        return f"{where}; its settings belong in [{_FORMER_TABLES[name]}]"
+    if places := [path for path in _paths(Settings()) if path.rpartition(".")[2] == name]:
+        return f"{where}; write it as {' or '.join(places)}"
+    return f"{where}; known are {', '.join(sorted(known))}"
+
+
+def _paths(settings: Any, place: str = "") -> Iterator[str]:
+    """Yield the dotted name of each setting and of each table."""
+    for entry in dataclasses.fields(settings):
+        yield f"{place}{entry.name}"
+        value = getattr(settings, entry.name)
+        if dataclasses.is_dataclass(value):
+            yield from _paths(value, f"{place}{entry.name}.")
+
+
+def _default(entry: "dataclasses.Field[Any]") -> Any:
+    return entry.default_factory() if callable(entry.default_factory) else entry.default
+
+
 def _typed(name: str, value: Any, default: Any) -> Any:
     """Return a value in the type of the setting's default, or raise ConfigError."""
     if isinstance(default, tuple):
-        inner = {"channels": int, "copies": float}.get(name, str)
-        if inner is float and isinstance(value, list | tuple):
-            value = [float(item) if _is_a(item, int) else item for item in value]
-        if isinstance(value, list | tuple) and all(_is_a(item, inner) for item in value):
-            return tuple(value)
+        inner = type(default[0]) if default else str
+        if isinstance(value, list | tuple):
+            items = [float(i) if inner is float and _is_a(i, int) else i for i in value]
+            if all(_is_a(item, inner) for item in items):
+                return tuple(items)
         raise ConfigError(f"{name}: expected a list of {inner.__name__}, got {value!r}")
     if isinstance(default, Mapping):
         if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):

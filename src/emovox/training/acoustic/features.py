@@ -9,7 +9,6 @@ padding or on the neighbours in a batch. There is no padding of the edges (``cen
 """
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,30 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...audio import NOISE_FLOOR, RATE
+from ..settings import AcousticConfig
 
 # Floors below which no logarithm is taken. What lies under the noise of a 16-bit recording (a
 # magnitude of about 2e-4 here) is residue of resampling or of a codec, and must not be heard.
 _MEL_FLOOR = 1e-10  # of mel power; librosa's own default
 _CONTRAST_FLOOR = 1e-3  # of magnitude, about -108 dB of full scale for a sine
-
-
-@dataclass(frozen=True)
-class AcousticConfig:
-    """Settings of the acoustic features; the defaults are those of the shipped models."""
-
-    n_fft: int = 1024  # samples in a frame: 64 ms, long enough to part the harmonics of a voice
-    hop: int = 256  # samples from frame to frame: 16 ms
-    n_mels: int = 80
-    n_mfcc: int = 40
-    n_chroma: int = 12
-    n_bands: int = 7  # of spectral contrast, octaves from `contrast_fmin_hz`
-    contrast_fmin_hz: float = 200.0
-    contrast_quantile: float = 0.02
-
-    @property
-    def n_features(self) -> int:
-        """Numbers a frame: MFCC, then chroma, then contrast."""
-        return self.n_mfcc + self.n_chroma + self.n_bands
 
 
 def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,8 +280,6 @@ def contrast_bands(config: AcousticConfig, rate: int = RATE) -> tuple[tuple[int,
     """
     octaves = config.contrast_fmin_hz * 2.0 ** np.arange(config.n_bands)
     edges = np.concatenate([[0.0], octaves])
-    if edges[-2] >= rate / 2:
-        raise ValueError(f"expected bands below {rate / 2:g} Hz, got an edge at {edges[-2]:g} Hz")
     hz = np.linspace(0.0, rate / 2, config.n_fft // 2 + 1)
     bands = []
     for index, (low, high) in enumerate(pairwise(edges)):

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import TrainingError
 from ...files import written_whole
 from ..network import EmotionNetwork
-from ..settings import Settings
+from ..settings import Acoustic
 from .voices import Array, Examples, cut_and_masked, draw_baselines, draw_voices
 
 MIN_GAIN = 1e-3  # of the validation loss, for an epoch to count as progress
@@ -95,7 +95,7 @@ class _State:
         self.optimiser.load_state_dict(content["optimiser"])
         self.best, self.history = content["best"], content["history"]
 
-    def finished(self, settings: Settings) -> bool:
+    def finished(self, settings: Acoustic) -> bool:
         """Whether the last epoch is done or the validation loss has stopped falling."""
         return (
             len(self.history) >= settings.epochs or idle_epochs(self.history) >= settings.patience
@@ -120,7 +120,7 @@ def idle_epochs(history: Sequence[Row]) -> int:
     return idle
 
 
-def ending(history: Sequence[Row], settings: Settings) -> str:
+def ending(history: Sequence[Row], settings: Acoustic) -> str:
     """Say why an acoustic training stopped, and which epoch is kept."""
     idle, n_epochs = idle_epochs(history), len(history)
     kept = min(history, key=lambda row: row["val_loss"])
@@ -138,9 +138,10 @@ def train_network(
     train: Examples,
     val: Examples,
     n_classes: int,
-    settings: Settings,
+    settings: Acoustic,
     checkpoint: Path,
     *,
+    seed: int,
     run: str,
     observer: Observer = Observer(),
 ) -> Trained:
@@ -154,9 +155,10 @@ def train_network(
     train, val : Examples
         The features' mean and deviation are taken from `train`; `val` chooses the epoch.
     n_classes : int
-    settings : Settings
+    settings : Acoustic
     checkpoint : Path
         Written after every epoch; if it exists, training goes on from it.
+    seed : int
     run : str
         Names settings and data; a checkpoint of another run is refused.
     observer : Observer
@@ -167,7 +169,7 @@ def train_network(
         If the checkpoint is unreadable or of another run, or the loss is no longer finite.
     """
     with _deterministic():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(seed)
         network = EmotionNetwork(train.frames[0].shape[1], n_classes, settings.network)
         network.standardise_by(*_mean_and_deviation(train.frames))
         state = _State(network, settings.learning_rate)
@@ -175,12 +177,12 @@ def train_network(
             state.load(checkpoint, run)
         weights, val_weights = _weights(train, n_classes), _weights(val, n_classes)
         usual = draw_baselines(
-            _embeddings(network, val.means), val, settings, np.random.default_rng(settings.seed)
+            _embeddings(network, val.means), val, settings, np.random.default_rng(seed)
         )
         while not state.finished(settings):
             epoch = len(state.history) + 1
             started = time.perf_counter()
-            row = _train_epoch(state, train, weights, settings, epoch, observer)
+            row = _train_epoch(state, train, weights, settings, seed, epoch, observer)
             row |= _validate(network, val, usual, val_weights)
             row["seconds"] = round(time.perf_counter() - started, 3)
             state.record(row)
@@ -220,18 +222,19 @@ def _train_epoch(
     state: _State,
     train: Examples,
     weights: Tensor,
-    settings: Settings,
+    settings: Acoustic,
+    seed: int,
     epoch: int,
     observer: Observer,
 ) -> dict[str, float]:
-    torch.manual_seed(settings.seed * 1_000_003 + epoch)  # of dropout
-    rng = np.random.default_rng([settings.seed, epoch])
+    torch.manual_seed(seed * 1_000_003 + epoch)  # of dropout
+    rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(train.targets))
     batches = [
         order[first : first + settings.batch_size]
         for first in range(0, len(order), settings.batch_size)
     ]
-    cooled = settings.acoustic_training.cooling * (epoch - 1) / settings.epochs
+    cooled = settings.cooling * (epoch - 1) / settings.epochs
     for group in state.optimiser.param_groups:
         group["lr"] = settings.learning_rate * (1.0 - cooled)
     heard = _Heard(state.network, train, settings, rng)
@@ -273,7 +276,7 @@ class _Heard:
         self,
         network: EmotionNetwork,
         train: Examples,
-        settings: Settings,
+        settings: Acoustic,
         rng: np.random.Generator,
     ) -> None:
         self.train, self.settings, self.rng = train, settings, rng

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...audio import RATE
-from ..settings import Settings
-from .features import AcousticConfig, dct_matrix, mel_filters
+from ..settings import Acoustic, AcousticConfig
+from .features import dct_matrix, mel_filters
 
 PRIOR_SECONDS = 4.0  # of the training data's mean, in an acoustic model's baseline
 
@@ -63,19 +63,19 @@ class Voices:
 
 
 def draw_voices(
-    n_speakers: int, deviation: Array, settings: Settings, rng: np.random.Generator
+    n_speakers: int, deviation: Array, settings: Acoustic, rng: np.random.Generator
 ) -> Voices:
     """Draw a voice for each speaker.
 
     It is as if the recordings were played faster or slower by up to the setting `resample`, and
     every feature lay elsewhere by a Gaussian of `offset` standard deviations.
     """
-    training, n_features = settings.acoustic_training, len(deviation)
-    most = np.log1p(training.resample)
+    n_features = len(deviation)
+    most = np.log1p(settings.resample)
     speeds = np.exp(rng.uniform(-most, most, n_speakers))
-    offsets = rng.normal(0.0, training.offset, (n_speakers, n_features)) * deviation
-    if training.resample:
-        matrices = np.stack([resampled(speed, settings.acoustic) for speed in speeds])
+    offsets = rng.normal(0.0, settings.offset, (n_speakers, n_features)) * deviation
+    if settings.resample:
+        matrices = np.stack([resampled(speed, settings.features) for speed in speeds])
     else:
         matrices = np.tile(np.eye(n_features), (n_speakers, 1, 1))
     return Voices(speeds, matrices.astype(np.float32), offsets.astype(np.float32))
@@ -110,7 +110,7 @@ def resampled(speed: float, config: AcousticConfig) -> NDArray[np.float64]:
 
 
 def draw_baselines(
-    embeddings: Array, examples: Examples, settings: Settings, rng: np.random.Generator
+    embeddings: Array, examples: Examples, settings: Acoustic, rng: np.random.Generator
 ) -> Array:
     """Draw the baseline that each clip meets: none, or that of other clips of its speaker.
 
@@ -119,22 +119,21 @@ def draw_baselines(
     embeddings : ndarray of float32, shape=(n_clips, n_features)
         Mean standardised frames.
     examples : Examples
-    settings : Settings
+    settings : Acoustic
     rng : numpy Generator
 
     Returns
     -------
     baselines : ndarray of float32, shape=(n_clips, n_features)
     """
-    training = settings.acoustic_training
     baselines = np.zeros_like(embeddings)
-    if training.p_alone == 1.0:
+    if settings.p_alone == 1.0:
         return baselines
-    seconds = np.array([len(clip) for clip in examples.frames]) * settings.acoustic.hop / RATE
+    seconds = np.array([len(clip) for clip in examples.frames]) * settings.features.hop / RATE
     of_speaker = {one: np.flatnonzero(examples.speakers == one) for one in set(examples.speakers)}
-    for index in np.flatnonzero(rng.random(len(embeddings)) >= training.p_alone):
+    for index in np.flatnonzero(rng.random(len(embeddings)) >= settings.p_alone):
         mine = of_speaker[examples.speakers[index]]
-        n_heard = int(np.exp(rng.uniform(0.0, np.log(training.max_heard + 1))))
+        n_heard = int(np.exp(rng.uniform(0.0, np.log(settings.max_heard + 1))))
         heard = rng.permutation(mine[mine != index])[:n_heard]
         weight = PRIOR_SECONDS + seconds[heard].sum()
         baselines[index] = seconds[heard] @ embeddings[heard] / weight
@@ -142,7 +141,7 @@ def draw_baselines(
 
 
 def cut_and_masked(
-    frames: Array, usual: Array, settings: Settings, rng: np.random.Generator
+    frames: Array, usual: Array, settings: Acoustic, rng: np.random.Generator
 ) -> Array:
     """Return a piece of a clip, with a run of its frames and one of its features hidden.
 
@@ -152,15 +151,14 @@ def cut_and_masked(
     usual : ndarray of float32, shape=(n_features,)
         What stands in place of what is hidden.
     """
-    training = settings.acoustic_training
-    longest = round(training.crop_s * RATE / settings.acoustic.hop)
+    longest = round(settings.crop_s * RATE / settings.features.hop)
     if 0 < longest < len(frames):
         first = rng.integers(len(frames) - longest + 1)
         frames = frames[first : first + longest]
-    if training.mask:
+    if settings.mask:
         frames = frames.copy()
-        frames[_run(len(frames), training.mask, rng)] = usual
-        columns = _run(len(usual), training.mask, rng)
+        frames[_run(len(frames), settings.mask, rng)] = usual
+        columns = _run(len(usual), settings.mask, rng)
         frames[:, columns] = usual[columns]
     return frames
 

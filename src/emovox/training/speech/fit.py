@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..acoustic.fit import HIDDEN, Observer, Row
-from ..network import HeadConfig, SpeakerHead
-from ..settings import HeadTraining
+from ..network import SpeakerHead
+from ..settings import Speech
 
 _N_FOR_AXES = 15_000  # clips
 
@@ -115,21 +115,20 @@ def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tenso
     return torch.from_numpy(emotions).float(), torch.from_numpy(axes).float()
 
 
-def count_epochs(n_clips: int, training: HeadTraining) -> int:
+def count_epochs(n_clips: int, settings: Speech) -> int:
     """Return how many epochs a head is trained on so many clips, copies included."""
-    return max(training.epochs, -(-training.min_steps // _count_steps(n_clips, training)))
+    return max(settings.epochs, -(-settings.min_steps // _count_steps(n_clips, settings)))
 
 
-def _count_steps(n_clips: int, training: HeadTraining) -> int:
-    return n_clips // training.batch_size + 1
+def _count_steps(n_clips: int, settings: Speech) -> int:
+    return n_clips // settings.batch_size + 1
 
 
 def train_head(
     clips: Clips,
     val: Clips,
     n_classes: int,
-    config: HeadConfig,
-    training: HeadTraining,
+    settings: Speech,
     *,
     seed: int,
     observer: Observer = Observer(),  # noqa: B008 (frozen)
@@ -146,8 +145,8 @@ def train_head(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    head = SpeakerHead(clips.statistics.shape[1], n_classes, config)
-    projection, offset = fit_space(clips, config.n_dimensions)
+    head = SpeakerHead(clips.statistics.shape[1], n_classes, settings.head)
+    projection, offset = fit_space(clips, settings.head.n_dimensions)
     head.get_buffer("projection").copy_(projection)
     head.get_buffer("offset").copy_(offset)
     with torch.no_grad():
@@ -155,7 +154,7 @@ def train_head(
     emotions, axes = fit_emotions(z, clips, n_classes)
     head.get_buffer("emotions").copy_(emotions)
     head.get_buffer("axes").copy_(axes)
-    learner = _Learner(head, z, clips, training, rng)
+    learner = _Learner(head, z, clips, settings, rng)
     history: list[Row] = []
     for epoch in range(1, learner.n_epochs + 1):
         started = time.perf_counter()
@@ -167,19 +166,20 @@ def train_head(
 
 
 class _Learner:
-    """Trains the members side by side, each on streams of its own."""
+    """Trains both experts of a head, on new streams each epoch."""
 
     def __init__(
         self,
         head: SpeakerHead,
         z: Tensor,
         clips: Clips,
-        training: HeadTraining,
+        settings: Speech,
         rng: np.random.Generator,
     ) -> None:
         self.head, self.z, self.clips = head, z, clips
-        self.training, self.rng = training, rng
-        self.groups = [np.flatnonzero(clips.speakers == one) for one in np.unique(clips.speakers)]
+        self.settings, self.rng = settings, rng
+        speakers = np.unique(clips.speakers)
+        self.groups = [np.flatnonzero(clips.speakers == speaker) for speaker in speakers]
         self.seconds = torch.from_numpy(clips.seconds)[:, None]
         self.targets = torch.from_numpy(clips.targets)
         self.weights = torch.from_numpy(_clip_weights(clips)).float()
@@ -187,56 +187,49 @@ class _Learner:
         self.hidden = torch.where(allowed, 0.0, HIDDEN)
         one_hot = F.one_hot(self.targets, allowed.shape[1]).float()
         spread = allowed / allowed.sum(1, keepdim=True)
-        self.wanted = one_hot * (1 - training.smoothing) + training.smoothing * spread
-        self.optimisers = [
-            torch.optim.AdamW(
-                member.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
-            )
-            for member in head.members
-        ]
+        self.wanted = one_hot * (1 - settings.smoothing) + settings.smoothing * spread
+        self.optimiser = torch.optim.AdamW(
+            head.experts.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         n_clips = len(self.targets)
-        self.n_epochs = count_epochs(n_clips, training)
-        self.n_steps = self.n_epochs * _count_steps(n_clips, training)
-        self.steps = [0] * len(head.members)
+        self.n_epochs = count_epochs(n_clips, settings)
+        self.n_steps = self.n_epochs * _count_steps(n_clips, settings)
+        self.step = 0
 
     def epoch(self, epoch: int, observer: Observer) -> dict[str, float]:
-        """Train every member for one epoch; return the mean loss and accuracy."""
+        """Train for one epoch; return the mean loss and accuracy."""
         self.head.train()
-        losses, right, n_clips = [], 0, 0
-        n_members = len(self.head.members)
-        for member in range(n_members):
-            rows, means, seconds = self._baselines()
-            order = torch.from_numpy(self.rng.permutation(len(rows)))
-            for first in range(0, len(order), self.training.batch_size):
-                chosen = order[first : first + self.training.batch_size]
-                loss, n_right = self._step(member, rows[chosen], means[chosen], seconds[chosen])
-                losses.append(loss)
-                right += n_right
-            n_clips += len(rows)
-            observer.on_batch(epoch, member + 1, n_members)
+        losses, n_right = [], 0
+        rows, means, seconds = self._baselines()
+        order = torch.from_numpy(self.rng.permutation(len(rows)))
+        batches = torch.split(order, self.settings.batch_size)
+        for done, batch in enumerate(batches, 1):
+            loss, n_right_here = self._step(rows[batch], means[batch], seconds[batch])
+            losses.append(loss)
+            n_right += n_right_here
+            observer.on_batch(epoch, done, len(batches))
         return {
             "epoch": epoch,
             "train_loss": float(np.mean(losses)),
-            "train_accuracy": right / n_clips,
+            "train_accuracy": n_right / len(rows),
         }
 
-    def _step(self, member: int, rows: Tensor, means: Tensor, seconds: Tensor) -> tuple[float, int]:
+    def _step(self, rows: Tensor, means: Tensor, seconds: Tensor) -> tuple[float, int]:
         """Train both experts on a batch; return the mean loss and the second's right answers."""
-        optimiser, training = self.optimisers[member], self.training
-        progress = min(self.steps[member] / self.n_steps, 1.0)
+        progress = min(self.step / self.n_steps, 1.0)
         rate = min(1.0, 10 * progress + 0.05) * 0.5 * (1 + np.cos(np.pi * progress))
-        for group in optimiser.param_groups:
-            group["lr"] = training.learning_rate * rate
-        answers = self.head.members[member](self.z[rows], means, seconds)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * rate
+        answers = self.head.experts(self.z[rows], means, seconds)
         losses = []
         for logits in answers:
             log_scores = F.log_softmax(logits + self.hidden[rows], 1).clamp(min=-50.0)
             losses.append(-((self.wanted[rows] * log_scores).sum(1) * self.weights[rows]).mean())
         loss = torch.stack(losses).sum()
-        optimiser.zero_grad()
+        self.optimiser.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
-        self.steps[member] += 1
+        self.optimiser.step()
+        self.step += 1
         right = (answers[1].detach() + self.hidden[rows]).argmax(1) == self.targets[rows]
         return loss.item() / 2, int(right.sum())
 
@@ -260,10 +253,9 @@ class _Learner:
 
     def _streams(self) -> list[tuple[NDArray[np.int64], bool]]:
         """Cut each speaker's clips, in random order, into streams; say which are heard at once."""
-        training = self.training
         streams = []
         for group in self.groups:
-            if self.rng.random() < training.p_whole:
+            if self.rng.random() < self.settings.p_whole:
                 streams.append((group, True))
                 continue
             order = self.rng.permutation(group)
