@@ -110,12 +110,10 @@ def prepare(encoder: str, runs: Path) -> Bench:
         SPEECH, {**TASKS["speakers"].settings(), "speech": {"encoder": encoder}}
     )
     everything = all_utterances(recordings)
-    learner = learner_of(settings, everything)
-    compute, described = learner.features()
+    extractor = learner_of(settings, everything).extractor()
     found = extract(
         everything,
-        compute,
-        described,
+        extractor,
         ArrayCache(default_cache_folder() / "features"),
         on_progress=lambda done, total: (
             print(f"features of {done:,} of {total:,}", flush=True) if done % 1000 == 0 else None
@@ -126,7 +124,7 @@ def prepare(encoder: str, runs: Path) -> Bench:
     files = (one.file for one in found.utterances)
     features = dict(zip(files, found.features, strict=True))
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (network, streams))
-    digest = cache_key(described, hashlib.sha256(code).hexdigest())
+    digest = cache_key(extractor.depends_on, hashlib.sha256(code).hexdigest())
     return Bench(encoder, recordings, features, digest, runs)
 
 

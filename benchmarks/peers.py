@@ -34,7 +34,7 @@ from emovox.evaluation.run import versions
 from emovox.files import write_text
 from emovox.splits import Fold
 from emovox.training.cache import ArrayCache, default_cache_folder
-from emovox.training.extraction import Features, acoustic_frames, extract
+from emovox.training.extraction import Extractor, acoustic_frames, extract
 from emovox.training.settings import AcousticConfig
 from emovox.training.speech.encoder import SpeechConfig, load_encoder
 from machine import machine, write_result
@@ -44,7 +44,7 @@ WINDOW_S = 15.0
 Table = Mapping[Path, np.ndarray]
 
 
-def egemaps() -> tuple[Features, str]:
+def egemaps() -> Extractor:
     """Return openSMILE's 88 functionals of eGeMAPSv02."""
     import opensmile
 
@@ -56,21 +56,21 @@ def egemaps() -> tuple[Features, str]:
     def compute(clip: np.ndarray) -> np.ndarray:
         return smile.process_signal(clip, RATE).to_numpy(np.float32)[0]
 
-    return compute, f"eGeMAPSv02 functionals, opensmile {version('opensmile')}"
+    return Extractor(compute, f"eGeMAPSv02 functionals, opensmile {version('opensmile')}")
 
 
-def mfcc() -> tuple[Features, str]:
+def mfcc() -> Extractor:
     """Return mean and deviation over time of 40 MFCC."""
-    frames_of, _ = acoustic_frames(AcousticConfig(), WINDOW_S)
+    acoustic = acoustic_frames(AcousticConfig(), WINDOW_S)
 
     def compute(clip: np.ndarray) -> np.ndarray:
-        frames = frames_of(clip)[:, : AcousticConfig().n_mfcc]
+        frames = acoustic.compute(clip)[:, : AcousticConfig().n_mfcc]
         return np.concatenate([frames.mean(0), frames.std(0)])
 
-    return compute, f"statistics of MFCC, {AcousticConfig()}, {WINDOW_S}"
+    return Extractor(compute, f"statistics of MFCC, {AcousticConfig()}, {WINDOW_S}")
 
 
-def whisper(weights: Path) -> tuple[Features, str]:
+def whisper(weights: Path) -> Extractor:
     """Return the mean over time of the encoder's output: its fourth layer, normed."""
     module = load_encoder(weights, SpeechConfig(n_layers=4, max_seconds=WINDOW_S))
     tensors = load_file(weights)
@@ -90,7 +90,9 @@ def whisper(weights: Path) -> tuple[Features, str]:
             module(sound[None], torch.tensor([len(sound)]))
             return F.layer_norm(found[0][0], weight.shape, weight, bias).mean(0).numpy()
 
-    return compute, f"whisper-tiny, normed output of the encoder, mean over time, {WINDOW_S}"
+    return Extractor(
+        compute, f"whisper-tiny, normed output of the encoder, mean over time, {WINDOW_S}"
+    )
 
 
 def support_vectors(strength: float) -> SVC:
@@ -111,10 +113,9 @@ CLASSIFIERS: dict[str, tuple[Callable[[float], SVC | LogisticRegression], tuple[
 
 
 def features_of(
-    utterances: Sequence[Utterance], way: tuple[Features, str], name: str
+    utterances: Sequence[Utterance], extractor: Extractor, name: str
 ) -> dict[Path, np.ndarray]:
     """Compute features, or take them from the cache."""
-    compute, settings = way
     torch.set_num_threads(1)
     cache = ArrayCache(default_cache_folder() / "features")
 
@@ -122,7 +123,7 @@ def features_of(
         if done % 500 == 0 or done == total:
             print(f"{name}: features of {done} of {total}", flush=True)
 
-    found = extract(utterances, compute, settings, cache, on_progress=tell)
+    found = extract(utterances, extractor, cache, on_progress=tell)
     return {one.file: row for one, row in zip(found.utterances, found.features, strict=True)}
 
 
@@ -188,7 +189,7 @@ def task_uar(folds: Sequence[Fold], given: Mapping[str, list[str]], *, pooled: b
 
 
 def run(
-    name: str, way: tuple[Features, str], recordings: Recordings, out: Path
+    name: str, extractor: Extractor, recordings: Recordings, out: Path
 ) -> dict[str, dict[str, float]]:
     """Run the tasks for one peer; return a row a test."""
     everything = all_utterances(recordings)
@@ -221,7 +222,7 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, help="weights of openai/whisper-tiny")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    ways: dict[str, Callable[[], tuple[Features, str]]] = {"mfcc": mfcc}
+    ways: dict[str, Callable[[], Extractor]] = {"mfcc": mfcc}
     if options.encoder:
         ways["whisper"] = lambda: whisper(options.encoder)
     ways["egemaps"] = egemaps  # the slowest

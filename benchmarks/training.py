@@ -26,7 +26,7 @@ from emovox.training.extraction import acoustic_frames, extract
 from emovox.training.settings import AcousticConfig
 utterances = load_corpus("tess", sys.argv[1]).utterances
 started = time.perf_counter()
-extract(utterances, *acoustic_frames(AcousticConfig(), 10.0), ArrayCache(Path(sys.argv[2])))
+extract(utterances, acoustic_frames(AcousticConfig(), 10.0), ArrayCache(Path(sys.argv[2])))
 print(time.perf_counter() - started)
 """
 

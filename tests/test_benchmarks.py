@@ -41,8 +41,8 @@ def tested(benchmarks, tmp_path_factory):
     torch.manual_seed(0)
     module = SpeechStatistics(SpeechConfig(n_layers=1)).eval().requires_grad_(False)
     backbone = export_backbone(module, [load_audio(one.file) for one in utterances[::6]])
-    compute, described = speech_statistics(backbone, (1.16,), 1, 15.0)
-    found = extract(utterances, compute, described, ArrayCache(folder / "cache"))
+    extractor = speech_statistics(backbone, (1.16,), 1, 15.0)
+    found = extract(utterances, extractor, ArrayCache(folder / "cache"))
     features = dict(zip((one.file for one in utterances), found.features, strict=True))
     fold = make_folds(utterances, "speaker", groups={"a": ["s0", "s1"], "b": ["s2", "s3"]})[0]
     learned, watched, asked = (

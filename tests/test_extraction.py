@@ -22,7 +22,7 @@ def utterances(tmp_path):
 
 def run(utterances, cache, config=CONFIG, window_s=10.0, **changes):
     """Extract with the usual settings."""
-    return extract(utterances, *acoustic_frames(config, window_s), cache, **changes)
+    return extract(utterances, acoustic_frames(config, window_s), cache, **changes)
 
 
 def test_cached_equals_computed(utterances, tmp_path):

@@ -9,6 +9,7 @@ import torch
 
 from emovox.errors import TrainingError
 from emovox.training.acoustic.fit import (
+    Checkpoint,
     Observer,
     Trained,
     ending,
@@ -39,11 +40,15 @@ def make_examples(n: int, seed: int, *, shuffled: bool = False) -> Examples:
     return Examples(frames, targets.astype(np.int64), np.arange(n) // 15, np.arange(n) % 2)
 
 
-def run(folder: Path, settings: Acoustic = SETTINGS, **changes: object) -> Trained:
+def run(
+    folder: Path, settings: Acoustic = SETTINGS, name: str = "a run", **changes: object
+) -> Trained:
     """Train on made-up clips, with a checkpoint in `folder`."""
     train, val = make_examples(60, 0), make_examples(30, 1)
-    arguments = {"seed": 0, "run": "a run", **changes}
-    return train_network(train, val, 3, settings, folder / "checkpoint.pt", **arguments)
+    arguments = {"seed": 0, **changes}
+    return train_network(
+        train, val, 3, settings, checkpoint=Checkpoint(folder / "checkpoint.pt", name), **arguments
+    )
 
 
 class StopError(Exception):
@@ -118,7 +123,7 @@ def test_it_learns_from_what_is_beside_the_baseline(tmp_path):
         p_alone=0.0,
         features=AcousticConfig(n_fft=8192, hop=8192),  # so that few frames are many seconds
     )
-    trained = train_network(train, val, 3, settings, tmp_path / "c.pt", seed=0, run="r")
+    trained = train_network(train, val, 3, settings, seed=0)
     alone = predict_logits(trained.network, val.frames).argmax(1) == val.targets
     assert (trained.logits.argmax(1) == val.targets).mean() > alone.mean() + 0.1
 
@@ -126,9 +131,7 @@ def test_it_learns_from_what_is_beside_the_baseline(tmp_path):
 def test_shuffled_labels_fall_to_chance(tmp_path):
     """Trained on labels that mean nothing, it is no better than chance on fresh clips."""
     train = make_examples(120, 0, shuffled=True)
-    trained = train_network(
-        train, make_examples(30, 1, shuffled=True), 3, SETTINGS, tmp_path / "c.pt", seed=0, run="r"
-    )
+    trained = train_network(train, make_examples(30, 1, shuffled=True), 3, SETTINGS, seed=0)
     fresh = make_examples(300, 2, shuffled=True)
     right = predict_logits(trained.network, fresh.frames).argmax(1) == fresh.targets
     assert right.mean() == pytest.approx(1 / 3, abs=0.1)
@@ -180,7 +183,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
     """A checkpoint made from other settings or recordings is an error."""
     run(tmp_path)
     with pytest.raises(TrainingError, match="of another run"):
-        run(tmp_path, run="another run")
+        run(tmp_path, name="another run")
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])

@@ -1,6 +1,7 @@
 """From a trained network to a model file, proved against torch before it gets its name."""
 
 import dataclasses
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -177,8 +178,8 @@ def _compare(
     return worst
 
 
-def with_card(path: Path, **changes: object) -> None:
-    """Rewrite a model file with some keys of its card changed; the graph stays as it is.
+def with_card(path: Path, **changes: object) -> str:
+    """Rewrite a model file with some keys of its card changed; return its new fingerprint.
 
     Raises
     ------
@@ -191,5 +192,7 @@ def with_card(path: Path, **changes: object) -> None:
         raise ModelError(f"{path}: an ONNX file, but not a model of emovox: it holds no model card")
     card = dataclasses.replace(Card.from_json(entry.value), **changes)  # type: ignore[arg-type]
     entry.value = card.to_json()
+    content = graph.SerializeToString()
     with written_whole(path) as temporary:
-        temporary.write_bytes(graph.SerializeToString())
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -22,15 +22,22 @@ from .acoustic import features
 from .acoustic.features import AcousticFeatures, trim_silence
 from .cache import ArrayCache, cache_key
 from .settings import AcousticConfig
-from .speech import rooms as elsewhere
+from .speech import rooms
 from .speech.backbone import backbone_digest, open_backbone, statistics_of
 from .speech.rooms import recorded_elsewhere
 
 N_WORKERS = 2  # decoding and the network's products release the interpreter
 
 
-Features = Callable[[Samples], NDArray[np.float32]]
-"""A function of a clip of mono float32 at 16 kHz, always the same for the same clip."""
+@dataclass(frozen=True)
+class Extractor:
+    """A function that computes the features of a clip of mono float32 at 16 kHz.
+
+    `depends_on` names everything that its result depends on, besides the clip.
+    """
+
+    compute: Callable[[Samples], NDArray[np.float32]]
+    depends_on: str
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,7 @@ class Extracted:
 
 def extract(
     utterances: Sequence[Utterance],
-    features: Features,
-    settings: str,
+    extractor: Extractor,
     cache: ArrayCache,
     *,
     on_progress: Callable[[int, int], None] | None = None,
@@ -58,16 +64,15 @@ def extract(
     Parameters
     ----------
     utterances : sequence of Utterance
-    features : Features
-    settings : str
-        Everything that `features` depends on; with the recording's content it is the cache's key.
+    extractor : Extractor
     cache : ArrayCache
+        Its keys are made of the recording's content and of `extractor.depends_on`.
     on_progress : callable, optional
         Called with (utterances done, utterances in all).
     """
 
-    def one(utterance: Utterance) -> NDArray[np.float32] | AudioError:
-        key = cache_key(utterance.digest, settings)
+    def features_of(utterance: Utterance) -> NDArray[np.float32] | AudioError:
+        key = cache_key(utterance.digest, extractor.depends_on)
         stored = cache.get(key)
         if stored is not None:
             return stored
@@ -76,24 +81,24 @@ def extract(
             check_audible(clip)
         except AudioError as error:
             return error
-        computed = features(clip)
+        computed = extractor.compute(clip)
         cache.put(key, computed)
         return computed
 
     results = []
     with ThreadPoolExecutor(N_WORKERS, initializer=_one_thread) as pool:
-        for done, result in enumerate(pool.map(one, utterances), 1):
+        for done, result in enumerate(pool.map(features_of, utterances), 1):
             results.append(result)
             if on_progress:
                 on_progress(done, len(utterances))
     return _gather(utterances, results)
 
 
-def acoustic_frames(config: AcousticConfig, window_s: float) -> tuple[Features, str]:
-    """Return the function that computes acoustic frames, and all it depends on, as a text.
+def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
+    """Return the extractor of acoustic frames.
 
-    The frames of a clip have shape (n_frames, n_features); what a clip longer than `window_s`
-    seconds holds behind them is left out.
+    The frames of a clip have shape (n_frames, n_features); a clip longer than `window_s`
+    seconds is cut off.
     """
     module = AcousticFeatures(config).eval()
 
@@ -105,13 +110,14 @@ def acoustic_frames(config: AcousticConfig, window_s: float) -> tuple[Features, 
         kept: NDArray[np.float32] = frames[0, : int(n_frames)].numpy()
         return kept
 
-    return compute, json.dumps(["acoustic", asdict(config), window_s, code_digest(features)])
+    described = ["acoustic", asdict(config), window_s, code_digest(features)]
+    return Extractor(compute, json.dumps(described))
 
 
 def speech_statistics(
     backbone: bytes, copies: Sequence[float], n_elsewhere: int, window_s: float
-) -> tuple[Features, str]:
-    """Return the function that computes speech statistics, and all it depends on, as a text.
+) -> Extractor:
+    """Return the extractor of speech statistics.
 
     The statistics of a clip have shape (1 + n_copies + n_elsewhere, n_statistics + 1): the clip
     itself first, then its copies resampled by each factor, then those as if recorded elsewhere.
@@ -125,14 +131,14 @@ def speech_statistics(
         versions += [recorded_elsewhere(sound, take) for take in range(n_elsewhere)]
         return np.stack(
             [
-                np.append(statistics_of(session, one), np.float32(len(one) / RATE))
-                for one in map(without_silence, versions)
+                np.append(statistics_of(session, version), np.float32(len(version) / RATE))
+                for version in map(without_silence, versions)
             ]
         )
 
     digest = backbone_digest(backbone)
-    described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(elsewhere)]
-    return compute, json.dumps(described)
+    described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(rooms)]
+    return Extractor(compute, json.dumps(described))
 
 
 def _one_thread() -> None:

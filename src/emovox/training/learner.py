@@ -4,12 +4,13 @@ A run treats both alike: features of each recording, a fit to a fold, an export.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +24,20 @@ from ..model import find_model, shipped_models
 from ..splits import Fold
 from .acoustic import features
 from .acoustic.features import AcousticFeatures
-from .acoustic.fit import Observer, Plan, Row, ending, train_network
+from .acoustic.fit import Checkpoint, Observer, Plan, Row, ending, train_network
 from .acoustic.voices import PRIOR_SECONDS, Examples
 from .cache import cache_key, default_cache_folder
 from .export import export_head, export_model
-from .extraction import Features, acoustic_frames, code_digest, speech_statistics
+from .extraction import Extractor, acoustic_frames, code_digest, speech_statistics
 from .network import (
+    EmotionNetwork,
     SpeakerHead,
     WaveformModel,
     count_parameters,
     describe_head,
     describe_network,
 )
-from .settings import Settings
+from .settings import AcousticConfig, Settings
 from .speech import backbone, encoder
 from .speech.backbone import export_backbone, extract_backbone, open_backbone
 from .speech.encoder import SpeechConfig, find_weights, load_encoder
@@ -47,12 +49,11 @@ _N_CALIBRATION = 200  # recordings on which the ranges of 8-bit activations are 
 FeaturesOf = Mapping[Path, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What learning from a fold gave.
+@dataclass(frozen=True, kw_only=True)
+class Fit(ABC):
+    """The outcome of learning from a fold.
 
-    `logits` are of validation clips that answer as in use, `truth` their labels; `export` writes
-    the model file with a card, `export_watched` the one that has not learned the validation part.
+    `logits` are those of validation clips, with baselines as in use, and `truth` their labels.
     """
 
     history: tuple[Row, ...]
@@ -60,149 +61,180 @@ class Fit:
     truth: NDArray[np.int64]
     n_embedding: int
     prior_seconds: float
-    chose_epoch: bool  # whether the validation part chose the epoch, or was only watched
-    ending: str  # why training stopped, and what is kept of it
+    ending: str  # why training stopped, and which epoch is kept
     layers: tuple[str, ...]  # of the network, in words, with their sizes
-    n_parameters: int  # that were learnt
-    export: Callable[[Card, Path], None]
-    export_watched: Callable[[Card, Path], None]
+    n_parameters: int
+    chose_epoch: ClassVar[bool]  # whether the validation part chose the epoch
+
+    @abstractmethod
+    def export(self, card: Card, path: Path) -> None:
+        """Write the model file."""
+
+    def export_watched(self, card: Card, path: Path) -> None:
+        """Write the model that was not trained on the validation part."""
+        self.export(card, path)
 
 
-class Learner(Protocol):
+class Learner(ABC):
     """A way to learn."""
 
-    def plan(self, fold: Fold) -> Plan:
-        """Return how long it will train."""
+    settings: Settings
 
     @property
+    @abstractmethod
     def knows_speakers(self) -> bool:
-        """Whether its models are trained on the baselines that they will meet."""
+        """Whether its models are trained with baselines."""
 
-    def features(self) -> tuple[Features, str]:
-        """Return the features' function and all that it depends on."""
+    @abstractmethod
+    def plan(self, n_recordings: int) -> Plan:
+        """Return the length of a training on a number of recordings."""
 
+    @abstractmethod
+    def extractor(self) -> Extractor:
+        """Return the function that computes features."""
+
+    @abstractmethod
     def fit(
-        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
-        observer: Observer,
-    ) -> Fit:  # fmt: skip
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
+    ) -> Fit:
         """Learn from the training and validation parts of a fold."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class AcousticFit(Fit):
+    """A trained acoustic network."""
+
+    features: AcousticConfig
+    network: EmotionNetwork
+    chose_epoch = True
+
+    def export(self, card: Card, path: Path) -> None:
+        """Write the features and the network behind them."""
+        model = WaveformModel(AcousticFeatures(self.features), self.network).eval()
+        export_model(model, card, path)
+
+
 @dataclass(frozen=True)
-class AcousticLearner:
-    """Trains the convolutions and LSTMs from scratch."""
+class AcousticLearner(Learner):
+    """Trains the convolutions and LSTMs from scratch; resumes from a checkpoint if one is given."""
 
     settings: Settings
+    checkpoint: Checkpoint | None = None
 
     @property
     def knows_speakers(self) -> bool:
         """Whether training meets baselines."""
         return self.settings.acoustic.p_alone < 1.0
 
-    def plan(self, fold: Fold) -> Plan:
-        """Return the epochs at most, of which the validation part chooses one."""
-        del fold
+    def plan(self, n_recordings: int) -> Plan:
+        """Return the most epochs, of which the validation part chooses one."""
         return Plan(self.settings.acoustic.epochs, chooses=True)
 
-    def features(self) -> tuple[Features, str]:
-        """Return acoustic frames."""
+    def extractor(self) -> Extractor:
+        """Return the function that computes acoustic frames."""
         return acoustic_frames(self.settings.acoustic.features, self.settings.window_s)
 
     def fit(
-        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
-        observer: Observer,
-    ) -> Fit:  # fmt: skip
-        """Train with early stopping; goes on from `checkpoint.pt` in `out`."""
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
+    ) -> AcousticFit:
+        """Train with early stopping."""
         settings = self.settings.acoustic
-        corpora = sorted({one.corpus for one in (*fold.train, *fold.val)})
+        corpora = sorted({utterance.corpus for utterance in (*fold.train, *fold.val)})
         train, val = (_examples(part, features, labels, corpora) for part in (fold.train, fold.val))
         trained = train_network(
             train,
             val,
             len(labels),
             settings,
-            out / "checkpoint.pt",
             seed=self.settings.seed,
-            run=run,
+            checkpoint=self.checkpoint,
             observer=observer,
         )
-        model = WaveformModel(AcousticFeatures(settings.features), trained.network).eval()
-
-        def export(card: Card, path: Path) -> None:
-            export_model(model, card, path)
-
-        return Fit(
-            trained.history,
-            trained.logits,
-            val.targets,
-            settings.features.n_features,
-            PRIOR_SECONDS,
-            True,
-            ending(trained.history, settings),
-            describe_network(trained.network),
-            count_parameters(trained.network),
-            export,
-            export,
+        return AcousticFit(
+            history=trained.history,
+            logits=trained.logits,
+            truth=val.targets,
+            n_embedding=settings.features.n_features,
+            prior_seconds=PRIOR_SECONDS,
+            ending=ending(trained.history, settings),
+            layers=describe_network(trained.network),
+            n_parameters=count_parameters(trained.network),
+            features=settings.features,
+            network=trained.network,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechFit(Fit):
+    """A trained head; `watched` is the one trained without the validation part."""
+
+    backbone: bytes
+    head: SpeakerHead
+    watched: SpeakerHead
+    chose_epoch = False
+
+    def export(self, card: Card, path: Path) -> None:
+        """Write the backbone and the head behind it."""
+        export_head(self.backbone, self.head, card, path)
+
+    def export_watched(self, card: Card, path: Path) -> None:
+        """Write the backbone and the head that was not trained on the validation part."""
+        export_head(self.backbone, self.watched, card, path)
 
 
 @dataclass(frozen=True)
-class SpeechLearner:
-    """Trains a head on the statistics of a frozen encoder, on the baselines that it will meet."""
+class SpeechLearner(Learner):
+    """Trains a head on the statistics of a frozen encoder, with baselines as in use."""
 
     settings: Settings
     backbone: bytes
     knows_speakers = True
 
-    def plan(self, fold: Fold) -> Plan:
+    def plan(self, n_recordings: int) -> Plan:
         """Return the epochs, whose number depends on that of the recordings."""
-        training = self.settings.speech
-        n_copies = 1 + len(training.copies) + training.n_elsewhere
-        return Plan(count_epochs(n_copies * len(fold.train), training), chooses=False)
+        settings = self.settings.speech
+        n_copies = 1 + len(settings.copies) + settings.n_elsewhere
+        return Plan(count_epochs(n_copies * n_recordings, settings), chooses=False)
 
-    def features(self) -> tuple[Features, str]:
-        """Return the encoder's statistics of each clip and its resampled copies."""
-        training = self.settings.speech
+    def extractor(self) -> Extractor:
+        """Return the function that computes the statistics of a clip and its copies."""
+        settings = self.settings.speech
         return speech_statistics(
-            self.backbone, training.copies, training.n_elsewhere, self.settings.window_s
+            self.backbone, settings.copies, settings.n_elsewhere, self.settings.window_s
         )
 
     def fit(
-        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], out: Path, *, run: str,
-        observer: Observer,
-    ) -> Fit:  # fmt: skip
+        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
+    ) -> SpeechFit:
         """Train for a fixed number of epochs, which takes a minute and is not resumed.
 
-        The validation part is only watched and calibrates. Once that is done, the head is trained
-        anew on both parts alike, since every voice more is worth much.
+        The validation part is only watched and calibrates. Then the head is trained anew on both
+        parts, since every voice more is worth much.
         """
-        del out, run
-        settings = self.settings
-        val = make_clips(known(fold.val, labels), features, labels)
+        seed, settings = self.settings.seed, self.settings.speech
+        val = known(fold.val, labels)
+        val_clips = make_clips(val, features, labels)
 
-        def head_of(part: Sequence[Utterance], told: Observer) -> tuple[SpeakerHead, list[Row]]:
+        def train(part: Sequence[Utterance], shown: Observer) -> tuple[SpeakerHead, list[Row]]:
             clips = make_clips(part, features, labels, with_copies=True)
-            return train_head(
-                clips, val, len(labels), settings.speech, seed=settings.seed, observer=told
-            )
+            return train_head(clips, val_clips, len(labels), settings, seed=seed, observer=shown)
 
-        watched, history = head_of(fold.train, observer)
-        logits, truth = _answers_in_use(watched, val, settings.seed)
-        again = Observer(on_batch=observer.on_batch)
-        head, _ = head_of((*fold.train, *known(fold.val, labels)), again)
-        return Fit(
-            tuple(history),
-            logits,
-            truth,
-            head.n_embedding,
-            settings.speech.head.prior_seconds,
-            False,
-            f"trained for all {len(history)} epochs, and once more with the validation part; "
-            "kept is the last epoch of that",
-            describe_head(head),
-            count_parameters(head),
-            lambda card, path: export_head(self.backbone, head, card, path),
-            lambda card, path: export_head(self.backbone, watched, card, path),
+        watched, history = train(fold.train, observer)
+        logits, truth = _answers_in_use(watched, val_clips, seed)
+        head, _ = train((*fold.train, *val), Observer(on_batch=observer.on_batch))
+        return SpeechFit(
+            history=tuple(history),
+            logits=logits,
+            truth=truth,
+            n_embedding=head.n_embedding,
+            prior_seconds=settings.head.prior_seconds,
+            ending=f"trained for all {len(history)} epochs, and once more with the validation "
+            "part; kept is the last epoch of that",
+            layers=describe_head(head),
+            n_parameters=count_parameters(head),
+            backbone=self.backbone,
+            head=head,
+            watched=watched,
         )
 
 
@@ -235,12 +267,14 @@ def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
     config = SpeechConfig(max_seconds=settings.window_s)
     file = find_weights(settings.speech.encoder, default_cache_folder() / "encoders")
     module = load_encoder(file, config)
-    mine = [one for one in utterances if one.corpus == utterances[0].corpus]
-    chosen = mine[:: max(1, len(mine) // _N_CALIBRATION)]
-    weights = hashlib.sha256(file.read_bytes()).hexdigest()
+    first = [utterance for utterance in utterances if utterance.corpus == utterances[0].corpus]
+    chosen = first[:: max(1, len(first) // _N_CALIBRATION)]
+    with file.open("rb") as content_of:
+        weights = hashlib.file_digest(content_of, "sha256").hexdigest()
     code = code_digest(backbone, encoder, features)
     versions = (version("torch"), version("onnx"), version("onnxruntime"))
-    key = cache_key(weights, repr(config), code, *versions, *(one.digest for one in chosen))
+    digests = (utterance.digest for utterance in chosen)
+    key = cache_key(weights, repr(config), code, *versions, *digests)
     path = default_cache_folder() / "backbones" / f"{key}.onnx"
     with suppress(Exception):  # absent or damaged: a cache may cost time, never a result
         content = path.read_bytes()
@@ -253,17 +287,17 @@ def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
 
 
 def _loaded(utterances: Sequence[Utterance]) -> Iterator[Samples]:
-    for one in utterances:
+    for utterance in utterances:
         with suppress(AudioError):  # the extraction names it
-            yield load_audio(one.file)
+            yield load_audio(utterance.file)
 
 
 def known(utterances: Sequence[Utterance], labels: tuple[str, ...]) -> list[Utterance]:
-    """Return the utterances of the labels; it is an error if there are none."""
-    found = [one for one in utterances if one.emotion in labels]
-    if not found:
+    """Return the utterances of the labels, or raise `SplitError` if there are none."""
+    kept = [utterance for utterance in utterances if utterance.emotion in labels]
+    if not kept:
         raise SplitError("expected validation recordings of the trained emotions, got none")
-    return found
+    return kept
 
 
 def make_clips(
@@ -273,27 +307,27 @@ def make_clips(
     *,
     with_copies: bool = False,
 ) -> Clips:
-    """Gather what a head learns from; each resampled copy is one more speaker's."""
+    """Gather the clips that a head learns from; each copy is one more speaker's."""
     n_copies = features[utterances[0].file].shape[0] if with_copies else 1
-    names = sorted({(one.corpus, one.speaker) for one in utterances})
-    corpora = sorted({one.corpus for one in utterances})
-    has = {
-        corpus: {one.emotion for one in utterances if one.corpus == corpus} for corpus in corpora
-    }
+    names = sorted({(utterance.corpus, utterance.speaker) for utterance in utterances})
     speaker_of = {name: index for index, name in enumerate(names)}
-    rows = [
-        (features[one.file][copy], one, speaker_of[one.corpus, one.speaker] + copy * len(names))
-        for copy in range(n_copies)
-        for one in utterances
-    ]
-    table = np.stack([row[0] for row in rows])
+    corpora = sorted({utterance.corpus for utterance in utterances})
+    shown = {(utterance.corpus, utterance.emotion) for utterance in utterances}
+    allowed = np.array([[(corpus, label) in shown for label in labels] for corpus in corpora])
+    speakers = [speaker_of[utterance.corpus, utterance.speaker] for utterance in utterances]
+    corpus_numbers = [corpora.index(utterance.corpus) for utterance in utterances] * n_copies
+    table = np.stack(
+        [features[utterance.file][copy] for copy in range(n_copies) for utterance in utterances]
+    )
     return Clips(
         statistics=np.ascontiguousarray(table[:, :-1]),
-        targets=np.array([labels.index(one.emotion) for _, one, _ in rows], np.int64),
-        speakers=np.array([speaker for _, _, speaker in rows], np.int64),
-        corpora=np.array([corpora.index(one.corpus) for _, one, _ in rows], np.int64),
+        targets=np.array([labels.index(u.emotion) for u in utterances] * n_copies, np.int64),
+        speakers=np.concatenate(
+            [np.array(speakers, np.int64) + copy * len(names) for copy in range(n_copies)]
+        ),
+        corpora=np.array(corpus_numbers, np.int64),
         seconds=np.ascontiguousarray(table[:, -1]),
-        allowed=np.array([[label in has[one.corpus] for label in labels] for _, one, _ in rows]),
+        allowed=allowed[corpus_numbers],
     )
 
 
@@ -303,15 +337,15 @@ def _examples(
     labels: tuple[str, ...],
     corpora: Sequence[str],
 ) -> Examples:
-    """Gather what an acoustic network learns from."""
-    mine = known(utterances, labels)
-    names = [(one.corpus, one.speaker or str(one.file)) for one in mine]
+    """Gather the clips that an acoustic network learns from."""
+    chosen = known(utterances, labels)
+    names = [(utterance.corpus, utterance.speaker or str(utterance.file)) for utterance in chosen]
     number = {name: index for index, name in enumerate(sorted(set(names)))}
     return Examples(
-        tuple(features[one.file] for one in mine),
-        np.array([labels.index(one.emotion) for one in mine], np.int64),
+        tuple(features[utterance.file] for utterance in chosen),
+        np.array([labels.index(utterance.emotion) for utterance in chosen], np.int64),
         np.array([number[name] for name in names], np.int64),
-        np.array([corpora.index(one.corpus) for one in mine], np.int64),
+        np.array([corpora.index(utterance.corpus) for utterance in chosen], np.int64),
     )
 
 
@@ -321,7 +355,7 @@ def _answers_in_use(
     """Return logits and truth of validation clips, once without and once with running baselines."""
     rng = np.random.default_rng(seed)
     alone = [np.array([index]) for index in range(len(val.targets))]
-    speakers = [np.flatnonzero(val.speakers == one) for one in np.unique(val.speakers)]
-    streams = alone + [rng.permutation(speaker) for speaker in speakers]
+    speakers = [np.flatnonzero(val.speakers == speaker) for speaker in np.unique(val.speakers)]
+    streams = alone + [rng.permutation(clips) for clips in speakers]
     logits = np.concatenate(running_logits(head, val, streams))
     return logits, val.targets[np.concatenate(streams)]

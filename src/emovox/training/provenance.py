@@ -11,10 +11,8 @@ import numpy as np
 from ..audio import RATE
 from ..card import SCHEMA, Card
 from ..corpora import SPECS, Corpus, Utterance
-from ..evaluation.answers import Evaluation
 from ..evaluation.metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
 from ..evaluation.run import licence_of
-from ..recognizer import Recognizer
 from ..splits import Fold
 from ..version import __version__
 from .learner import Fit
@@ -105,9 +103,9 @@ def card_figures(fold: Fold, results: Results) -> dict[str, float]:
     }
 
 
-def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -> dict[str, Any]:
-    """Return what the report of one fold says beside that."""
-    recognizer = Recognizer.load(model_file)
+def fold_facts(fold: Fold, fit: Fit, card: Card) -> dict[str, Any]:
+    """Return the facts of one fold's report, besides those of the run and the test."""
+    parts = {"training": fold.train, "validation": fold.val, "test": fold.test}
     return {
         "fold": fold.name,
         "n_train": len(fold.train),
@@ -116,21 +114,14 @@ def fold_facts(fold: Fold, fit: Fit, evaluation: Evaluation, model_file: Path) -
         "validation": fold.validation if fit.chose_epoch else None,
         "parts": {
             name: {"recordings": len(part), "speakers": count_speakers(part)}
-            for name, part in (
-                ("training", fold.train),
-                ("validation", fold.val),
-                ("test", fold.test),
-            )
+            for name, part in parts.items()
         },
-        "left_out": evaluation.left_out,
         "ending": fit.ending,
         "model": {
-            "name": model_file.name,
-            "fingerprint": recognizer.fingerprint,
-            "kind": _KINDS[recognizer.card.features["kind"]],
+            "kind": _KINDS[card.features["kind"]],
             "layers": fit.layers,
             "n_parameters": fit.n_parameters,
-            "features": dict(recognizer.card.features),
+            "features": dict(card.features),
         },
     }
 

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,17 @@ from ..files import write_text
 from ..recognizer import Recognizer
 from ..splits import (
     Fold,
-    check_fold,
     count_changes,
     make_folds,
     read_groups,
     read_split,
     write_split,
 )
-from .acoustic.fit import Observer, Plan, Row
+from .acoustic.fit import Checkpoint, Observer, Plan, Row
 from .cache import ArrayCache, cache_key, default_cache_folder
 from .export import with_card
 from .extraction import Extracted, extract
-from .learner import Fit, Learner, learner_of
+from .learner import AcousticLearner, Fit, Learner, learner_of
 from .provenance import card_figures, fold_facts, model_card
 from .settings import Settings, read_settings, settings_data, settings_toml
 
@@ -61,7 +60,7 @@ class Run:
     @cached_property
     def features(self) -> dict[Path, NDArray[np.float32]]:
         """The features of each usable file."""
-        files = (one.file for one in self.extracted.utterances)
+        files = (utterance.file for utterance in self.extracted.utterances)
         return dict(zip(files, self.extracted.features, strict=True))
 
     @property
@@ -187,9 +186,8 @@ def _check_same_recordings(fold: Fold, place: Path) -> None:
 
 def _extract(learner: Learner, utterances: Sequence[Utterance], console: Console) -> Extracted:
     cache = ArrayCache(default_cache_folder() / "features")
-    features, settings = learner.features()
     with console.bar("computing features") as on_progress:
-        extracted = extract(utterances, features, settings, cache, on_progress=on_progress)
+        extracted = extract(utterances, learner.extractor(), cache, on_progress=on_progress)
     for problem in extracted.problems:
         console.line(f"left out: {problem.text}")
     return extracted
@@ -213,10 +211,9 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     if (out / "report.json").exists():
         report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
         return report, read_results(out / "predictions.csv")
-    check_fold(fold)
     out.mkdir(parents=True, exist_ok=True)
     write_split(fold, out / "split.csv")
-    labels = tuple(sorted({one.emotion for one in fold.train}))
+    labels = tuple(sorted({utterance.emotion for utterance in fold.train}))
     fit = _fit(run, fold, labels, out)
     run.console.line(fit.ending)
     model_file = out / "model.onnx"
@@ -224,47 +221,45 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     # Without a test part, what is measured must not have learned the validation part.
     (fit.export if fold.test else fit.export_watched)(card, model_file)
     with run.console.bar("testing") as on_progress:
-        evaluation = evaluate(
-            Recognizer.load(model_file), fold.test or fold.val, on_progress=on_progress
-        )
-        running = _with_baseline(run, model_file, fold, on_progress)
-    figures = card_figures(fold, evaluation.results) | running
+        recognizer = Recognizer.load(model_file)
+        evaluation = evaluate(recognizer, fold.test or fold.val, on_progress=on_progress)
+        running = _with_baseline(run, recognizer, fold, out, on_progress)
     if not fold.test:
         fit.export(card, model_file)
-    with_card(model_file, figures=figures)
+    fingerprint = with_card(model_file, figures=card_figures(fold, evaluation.results) | running)
     write_results(evaluation.results, out / "predictions.csv")
-    facts = (
-        run.facts | fold_facts(fold, fit, evaluation, model_file) | {"running_baseline": running}
-    )
+    facts = run.facts | fold_facts(fold, fit, card)
+    facts |= {"left_out": evaluation.left_out, "running_baseline": running}
+    facts["model"] = {"name": model_file.name, "fingerprint": fingerprint, **facts["model"]}
     report = write_report(out, evaluation.results, facts=facts, history=fit.history)
     return report, evaluation.results
 
 
 def _with_baseline(
-    run: Run, model_file: Path, fold: Fold, on_progress: Progress
+    run: Run, recognizer: Recognizer, fold: Fold, out: Path, on_progress: Progress
 ) -> dict[str, float]:
-    """Measure a model that was trained for it with running baselines as well."""
+    """Measure a model with running baselines as well, if it was trained with baselines."""
     tested = fold.test or fold.val
-    if not run.learner.knows_speakers or not all(one.speaker for one in tested):
+    if not run.learner.knows_speakers or not all(utterance.speaker for utterance in tested):
         return {}
-    recognizer = Recognizer.load(model_file)
     results = evaluate_running(recognizer, tested, seed=run.settings.seed, on_progress=on_progress)
-    write_results(results, model_file.with_name("predictions_running.csv"))
+    write_results(results, out / "predictions_running.csv")
     return {f"running_{name}": value for name, value in card_figures(fold, results).items()}
 
 
 def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
-    settings = run.settings
-    learned = [f"{one.digest} {one.emotion}" for one in (*fold.train, *fold.val)]
-    key = cache_key(settings_toml(settings), *labels, str(len(fold.train)), *learned)
-    with run.training(fold.name, run.learner.plan(fold)) as observer:
+    learner = run.learner
+    if isinstance(learner, AcousticLearner):
+        learned = [f"{clip.digest} {clip.emotion}" for clip in (*fold.train, *fold.val)]
+        key = cache_key(settings_toml(run.settings), *labels, str(len(fold.train)), *learned)
+        learner = replace(learner, checkpoint=Checkpoint(out / "checkpoint.pt", key))
+    with run.training(fold.name, learner.plan(len(fold.train))) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
             _write_history(history, out / "history.csv")
             observer.on_epoch(history)
 
-        watched = Observer(observer.on_batch, on_epoch)
-        return run.learner.fit(fold, run.features, labels, out, run=key, observer=watched)
+        return learner.fit(fold, run.features, labels, Observer(observer.on_batch, on_epoch))
 
 
 def _write_history(history: Sequence[Row], path: Path) -> None:

@@ -56,6 +56,14 @@ class Observer:
     on_epoch: Callable[[Sequence[Row]], None] = lambda history: None
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that training resumes from, and a name of its run: settings and data."""
+
+    path: Path
+    run: str
+
+
 class _State:
     """What a checkpoint holds: network, optimiser, the best weights so far, and the history."""
 
@@ -65,23 +73,24 @@ class _State:
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
 
-    def save(self, path: Path, run: str) -> None:
+    def save(self, checkpoint: Checkpoint) -> None:
         buffer = io.BytesIO()
         content = {
-            "run": run,
+            "run": checkpoint.run,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
             "history": self.history,
         }
         torch.save(content, buffer)
-        with written_whole(path) as temporary:
+        with written_whole(checkpoint.path) as temporary:
             temporary.write_bytes(buffer.getvalue())
 
-    def load(self, path: Path, run: str) -> None:
+    def load(self, checkpoint: Checkpoint) -> None:
+        path = checkpoint.path
         try:
             content: dict[str, Any] = torch.load(path, weights_only=True)
-            same_run = content["run"] == run
+            same_run = content["run"] == checkpoint.run
         except Exception as error:  # noqa: BLE001 (a damaged pickle raises anything)
             raise TrainingError(
                 f"{path}: cannot read the checkpoint ({error}); delete it to train anew"
@@ -139,10 +148,9 @@ def train_network(
     val: Examples,
     n_classes: int,
     settings: Acoustic,
-    checkpoint: Path,
     *,
     seed: int,
-    run: str,
+    checkpoint: Checkpoint | None = None,
     observer: Observer = Observer(),
 ) -> Trained:
     """Train a network, or go on from a checkpoint; the result is the same either way.
@@ -156,11 +164,9 @@ def train_network(
         The features' mean and deviation are taken from `train`; `val` chooses the epoch.
     n_classes : int
     settings : Acoustic
-    checkpoint : Path
-        Written after every epoch; if it exists, training goes on from it.
     seed : int
-    run : str
-        Names settings and data; a checkpoint of another run is refused.
+    checkpoint : Checkpoint, optional
+        Written after every epoch; if the file exists, training resumes from it.
     observer : Observer
 
     Raises
@@ -173,8 +179,8 @@ def train_network(
         network = EmotionNetwork(train.frames[0].shape[1], n_classes, settings.network)
         network.standardise_by(*_mean_and_deviation(train.frames))
         state = _State(network, settings.learning_rate)
-        if checkpoint.exists():
-            state.load(checkpoint, run)
+        if checkpoint and checkpoint.path.exists():
+            state.load(checkpoint)
         weights, val_weights = _weights(train, n_classes), _weights(val, n_classes)
         usual = draw_baselines(
             _embeddings(network, val.means), val, settings, np.random.default_rng(seed)
@@ -186,7 +192,8 @@ def train_network(
             row |= _validate(network, val, usual, val_weights)
             row["seconds"] = round(time.perf_counter() - started, 3)
             state.record(row)
-            state.save(checkpoint, run)
+            if checkpoint:
+                state.save(checkpoint)
             observer.on_epoch(state.history)
     network.load_state_dict(state.best)
     logits = predict_logits(network, val.frames, usual)
