@@ -194,7 +194,7 @@ def run(
     """Run the tasks for one peer; return a row a test."""
     everything = all_utterances(recordings)
     published = recordings.published_emotion()
-    raw = features_of(everything, way, name)
+    raw = features_of(everything, extractor, name)
     rows: dict[str, dict[str, float]] = {}
     for kind, table in (("uar", raw), ("centred_uar", centred(raw, everything))):
         for task in ("tess", "ravdess", "emodb", "corpora"):

@@ -423,6 +423,16 @@ class TestEvaluate:
         model = [] if "none.onnx" in arguments else [model_file]
         assert reason in error_of("evaluate", *model, *arguments)
 
+    def test_not_over_a_corpus(self, error_of, model_file, tmp_path, monkeypatch):
+        """The table of a corpus is not written over by the report."""
+        monkeypatch.chdir(tmp_path)
+        table = make_corpus(tmp_path / "made", n_speakers=2, n_sentences=1)
+        table = table.rename(table.with_name("predictions.csv"))
+        before = table.read_text()
+        error = error_of("evaluate", model_file, "--corpus", f"m={table}", "--out", "made")
+        assert "would be written over" in error
+        assert table.read_text() == before
+
     def test_not_into_a_run(self, error_of, clips, model_file):
         """The folder of a training run is not written over."""
         Path("run").mkdir()

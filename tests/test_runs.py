@@ -217,7 +217,7 @@ def test_changed_recordings_are_not_mixed(settings, corpus, tmp_path, protocol, 
     else:
         table.write_text(table.read_text() + rows[1].replace(first.name, "more.wav") + "\n")
         soundfile.write(first.with_name("more.wav"), soundfile.read(first)[0] * 0.9, 16_000)
-    with pytest.raises(TrainingError, match=r"run.*: \d+ recordings are not those the run began"):
+    with pytest.raises(TrainingError, match=r"run.*: \d+ recordings? changed since the run began"):
         train(settings, tmp_path / "run", resume=True)
 
 
@@ -317,7 +317,7 @@ def test_evaluate_counts_the_nearest_emotion(settings, corpus, tmp_path):
         console=Console(line=told.append),
     )
     assert (report["n"], report["left_out"], report["merged"]) == (54, {}, {"boredom": 18})
-    assert "18 recordings of boredom count as neutral" in told
+    assert "18 recordings of boredom counted as neutral" in told
     page = (tmp_path / "measured" / "report.html").read_text()
     assert "boredom: 18" in page
     assert "seed" not in page.partition("</h1>")[0].partition("<title>")[2]

@@ -105,7 +105,7 @@ def test_it_learns(tmp_path):
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
 
 
-def test_it_learns_from_what_is_beside_the_baseline(tmp_path):
+def test_it_learns_from_what_is_beside_the_baseline():
     """Where only the distance from the speaker's mean tells the class, baselines make it learnt."""
 
     def speakers(seed: int) -> Examples:
@@ -128,7 +128,7 @@ def test_it_learns_from_what_is_beside_the_baseline(tmp_path):
     assert (trained.logits.argmax(1) == val.targets).mean() > alone.mean() + 0.1
 
 
-def test_shuffled_labels_fall_to_chance(tmp_path):
+def test_shuffled_labels_fall_to_chance():
     """Trained on labels that mean nothing, it is no better than chance on fresh clips."""
     train = make_examples(120, 0, shuffled=True)
     trained = train_network(train, make_examples(30, 1, shuffled=True), 3, SETTINGS, seed=0)

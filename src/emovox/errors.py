@@ -93,3 +93,8 @@ class ArchiveError(EmovoxError):
 
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, for messages: 1 part, 2 parts, 1,000 parts."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"

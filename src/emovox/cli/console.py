@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Literal, TextIO
 from unicodedata import category
 
+from ..errors import counted as counted
+
 Progress = Callable[[int, int], None]
 
 _CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of what has no shape of its own
@@ -46,11 +48,6 @@ def _python_escape(char: str) -> str:
 
 def _json_escape(char: str) -> str:
     return json.dumps(char)[1:-1]
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: 1 part, 2 parts, 1,000 parts."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import progress_bar, say, warn
+from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from ..training.acoustic.fit import Observer, Plan, Row
 
+_RESULTS = ("report.json", "report.html", "predictions.csv", "split.csv", "history.csv")
 _EVERY = 25  # epochs of a training whose number of them is fixed
 
 Corpora = Annotated[
@@ -66,6 +68,8 @@ def train(
             **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),
         },
     )
+    tables = [settings.groups, settings.split]
+    _check_results(out, [*map(Path, filter(None, tables)), *_tables(settings.corpora)])
     try:
         report = run_training(
             settings,
@@ -95,8 +99,10 @@ def evaluate(
     label: Labels = None,
 ) -> None:
     """Measure any model on any corpus, and write a report."""
+    from ..bundle import find_model
     from ..evaluation.run import Console, evaluate_model
 
+    _check_results(out, [find_model(model), *_tables(corpus or ())])
     report = evaluate_model(
         model,
         corpus or (),
@@ -106,6 +112,18 @@ def evaluate(
         command=_command_line(),
     )
     _print_outcome(report, out)
+
+
+def _check_results(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write the results of a run over a file that it reads."""
+    for name in _RESULTS:
+        if (out / name).exists():
+            check_outputs({"--out": out / name}, inputs)
+
+
+def _tables(sources: Sequence[str]) -> list[Path]:
+    """Return the paths of corpora, each given as NAME=PATH."""
+    return [Path(source.partition("=")[2]) for source in sources]
 
 
 def _command_line() -> str:

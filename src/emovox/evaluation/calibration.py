@@ -117,6 +117,25 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     return float(np.exp(_golden_section(loss, float(low), float(high))))
 
 
+def fit_threshold(logits: ArrayLike, temperature: float, coverage: float) -> float:
+    """Find the score that a share of the answers reach.
+
+    Parameters
+    ----------
+    logits : array-like of float, shape=(n, n_labels)
+    temperature : float
+    coverage : float, 0 to 1
+        The share.
+
+    Returns
+    -------
+    threshold : float, 0 to 1
+    """
+    scaled = np.asarray(logits) / temperature
+    scores = 1.0 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)
+    return round(float(np.quantile(scores, 1.0 - coverage)), 4)
+
+
 def _bin_sums(results: Results) -> Floats:
     """Count each bin's answers, sum their scores, count the right ones: shape (3, n_bins)."""
     scores = results.scores.astype(np.float64)

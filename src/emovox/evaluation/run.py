@@ -14,7 +14,7 @@ from typing import Any
 
 from ..corpora import SPECS, Corpus, Problem, Utterance, load_corpora
 from ..emotions import EMOTIONS, NEAREST
-from ..errors import ConfigError, EmovoxError, SplitError
+from ..errors import ConfigError, EmovoxError, SplitError, counted
 from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import evaluate, write_results
@@ -71,11 +71,13 @@ def evaluate_model(
     corpora, utterances = load_utterances(sources, labels, {}, console)
     utterances, merged = _merged(utterances, recognizer.labels)
     for emotion, count in merged.items():
-        console.line(f"{count} recordings of {emotion} count as {NEAREST[emotion]}")
+        console.line(f"{counted(count, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
     for emotion, count in evaluation.left_out.items():
-        console.line(f"left out: {count} recordings of {emotion}, which the model does not know")
+        console.line(
+            f"left out: {counted(count, 'recording')} of {emotion}, which the model does not know"
+        )
     facts = corpus_facts(corpora, evaluation.problems) | {
         "protocol": "evaluate",
         "command": command,
@@ -114,7 +116,9 @@ def load_utterances(
     everything = [utterance for corpus in corpora for utterance in corpus.utterances]
     utterances, left_out = choose(everything, labels, merge)
     for emotion, count in left_out.items():
-        console.line(f"left out: {count} recordings of {emotion}, which is not among the labels")
+        console.line(
+            f"left out: {counted(count, 'recording')} of {emotion}, which is not among the labels"
+        )
     return tuple(corpora), utterances
 
 

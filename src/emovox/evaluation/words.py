@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import counted
 from .metrics import Results
 
 PROTOCOLS = {
@@ -78,9 +79,8 @@ def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
     n, right = numbers["n"], _n_right(numbers)
     unseen = " it had never seen" if protocol in PROTOCOLS else ""
     times = "once" if right == 1 else f"{right:,} times"
-    recordings = "recording" if n == 1 else "recordings"
     sentences = [
-        f"On {n:,} {recordings}{unseen}, the model named the right emotion {times} "
+        f"On {counted(n, 'recording')}{unseen}, the model named the right emotion {times} "
         f"({percent(numbers['accuracy'])})."
     ]
     return (
@@ -138,7 +138,7 @@ def fold_lead(
     best = max(folds, key=lambda name: folds[name]["uar"])
     n, right = pooled["n"], _n_right(pooled)
     sentences = [
-        f"In {len(folds)} fold{'s' * (len(folds) != 1)}, each tested on recordings it had never "
+        f"In {counted(len(folds), 'fold')}, each tested on recordings it had never "
         f"seen, the mean recall of the emotions (UAR) was {percent(mean['uar'])}.",
     ]
     if len(folds) > 1:
@@ -158,8 +158,8 @@ def _certainty(numbers: Mapping[str, Any], protocol: str) -> list[str]:
     if interval["low"] == interval["high"] == 1:
         # Resampling answers that are all right cannot show an error: the rule of three can.
         return [
-            f"Without one mistake there is nothing to resample; with {n:,} recordings the true "
-            f"share of mistakes may still be up to about {percent(min(1.0, 3 / n))}."
+            f"Without one mistake there is nothing to resample; with {counted(n, 'recording')} the "
+            f"true share of mistakes may still be up to about {percent(min(1.0, 3 / n))}."
         ]
     unit = "speakers" if interval["resampled"] == "speakers" else "recordings"
     words = [
@@ -168,7 +168,7 @@ def _certainty(numbers: Mapping[str, Any], protocol: str) -> list[str]:
     ]
     if unit == "recordings" and protocol in ("speaker", "corpus"):
         n_speakers = len(numbers["per_speaker"])
-        voices = "one voice" if n_speakers == 1 else f"{n_speakers} voices"
+        voices = counted(n_speakers, "voice")
         words.append(
             f"The interval knows only {voices}: how much further voices would differ, it does not "
             "tell."

@@ -19,6 +19,7 @@ from ..audio import Samples, load_audio
 from ..card import Card
 from ..corpora import Utterance
 from ..errors import AudioError, ModelError, SplitError
+from ..evaluation.calibration import fit_temperature, fit_threshold
 from ..files import written_whole
 from ..model import find_model, shipped_models
 from ..splits import Fold
@@ -65,6 +66,18 @@ class Fit(ABC):
     layers: tuple[str, ...]  # of the network, in words, with their sizes
     n_parameters: int
     chose_epoch: ClassVar[bool]  # whether the validation part chose the epoch
+
+    def calibrated(self, settings: Settings) -> tuple[float, float]:
+        """Return temperature and threshold, as set or as fitted on the validation clips.
+
+        A temperature below 1 is not fitted: a model without a mistake in validation must not grow
+        surer for it.
+        """
+        fitted = max(1.0, fit_temperature(self.logits, self.truth))
+        temperature = settings.temperature or fitted
+        if not settings.coverage:
+            return temperature, settings.threshold
+        return temperature, fit_threshold(self.logits, temperature, settings.coverage)
 
     @abstractmethod
     def export(self, card: Card, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run says of itself: the model's card, the report's facts, and the versions behind them."""
+"""The record of a run: the model's card, and the facts of a fold's report."""
 
 import dataclasses
 import subprocess
@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..audio import RATE
 from ..card import SCHEMA, Card
 from ..corpora import SPECS, Corpus, Utterance
-from ..evaluation.metrics import Results, accuracy, confusion_matrix, fit_temperature, uar
+from ..evaluation.metrics import Results, accuracy, confusion_matrix, uar
 from ..evaluation.run import licence_of
 from ..splits import Fold
 from ..version import __version__
@@ -23,7 +21,6 @@ _KINDS = {
     "acoustic": "CNN-LSTM on acoustic features",
     "speech": "head on a frozen speech encoder",
 }
-_PUBLISHED_TERMS = "for research and non-commercial use, as the terms of the recordings are"
 
 
 def model_card(
@@ -34,8 +31,7 @@ def model_card(
     fit: Fit,
 ) -> Card:
     """Make the card of a fold's model; its figures come after the test."""
-    temperature = settings.temperature or _fitted_temperature(fit)
-    published = any(corpus.name in SPECS for corpus in corpora)
+    temperature, threshold = fit.calibrated(settings)
     return Card(
         schema=SCHEMA,
         name=settings.name or settings.features,
@@ -44,17 +40,23 @@ def model_card(
         rate=RATE,
         window_s=settings.window_s,
         temperature=temperature,
-        threshold=_threshold(settings, fit, temperature),
+        threshold=threshold,
         baseline=(0.0,) * fit.n_embedding,
         baseline_seconds=fit.prior_seconds,
         corpora=tuple(_corpus_facts(corpus, fold) for corpus in corpora),
         protocol=fold.protocol,
         figures={},
         notes=settings.notes,
-        licence=_PUBLISHED_TERMS if published else "its maker's to choose",
+        licence=_weights_licence(corpora),
         emovox_version=__version__,
         code_revision=code_revision(),
     )
+
+
+def _weights_licence(corpora: Sequence[Corpus]) -> str:
+    """Name the terms of the recordings that a model was trained on."""
+    terms = [f"{corpus.name}: {licence_of(corpus)}" for corpus in corpora]
+    return f"as the terms of the recordings allow ({'; '.join(terms)})"
 
 
 def _feature_settings(settings: Settings) -> dict[str, Any]:
@@ -63,32 +65,16 @@ def _feature_settings(settings: Settings) -> dict[str, Any]:
     return {"encoder": "openai/whisper-tiny, MIT licence", **dataclasses.asdict(SpeechConfig())}
 
 
-def _fitted_temperature(fit: Fit) -> float:
-    """Fit the temperature on the validation part, but never below 1.
-
-    A model without a mistake in validation must not grow surer for it.
-    """
-    return max(1.0, fit_temperature(fit.logits, fit.truth))
-
-
-def _threshold(settings: Settings, fit: Fit, temperature: float) -> float:
-    """Return the score from which so many validation clips are answered as the settings ask."""
-    if not settings.coverage:
-        return settings.threshold
-    shifted = fit.logits / temperature - (fit.logits / temperature).max(1, keepdims=True)
-    scores = 1.0 / np.exp(shifted).sum(1)
-    return round(float(np.quantile(scores, 1.0 - settings.coverage)), 4)
-
-
 def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
-    learned = [one for one in (*fold.train, *fold.val) if one.corpus == corpus.name]
+    parts = (*fold.train, *fold.val)
+    learned = [utterance for utterance in parts if utterance.corpus == corpus.name]
     spec = SPECS.get(corpus.name)
     return {
         "name": corpus.name,
         "title": spec.title if spec else corpus.name,
         "licence": licence_of(corpus),
         "utterances": len(learned),
-        "speakers": len({one.speaker for one in learned}),
+        "speakers": len({utterance.speaker for utterance in learned}),
     }
 
 
@@ -128,7 +114,7 @@ def fold_facts(fold: Fold, fit: Fit, card: Card) -> dict[str, Any]:
 
 def count_speakers(utterances: Sequence[Utterance]) -> int:
     """Count the speakers that are known by name."""
-    return len({(one.corpus, one.speaker) for one in utterances if one.speaker})
+    return len({(utt.corpus, utt.speaker) for utt in utterances if utt.speaker})
 
 
 def code_revision() -> str:

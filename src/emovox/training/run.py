@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..corpora import Corpus, Utterance
-from ..errors import ConfigError, TrainingError
+from ..errors import ConfigError, TrainingError, counted
 from ..evaluation.answers import evaluate, evaluate_running, read_results, write_results
 from ..evaluation.metrics import Results, concatenate
 from ..evaluation.report import write_report, write_summary
@@ -179,8 +179,8 @@ def _check_same_recordings(fold: Fold, place: Path) -> None:
     begun = any((place / name).exists() for name in ("split.csv", "report.json"))
     if begun and (n_changed := count_changes(fold, place / "split.csv")):
         raise TrainingError(
-            f"{place}: {n_changed:,} recordings are not those the run began with, or have other "
-            "labels or another part in it; put them back to resume it, or use another --out"
+            f"{place}: {counted(n_changed, 'recording')} changed since the run began, in content, "
+            "label or part; restore the corpus to resume, or use another --out"
         )
 
 
