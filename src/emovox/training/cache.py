@@ -3,8 +3,6 @@
 import hashlib
 import io
 import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..files import written_whole
 
 _CHECKSUM_BYTES = 32
 
@@ -48,20 +47,12 @@ class ArrayCache:
 
     def put(self, key: str, array: NDArray[np.float32]) -> bool:
         """Store an array; return False where the disk would not take it."""
-        path, content = self._path(key), io.BytesIO()
+        content = io.BytesIO()
         np.save(content, array, allow_pickle=False)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            with written_whole(self._path(key)) as temporary:
+                temporary.write_bytes(content.getvalue() + _checksum(key, content.getvalue()))
         except OSError:
-            return False
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.getvalue() + _checksum(key, content.getvalue()))
-            Path(temporary).replace(path)
-        except OSError:
-            with suppress(OSError):
-                Path(temporary).unlink()
             return False
         return True
 
