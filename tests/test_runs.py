@@ -362,7 +362,7 @@ def test_a_full_disk_loses_no_work(corpus, tmp_path):
     )
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
-    assert "--resume goes on when that is mended" in full.stderr
+    assert "fix this and run again with --resume" in full.stderr
     assert not list((tmp_path / "run").rglob(".part-*"))
     resumed = subprocess.run(
         [*command(corpus, tmp_path / "run"), "--resume"], capture_output=True, text=True
@@ -395,7 +395,7 @@ def test_ctrl_c_leaves_a_checkpoint(corpus, tmp_path):
             process.kill()
             raise
     assert process.returncode == 130
-    assert "--resume goes on with it" in rest
+    assert "run again with --resume" in rest
     assert "Traceback" not in rest
     assert (tmp_path / "run" / "checkpoint.pt").stat().st_size > 0
     with (tmp_path / "run" / "history.csv").open() as file:

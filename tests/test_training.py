@@ -73,7 +73,7 @@ def test_the_end_is_told():
     stopped = ending(history(1.0, 0.5, 0.4995, 0.6), Acoustic(patience=2))
     assert "stopped after epoch 4: the validation loss had not fallen by 0.001 for 2" in stopped
     assert "kept is epoch 3, with the lowest validation loss, 0.4995" in stopped
-    assert "so many were asked for" in ending(history(1.0, 0.5), Acoustic(epochs=2))
+    assert "the number of epochs asked for" in ending(history(1.0, 0.5), Acoustic(epochs=2))
 
 
 def stop_after(n_epochs: int) -> Observer:

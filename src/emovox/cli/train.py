@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..training.acoustic.fit import Observer, Plan, Row
 
 _RESULTS = ("report.json", "report.html", "predictions.csv", "split.csv", "history.csv")
-_EVERY = 25  # epochs of a training whose number of them is fixed
+_EVERY = 25  # epochs per line, if their number is fixed
 
 Corpora = Annotated[
     list[str] | None,
@@ -41,11 +41,13 @@ def train(
     n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
     split: Annotated[str | None, typer.Option(help="Use this split table again.")] = None,
     label: Labels = None,
-    seed: Annotated[int | None, typer.Option(help="Of split, weights and batches.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many (acoustic features).")] = None,
-    name: Annotated[str | None, typer.Option(help="For the model card.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split, weights and batches.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Largest number of epochs (acoustic features).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+        bool, typer.Option("--resume", help="Resume the interrupted run in --out.")
     ] = False,
 ) -> None:
     """Train a model, test it on recordings it has not seen, and write a report."""
@@ -80,17 +82,17 @@ def train(
             command=_command_line(),
         )
     except KeyboardInterrupt:
-        warn(f"emovox: interrupted; {out} keeps what was done, --resume goes on with it")
+        warn(f"emovox: interrupted; finished work is kept in {out}, run again with --resume")
         raise typer.Exit(130) from None
     except OSError as error:
-        warn(f"emovox: {out}: {error.strerror or error}; --resume goes on when that is mended")
+        warn(f"emovox: {out}: {error.strerror or error}; fix this and run again with --resume")
         raise typer.Exit(1) from None
     _print_outcome(report, out)
 
 
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(help="A model file, or the name of one that comes with emovox.")
+        str | None, typer.Argument(help="A model file, or the name of a shipped model.")
     ] = None,
     corpus: Corpora = None,
     out: Annotated[
@@ -131,7 +133,7 @@ def _command_line() -> str:
 
 
 def _print_outcome(report: dict[str, Any], out: Path) -> None:
-    """Print the figures with the protocol they were measured under, and where the rest is."""
+    """Print the figures with the protocol they were measured under, and the place of the report."""
     for name, fold in report.get("folds", {}).items():
         say(f"  {name}: accuracy {fold['accuracy']:.1%}, UAR {fold['uar']:.1%}")
     mean = "mean of the folds: " if "folds" in report else ""
@@ -146,7 +148,7 @@ def _print_outcome(report: dict[str, Any], out: Path) -> None:
 
 @contextmanager
 def _training_display(fold: str, plan: "Plan") -> "Iterator[Observer]":
-    """Show a bar of the batches, and print a line an epoch, of a fixed many a few, on stderr."""
+    """Show a bar of the batches, and print a line an epoch, or every 25th."""
     from ..training.acoustic.fit import Observer
 
     def on_epoch(history: "Sequence[Row]") -> None:

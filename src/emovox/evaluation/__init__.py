@@ -1,1 +1,1 @@
-"""How well a model does: its answers to labelled recordings, metrics, the report."""
+"""Measuring a model: its answers to labelled recordings, metrics, the report."""

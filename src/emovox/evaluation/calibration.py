@@ -1,4 +1,4 @@
-"""Scores: whether they are the chance of being right, and what abstaining by them gains."""
+"""Scores: how well they are calibrated, and the gain of abstaining by them."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def reliability(results: Results) -> list[dict[str, float | int | None]]:
-    """Compare score and accuracy, bin by bin: what a reliability diagram shows.
+    """Compare score and accuracy, bin by bin, as a reliability diagram does.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def coverage_curve(results: Results) -> list[dict[str, float]]:
     """Accuracy where only the answers with the highest scores are given, the others withheld.
 
     Of answers with one score none is surer than another: where some of them are withheld, any may
-    be, and the accuracy is what is then to be expected. So the order of the recordings does not
+    be, and the accuracy is the expected one. So the order of the recordings does not
     matter.
 
     Returns
@@ -75,7 +75,7 @@ def coverage_curve(results: Results) -> list[dict[str, float]]:
 
 
 def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
-    """Find the temperature T for which softmax(logits / T) is best calibrated.
+    """Find the temperature T of the best calibrated softmax(logits / T).
 
     It minimises the negative log-likelihood of the truth by golden-section search over log T
     from 0.05 to 20, where it has one minimum (temperature scaling, Guo et al. 2017).

@@ -81,8 +81,8 @@ STATISTICS: tuple[tuple[str, Statistic], ...] = (
 def per_emotion(results: Results) -> dict[str, dict[str, float | int]]:
     """Precision, recall, F1 and support of each label.
 
-    What is undefined (the recall of a label without recordings, the precision of one never
-    answered) is 0.
+    Undefined values (the recall of a label without recordings, the precision of one never
+    answered) are 0.
     """
     confusion = confusion_matrix(results)
     right, support = _right(confusion), confusion.sum(axis=1)
@@ -102,7 +102,7 @@ def per_emotion(results: Results) -> dict[str, dict[str, float | int]]:
 def per_speaker(results: Results) -> dict[str, dict[str, float | int]]:
     """Give the number of recordings, UAR and accuracy of each speaker, sorted by name.
 
-    With more than one corpus a speaker is named `corpus/speaker`; who is not known is "unknown".
+    With more than one corpus a speaker is named `corpus/speaker`; an unknown one is "unknown".
     """
     names = np.array(_speaker_names(results))
     table: dict[str, dict[str, float | int]] = {}
@@ -135,7 +135,7 @@ def bootstrap_interval(
     low, high : float
         Percentiles 2.5 and 97.5 of the statistic over 1,000 resamples.
     unit : str
-        What was resampled: "speakers" where at least 5 are known, else "utterances".
+        The unit of resampling: "speakers" where at least 5 are known, else "utterances".
     """
     resamples, unit = _resampled_confusions(results, seed)
     low, high = np.quantile(statistic(resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -1,4 +1,4 @@
-"""Reports: the numbers as JSON, and a page that says in plain words what they show."""
+"""Reports: the numbers as JSON, and a page that explains them in plain words."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ def write_report(
     results : Results
         The model's answers to the test recordings.
     facts : mapping
-        What is known of the run: protocol, fold, seed, n_train, n_val, n_test, validation,
+        Known facts of the run: protocol, fold, seed, n_train, n_val, n_test, validation,
         settings, versions, corpora, left_out, problems, model, command, parts (recordings and
         speakers of each part), ending (of the training); any may be missing, and validation is
         None where it chose no epoch.
@@ -65,7 +65,7 @@ def write_report(
     Returns
     -------
     report : dict
-        What report.json holds: the facts, the numbers of `metrics.summarise`, and the ten wrong
+        The content of report.json: the facts, the numbers of `metrics.summarise`, and the ten wrong
         answers with the highest score as `worst_mistakes`.
 
     Raises
@@ -107,7 +107,7 @@ def write_summary(
     directory : Path
         Its folder `<fold>/` holds the report.html of each fold.
     reports : mapping
-        Name of the fold to what `write_report` returned.
+        The report of each fold, as returned by `write_report`, by its name.
     results : Results
         All folds together.
     facts : mapping
@@ -189,7 +189,7 @@ def _page_of(
     results: Results,
     pictures: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Gather what the template shows; `numbers` are those of the answers, pooled over folds."""
+    """Gather the content of the template; `numbers` are those of the answers, pooled over folds."""
     protocol = str(report.get("protocol") or "")
     tiles = [
         {
@@ -221,7 +221,7 @@ def _page_of(
         "model": words.model_words(report.get("model")),
         "parts": report.get("parts") or {},
         "ending": words.sentence(report.get("ending")),
-        "corpora": words.corpora_of(report.get("corpora")),
+        "corpora": report.get("corpora") or [],
         "left_out": report.get("left_out") or {},
         "merged": report.get("merged") or {},
         "problems": report.get("problems") or [],
@@ -275,18 +275,18 @@ def _training_picture(
 def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     bins, error = numbers["reliability"], numbers["expected_calibration_error"]
     curve, right = numbers["coverage_curve"], numbers["accuracy_certain"]
-    own = None if right is None else (numbers["coverage"], right)
+    as_set = None if right is None else (numbers["coverage"], right)
     reliability_alt, coverage_alt = words.score_alts(numbers)
     return {
         "reliability": _picture(
             directory, "reliability", reliability_alt, partial(reliability, bins, error)
         ),
-        "coverage": _picture(directory, "coverage", coverage_alt, partial(coverage, curve, own)),
+        "coverage": _picture(directory, "coverage", coverage_alt, partial(coverage, curve, as_set)),
     }
 
 
 def _picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
-    """Write a figure as figures/<kind>, and give what the page needs to show it."""
+    """Write a figure as figures/<kind>, and return its data for the page."""
     _, svg = save(draw(), directory / "figures" / kind)
     return {
         "kind": kind,
@@ -314,7 +314,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn what facts may hold (paths, numpy scalars and arrays, tuples) into plain JSON."""
+    """Turn paths, numpy scalars and arrays, and tuples into plain JSON."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""Results: what a model answered to labelled recordings."""
+"""Results: a model's answers to labelled recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Results:
     probabilities : ndarray of float32, shape=(n, n_labels)
         The model's scores; each row sums to 1.
     files, speakers, corpora : tuple of str, length n
-        Where each recording is from; "" for a speaker who is not known.
+        Where each recording is from; "" for an unknown speaker.
     certain : ndarray of bool, shape=(n,)
         False where the model abstains.
 

@@ -96,7 +96,7 @@ def evaluate_model(
 def load_utterances(
     sources: Sequence[str], labels: Sequence[str], merge: Mapping[str, str], console: Console
 ) -> tuple[tuple[Corpus, ...], list[Utterance]]:
-    """Load corpora, then merge and choose emotions as `choose` does; say what is left out.
+    """Load corpora, then merge and choose emotions as `choose` does; report what it leaves out.
 
     Raises
     ------
@@ -180,10 +180,10 @@ def licence_of(corpus: Corpus) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, emovox, and the installed libraries that numbers depend on."""
-    found = {"emovox": __version__, "python": platform.python_version()}
+    installed = {"emovox": __version__, "python": platform.python_version()}
     for name in ("numpy", "torch", "onnxruntime", "soundfile", "soxr"):
         try:
-            found[name] = installed_version(name)
+            installed[name] = installed_version(name)
         except PackageNotFoundError:  # torch, where nothing is trained
             continue
-    return found
+    return installed

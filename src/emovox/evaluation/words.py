@@ -1,4 +1,4 @@
-"""Words: what a report's figures mean, in plain sentences."""
+"""Words: the meaning of a report's figures, in plain sentences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ PROTOCOLS = {
     "random": (
         "The same voices and sentences stand on both sides.",
         "The recordings were divided at random, so the voices and the sentences of the test were "
-        "also in the training. The figures show that the model has learnt these voices saying "
+        "also in the training. The figures show that the model has learned these voices saying "
         "these sentences; they say nothing about a new voice. For that, use the protocol "
         "“speaker”.",
     ),
@@ -44,10 +44,10 @@ NOT_TESTED = (
     "No test: these recordings chose the epoch.",
     "Everything was used to learn, for a model to be used rather than measured. The figures are of "
     "the validation part, which chose the best epoch, and whose voices were in the training: they "
-    "flatter the model. What it does with new voices is measured with the protocol “speaker”.",
+    "flatter the model. Measure it on new voices with the protocol “speaker”.",
 )
 UNKNOWN_PROTOCOL = (
-    "What the model knew before is not recorded here.",
+    "The model's training data is not recorded here.",
     "This report cannot tell whether the model was trained on these recordings, or on the same "
     "voices. If it was, the figures flatter it.",
 )
@@ -55,7 +55,7 @@ UNKNOWN_PROTOCOL = (
 
 def title_of(report: Mapping[str, Any]) -> str:
     """Name a report by its corpora, protocol, fold and seed."""
-    corpora = ", ".join(name for name, _ in corpora_of(report.get("corpora")))
+    corpora = ", ".join(corpus["name"] for corpus in report.get("corpora") or ())
     parts = [f"Emotions in {corpora}" if corpora else "Emotions in speech"]
     model = report.get("model")
     if report.get("protocol") in PROTOCOLS:
@@ -70,12 +70,12 @@ def title_of(report: Mapping[str, Any]) -> str:
 
 
 def shows(protocol: str) -> tuple[str, str]:
-    """Say, in a heading and a paragraph, what figures under a protocol show and what not."""
+    """Return a heading and a paragraph on the meaning of figures under a protocol."""
     return NOT_TESTED if protocol == "all" else PROTOCOLS.get(protocol, UNKNOWN_PROTOCOL)
 
 
 def lead(numbers: Mapping[str, Any], protocol: str) -> list[str]:
-    """Say how often the model was right, how sure that is, and what guessing would give."""
+    """Say how often the model was right, how sure that is, and how good guessing would be."""
     n, right = numbers["n"], _n_right(numbers)
     unseen = " it had never seen" if protocol in PROTOCOLS else ""
     times = "once" if right == 1 else f"{right:,} times"
@@ -98,7 +98,7 @@ def running_uar(report: Mapping[str, Any]) -> float | None:
 
 
 def model_words(model: Any) -> dict[str, list[str]]:
-    """Say what a model is made of: rows of a table, each with one line or more."""
+    """Describe a model: rows of a table, each with one line or more."""
     if not isinstance(model, Mapping) or "kind" not in model:
         return {}
     features = dict(model.get("features") or {})
@@ -106,7 +106,7 @@ def model_words(model: Any) -> dict[str, list[str]]:
     return {
         "kind": [str(model["kind"])],
         "layers": [str(layer) for layer in model.get("layers") or ()],
-        "learnt parameters": [f"{model.get('n_parameters', 0):,}"],
+        "trained parameters": [f"{model.get('n_parameters', 0):,}"],
         "features": [f"{features.get('kind', '')}: {settings}"],
     }
 
@@ -118,7 +118,7 @@ def sentence(text: Any) -> str:
 
 
 def _running(without: float, running: float | None) -> list[str]:
-    """Say what a speaker's baseline, learned on the way, changes; nothing where there was none."""
+    """Compare the UAR with running baselines, if there were any."""
     if running is None:
         return []
     return [
@@ -133,7 +133,7 @@ def fold_lead(
     pooled: Mapping[str, Any],
     protocol: str,
 ) -> list[str]:
-    """Say what the folds have shown, the lowest and the highest first."""
+    """Sum up the folds: their mean, the lowest and the highest."""
     worst = min(folds, key=lambda name: folds[name]["uar"])
     best = max(folds, key=lambda name: folds[name]["uar"])
     n, right = pooled["n"], _n_right(pooled)
@@ -183,7 +183,7 @@ def _comparison(numbers: Mapping[str, Any]) -> list[str]:
 
 
 def emotion_words(numbers: Mapping[str, Any]) -> str:
-    """Say which emotion is known best, which least, and what that one is taken for."""
+    """Name the best and the least recognised emotion, and the answer it is mistaken for."""
     labels = numbers["confusion"]["labels"]
     matrix = np.array(numbers["confusion"]["matrix"])
     table = numbers["per_emotion"]
@@ -239,7 +239,7 @@ def calibration_words(numbers: Mapping[str, Any], results: Results) -> list[str]
 
 
 def coverage_words(numbers: Mapping[str, Any]) -> list[str]:
-    """Say what abstaining gains: at 80 % coverage, and as the model itself abstained."""
+    """Describe the gain of abstaining: at 80 % coverage, and by the model's own threshold."""
     everything, at_80 = percent(numbers["accuracy"]), percent(numbers["accuracy_at_80"])
     surest = "Answering only the 80\u00a0% it is surest of, it is right"
     if at_80 == everything:
@@ -259,7 +259,7 @@ def coverage_words(numbers: Mapping[str, Any]) -> list[str]:
 
 
 def score_alts(numbers: Mapping[str, Any]) -> tuple[str, str]:
-    """Describe the reliability diagram and the coverage curve to who cannot see them."""
+    """Describe the reliability diagram and the coverage curve for readers who cannot see them."""
     filled = [row for row in numbers["reliability"] if row["n"]]
     fullest = max(filled, key=lambda row: row["n"])
     curve = numbers["coverage_curve"]
@@ -272,18 +272,6 @@ def score_alts(numbers: Mapping[str, Any]) -> tuple[str, str]:
         f"{percent(numbers['accuracy_at_80'])} at 80\u00a0%, "
         f"{percent(curve[-1]['accuracy'])} at {100 * curve[-1]['coverage']:.0f}\u00a0%.",
     )
-
-
-def corpora_of(corpora: Any) -> list[tuple[str, str]]:
-    """Read names and licences from a mapping name -> licence, or a list of names or mappings."""
-    if isinstance(corpora, Mapping):
-        return [(str(name), str(licence or "")) for name, licence in corpora.items()]
-    return [
-        (str(entry.get("name", "")), str(entry.get("licence") or ""))
-        if isinstance(entry, Mapping)
-        else (str(entry), "")
-        for entry in ([corpora] if isinstance(corpora, str) else corpora or [])
-    ]
 
 
 def percent(share: float) -> str:

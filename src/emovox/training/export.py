@@ -160,7 +160,7 @@ def _compare(
     module: nn.Module,
     session: onnxruntime.InferenceSession,
     feeds: Mapping[str, NDArray[Any]],
-    what: str,
+    inputs: str,
 ) -> float:
     """Return the largest relative difference of torch and ONNX for one input, or raise."""
     with torch.inference_mode():
@@ -172,7 +172,7 @@ def _compare(
         worst = max(worst, difference)
         if not difference <= _TOLERANCE:
             raise TrainingError(
-                f"torch and ONNX differ by {difference:.1e} in {name} for {what}; at most "
+                f"torch and ONNX differ by {difference:.1e} in {name} for {inputs}; at most "
                 f"{_TOLERANCE:.0e} is allowed, so no model file was written"
             )
     return worst

@@ -42,7 +42,7 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Extracted:
-    """Utterances that could be read, their features in the same order, and what was wrong."""
+    """Readable utterances, their features in the same order, and problems of the others."""
 
     utterances: tuple[Utterance, ...]
     features: tuple[NDArray[np.float32], ...]
@@ -58,8 +58,8 @@ def extract(
 ) -> Extracted:
     """Compute the features of each utterance, or take them from the cache.
 
-    Each is computed by itself, so that its features do not depend on which others were in the
-    cache already. Recordings that cannot be used are left out and named in a problem.
+    Each is computed by itself, so that its features do not depend on the state of
+    the cache. Recordings that cannot be used are left out and named in a problem.
 
     Parameters
     ----------

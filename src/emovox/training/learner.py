@@ -45,7 +45,7 @@ from .speech.encoder import SpeechConfig, find_weights, load_encoder
 from .speech.fit import Clips, count_epochs, running_logits, train_head
 
 SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
-_N_CALIBRATION = 200  # recordings on which the ranges of 8-bit activations are taken
+_N_CALIBRATION = 200  # recordings that give the ranges of 8-bit activations
 
 FeaturesOf = Mapping[Path, NDArray[np.float32]]
 
@@ -62,7 +62,7 @@ class Fit(ABC):
     truth: NDArray[np.int64]
     n_embedding: int
     prior_seconds: float
-    ending: str  # why training stopped, and which epoch is kept
+    ending: str  # why training stopped, and the epoch that is kept
     layers: tuple[str, ...]  # of the network, in words, with their sizes
     n_parameters: int
     chose_epoch: ClassVar[bool]  # whether the validation part chose the epoch
@@ -140,7 +140,7 @@ class AcousticLearner(Learner):
         return self.settings.acoustic.p_alone < 1.0
 
     def plan(self, n_recordings: int) -> Plan:
-        """Return the most epochs, of which the validation part chooses one."""
+        """Return the most epochs; the validation part chooses one of them."""
         return Plan(self.settings.acoustic.epochs, chooses=True)
 
     def extractor(self) -> Extractor:
@@ -219,7 +219,7 @@ class SpeechLearner(Learner):
     def fit(
         self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
     ) -> SpeechFit:
-        """Train for a fixed number of epochs, which takes a minute and is not resumed.
+        """Train for a fixed number of epochs, in about a minute; this is not resumed.
 
         The validation part is only watched and calibrates. Then the head is trained anew on both
         parts, since every voice more is worth much.

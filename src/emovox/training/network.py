@@ -13,7 +13,7 @@ from .acoustic.features import trim_silence
 from .settings import HeadConfig, NetworkConfig
 
 _MAX_SCORE = 8.0  # in spreads within a speaker; the cube of a click's score would outweigh the rest
-_MAX_DEVIATION = 5.0  # standard deviations; what lies beyond (digital silence) is no measurement
+_MAX_DEVIATION = 5.0  # standard deviations; more is digital silence, no measurement
 
 
 class ConvBlock(nn.Module):
@@ -32,7 +32,7 @@ class ConvBlock(nn.Module):
     def forward(self, frames: Tensor, n_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Map frames, shape=(batch, time, n_in), to (batch, time / 2 rounded up, n_out).
 
-        Frames from `n_frames` on must be zero, and are zero in what is returned.
+        Frames from `n_frames` on must be zero, and are zero in the result.
         """
         convolved = self.convolution(frames.transpose(1, 2)).transpose(1, 2)
         active = F.relu(self.norm(convolved)) * frame_mask(convolved, n_frames)
@@ -66,7 +66,7 @@ class TwoWayLSTM(nn.Module):
 class EmotionNetwork(nn.Module):
     """Frames of features in, logits and embedding out.
 
-    The embedding is the mean of the standardised frames: what is usual for a voice in a room. The
+    The embedding is the mean of the standardised frames, the usual sound of a voice in a room. The
     speaker's baseline, in the same units, is taken from every frame before the convolutions.
 
     Parameters
@@ -124,15 +124,15 @@ class EmotionNetwork(nn.Module):
 
 
 def describe_network(network: EmotionNetwork) -> tuple[str, ...]:
-    """Say in words what an acoustic network is made of, from its input to its output."""
+    """Describe the layers of an acoustic network in words, from input to output."""
     convolutions = [block.get_submodule("convolution") for block in network.blocks]
     forth, output = network.lstm.forth, network.output
     return (
         *(
-            f"convolution over {one.kernel_size[0]} frames, {one.in_channels} to "
-            f"{one.out_channels} channels, layer norm, ReLU, maximum of frame pairs"
-            for one in convolutions
-            if isinstance(one, nn.Conv1d)
+            f"convolution over {layer.kernel_size[0]} frames, {layer.in_channels} to "
+            f"{layer.out_channels} channels, layer norm, ReLU, maximum of frame pairs"
+            for layer in convolutions
+            if isinstance(layer, nn.Conv1d)
         ),
         f"LSTM each way, {forth.input_size} to 2 x {forth.hidden_size}, mean over time",
         f"linear, {output.in_features} to {output.out_features} emotions",
@@ -140,7 +140,7 @@ def describe_network(network: EmotionNetwork) -> tuple[str, ...]:
 
 
 def describe_head(head: "SpeakerHead") -> tuple[str, ...]:
-    """Say in words what the head of a speech model is made of."""
+    """Describe the parts of a speech model's head in words."""
     n_statistics, n_dimensions = head.get_buffer("projection").shape
     n_hidden = head.config.n_hidden
     return (
@@ -152,7 +152,7 @@ def describe_head(head: "SpeakerHead") -> tuple[str, ...]:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Return how many numbers of a network are learnt."""
+    """Return the number of trained parameters of a network."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -172,7 +172,7 @@ class WaveformModel(nn.Module):
         self.network = network
 
     def forward(self, audio: Tensor, lengths: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify audio, shape=(batch, n_samples), of which `lengths` samples each count."""
+        """Classify audio, shape=(batch, n_samples), with `lengths` samples that count in each."""
         trimmed, n_samples = trim_silence(audio, lengths)
         frames, n_frames = self.features(trimmed, n_samples)
         logits, embedding = self.network(frames, n_frames, baseline)
@@ -199,7 +199,7 @@ class SpeakerHead(nn.Module):
     has been heard, the more the second counts; but not where the speaker has shown mainly one
     emotion, since the mean then holds that emotion, and taking it away would hide it.
 
-    The embedding, from which a baseline is averaged, is z, the clip's scores on an axis for each
+    The embedding, averaged into a baseline, is z, the clip's scores on an axis for each
     emotion, their squares and cubes, and a 1. The mean of the training data has zeros: of a shrunk
     mean the last element says how much was heard, and the powers how the scores were distributed.
 
@@ -235,7 +235,7 @@ class SpeakerHead(nn.Module):
         An emotion that a speaker shows now and then makes a distribution with a tail above, one
         that they show nearly always makes one with a tail below: two values, the higher with the
         share p, have the skewness (1 - 2 p) / sqrt(p (1 - p)). Where on the axis the speaker's
-        voice lies has no effect. What little has been heard counts as symmetric.
+        voice lies has no effect. Short histories count as symmetric.
 
         Parameters
         ----------
@@ -253,13 +253,13 @@ class SpeakerHead(nn.Module):
     def usual(self, means: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of a speaker's voice, and how far it is to be trusted.
 
-        From a speaker who seems to show mainly one emotion, most of this emotion is taken out; who
-        surely does is not trusted.
+        From a speaker who seems to show mainly one emotion, most of this emotion is taken out; a
+        surely one-sided speaker is not trusted.
 
         Parameters
         ----------
         means : Tensor, shape=(batch, n_embedding - 1)
-            Of what was heard.
+            Of the clips heard.
         seconds : Tensor, shape=(batch, 1)
 
         Returns

@@ -47,7 +47,7 @@ Training = Callable[[str, Plan], AbstractContextManager[Observer]]
 
 @dataclass(frozen=True)
 class Run:
-    """What the folds of a run share."""
+    """The common ground of a run's folds."""
 
     settings: Settings
     corpora: tuple[Corpus, ...]
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What every report says of the run."""
+        """The facts of the run, for every report."""
         return corpus_facts(self.corpora, self.extracted.problems) | {
             "command": self.command,
             "protocol": self.settings.protocol,
@@ -109,7 +109,7 @@ def train(
     corpora, utterances = load_utterances(
         settings.corpora, settings.labels, settings.merge, console
     )
-    folds = _folds(settings, utterances)  # what cannot be divided is refused before any work
+    folds = _folds(settings, utterances)  # refuses impossible splits before any work
     _open_run(settings, out)
     learner = learner_of(settings, utterances)
     extracted = _extract(learner, utterances, console)
@@ -207,7 +207,7 @@ def _folds(settings: Settings, utterances: Sequence[Utterance]) -> list[Fold]:
 
 
 def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]:
-    """Train, export, test and report one fold, or read what a finished one left."""
+    """Train, export, test and report one fold, or read the results of a finished one."""
     if (out / "report.json").exists():
         report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
         return report, read_results(out / "predictions.csv")
@@ -218,7 +218,7 @@ def _run_fold(run: Run, fold: Fold, out: Path) -> tuple[dict[str, Any], Results]
     run.console.line(fit.ending)
     model_file = out / "model.onnx"
     card = model_card(run.settings, fold, run.corpora, labels, fit)
-    # Without a test part, what is measured must not have learned the validation part.
+    # Without a test part the validation part is measured, and must not have been trained on.
     (fit.export if fold.test else fit.export_watched)(card, model_file)
     with run.console.bar("testing") as on_progress:
         recognizer = Recognizer.load(model_file)

@@ -116,7 +116,7 @@ class Acoustic:
     p_alone: float = _number(1.0, 0, 1)  # share of clips learned without a baseline
     max_heard: int = _number(30, 1)  # clips of the speaker in a baseline
     resample: float = _number(0.0, 0, 1)  # each speaker is played faster or slower by up to this
-    offset: float = _number(0.0, 0)  # standard deviations by which a speaker's features are moved
+    offset: float = _number(0.0, 0)  # of a speaker's features, in standard deviations
     mask: float = _number(0.0, 0, 1, below=True)  # largest share of frames, and of features, hidden
     crop_s: float = _number(0.0, 0)  # seconds of a clip to learn from, drawn anew; 0: all
     cooling: float = _number(0.0, 0, 1)  # share of the learning rate lost over the epochs, evenly
@@ -132,7 +132,7 @@ class Acoustic:
 class HeadConfig:
     """Sizes and constants of the head of a speech model."""
 
-    n_dimensions: int = _number(384, 1)  # of the space in which voices are compared
+    n_dimensions: int = _number(384, 1)  # of the space that compares voices
     n_hidden: int = _number(128, 1)
     dropout: float = _number(0.3, 0, 1, below=True)
     input_dropout: float = _number(0.2, 0, 1, below=True)
@@ -205,7 +205,7 @@ class Settings:
     threshold : float, 0 to 1
         A prediction with a lower score counts as uncertain.
     coverage : float, 0 to 1
-        Instead: the threshold above which this share of the validation clips scores; 0: none.
+        Above 0: set the threshold so that this share of the validation clips reaches it.
     window_s : float, 0.1 to 3600
         Seconds; longer recordings are cut to their first window in training, and answered window
         by window in use.
@@ -341,7 +341,7 @@ def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
 
 
 def _check_kind(features: str, data: Mapping[str, Any]) -> None:
-    """Refuse the table of the other kind of features, which would have no effect."""
+    """Refuse the table of the other kind of features: it would have no effect."""
     other = other_kind(features)
     table = data.get(other)
     if isinstance(table, Mapping) and table:

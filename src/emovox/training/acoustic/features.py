@@ -20,19 +20,19 @@ from torch import Tensor, nn
 from ...audio import NOISE_FLOOR, RATE
 from ..settings import AcousticConfig
 
-# Floors below which no logarithm is taken. What lies under the noise of a 16-bit recording (a
+# Floors below which no logarithm is taken. Anything under the noise of a 16-bit recording (a
 # magnitude of about 2e-4 here) is residue of resampling or of a codec, and must not be heard.
 _MEL_FLOOR = 1e-10  # of mel power; librosa's own default
 _CONTRAST_FLOOR = 1e-3  # of magnitude, about -108 dB of full scale for a sine
 
 
 def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut what lies before the first and after the last sample above the noise floor.
+    """Cut a clip before its first and after its last sample above the noise floor.
 
     Parameters
     ----------
     audio : Tensor of float32, shape=(batch, n_samples)
-        Samples from `lengths` on are ignored, whatever they hold.
+        Samples from `lengths` on are ignored.
     lengths : Tensor of int64, shape=(batch,)
         Samples that count.
 
@@ -88,7 +88,7 @@ class PowerSpectrum(nn.Module):
         _constant(self, "first", np.concatenate([first.real, first.imag]))
         _constant(self, "twist_real", twist.real)
         _constant(self, "twist_imag", twist.imag)
-        # What the real and the imaginary part each give to the real and the imaginary result.
+        # The shares of the real and the imaginary part in the real and the imaginary result.
         _constant(self, "of_real", np.concatenate([second.real, second.imag], axis=1))
         _constant(self, "of_imag", np.concatenate([-second.imag, second.real], axis=1))
         self.register_buffer("order", torch.from_numpy(self._order()), persistent=False)
@@ -118,7 +118,7 @@ class PowerSpectrum(nn.Module):
         )
 
     def _frames(self, padded: Tensor) -> Tensor:
-        """Cut overlapping frames as shifted views of blocks, which exports without a loop."""
+        """Cut overlapping frames as shifted views of blocks, to export without a loop."""
         n_blocks = padded.shape[1] // self.block
         blocks = padded[:, : n_blocks * self.block].reshape(padded.shape[0], -1, self.block)
         n_joined, step = self.n_fft // self.block, self.hop // self.block
@@ -190,8 +190,8 @@ def _mean_extremes(power: Tensor, n_extreme: int) -> tuple[Tensor, Tensor]:
 def _mean_of_largest(values: Tensor, n_largest: int) -> Tensor:
     """Average the largest values of each row, found one after the other.
 
-    For a handful of them this is several times faster than `topk`. Equal values, which only
-    digital silence has, are taken for one.
+    For a handful of them this is several times faster than `topk`. Equal values, found in
+    digital silence alone, count once.
     """
     lowest = torch.finfo(values.dtype).min
     largest = total = values.amax(-1, keepdim=True)

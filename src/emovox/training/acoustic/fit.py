@@ -30,9 +30,9 @@ Row = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a training goes on: so many epochs, of which the validation may choose one."""
+    """The length of a training: its epochs, and whether the validation part chooses one."""
 
-    n_epochs: int  # at most, where one is chosen
+    n_epochs: int  # at most, if one is chosen
     chooses: bool
 
 
@@ -50,7 +50,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Observer:
-    """Who wants to know: (epoch, batches done, batches in all), and all epochs after each."""
+    """Progress callbacks: (epoch, batches done, batches in all), and all epochs after each."""
 
     on_batch: Callable[[int, int, int], None] = lambda epoch, done, total: None
     on_epoch: Callable[[Sequence[Row]], None] = lambda history: None
@@ -65,7 +65,7 @@ class Checkpoint:
 
 
 class _State:
-    """What a checkpoint holds: network, optimiser, the best weights so far, and the history."""
+    """The state in a checkpoint: network, optimiser, the best weights so far, and the history."""
 
     def __init__(self, network: EmotionNetwork, learning_rate: float) -> None:
         self.network = network
@@ -130,13 +130,13 @@ def idle_epochs(history: Sequence[Row]) -> int:
 
 
 def ending(history: Sequence[Row], settings: Acoustic) -> str:
-    """Say why an acoustic training stopped, and which epoch is kept."""
+    """Describe why an acoustic training stopped, and the epoch that is kept."""
     idle, n_epochs = idle_epochs(history), len(history)
     kept = min(history, key=lambda row: row["val_loss"])
     if idle >= settings.patience:
         why = f"the validation loss had not fallen by {MIN_GAIN:g} for {idle} epochs (patience)"
     else:
-        why = "so many were asked for (epochs)"
+        why = "the number of epochs asked for (epochs)"
     return (
         f"stopped after epoch {n_epochs}: {why}; kept is epoch {kept['epoch']:.0f}, with the "
         f"lowest validation loss, {kept['val_loss']:.4f}"
@@ -156,7 +156,7 @@ def train_network(
     """Train a network, or go on from a checkpoint; the result is the same either way.
 
     Everything random is drawn from the seed and the epoch alone, so the same seed gives the same
-    weights on one machine, and an interrupted run those of a straight one.
+    weights on one machine, as does an interrupted run that is resumed.
 
     Parameters
     ----------
@@ -244,15 +244,15 @@ def _train_epoch(
     cooled = settings.cooling * (epoch - 1) / settings.epochs
     for group in state.optimiser.param_groups:
         group["lr"] = settings.learning_rate * (1.0 - cooled)
-    heard = _Heard(state.network, train, settings, rng)
+    met = _Epoch(state.network, train, settings, rng)
     allowed = weights > 0
     state.network.train()
     total_loss = total_weight = n_right = 0.0
     for done, chosen in enumerate(batches, 1):
-        padded, n_frames = pad_frames([heard.clip(index) for index in chosen])
+        padded, n_frames = pad_frames([met.clip(index) for index in chosen])
         targets = torch.from_numpy(train.targets[chosen])
         corpora = torch.from_numpy(train.corpora[chosen])
-        logits, _ = state.network(padded, n_frames, torch.from_numpy(heard.baselines[chosen]))
+        logits, _ = state.network(padded, n_frames, torch.from_numpy(met.baselines[chosen]))
         logits = logits.masked_fill(~allowed[corpora], HIDDEN)
         weight = weights[corpora, targets]
         loss = _mean_loss(logits, targets, weight)
@@ -276,7 +276,7 @@ def _train_epoch(
     }
 
 
-class _Heard:
+class _Epoch:
     """The clips of one epoch as the network meets them, and the baselines they meet."""
 
     def __init__(
@@ -295,14 +295,14 @@ class _Heard:
         self.baselines = draw_baselines(embeddings, train, settings, rng)
 
     def clip(self, index: int) -> Array:
-        """Return the frames of a clip; what is hidden of it is as usual for the speaker."""
+        """Return the frames of a clip; masked ones take the speaker's usual values."""
         frames = self.voices.clip(self.train.frames[index], self.train.speakers[index])
         usual = self.mean + self.deviation * self.baselines[index]
         return cut_and_masked(frames, usual, self.settings, self.rng)
 
 
 def _embeddings(network: EmotionNetwork, means: Array) -> Array:
-    """Standardise mean frames; in use frames are, which differs only beyond the network's clamp."""
+    """Standardise mean frames; in use frames are: they differ only beyond the network's clamp."""
     embeddings: Array = network.standardised(torch.from_numpy(means)).numpy()
     return embeddings
 

@@ -1,6 +1,6 @@
-"""What an acoustic network learns from: clips, in other voices each epoch, and their baselines.
+"""Training data of an acoustic network: clips, in new voices each epoch, and their baselines.
 
-Whatever is drawn here belongs to one epoch. Baselines are made as in use: of other clips of the
+Random draws here last for one epoch. Baselines are made as in use: of other clips of the
 speaker, heard without their labels, and shrunk towards the training data's mean.
 """
 
@@ -21,11 +21,11 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Examples:
-    """Clips: frames, each of shape (n_frames, n_features), and numbers of what they are of."""
+    """Clips: frames, shape=(n_frames, n_features), and numbers for emotion, speaker, corpus."""
 
     frames: tuple[Array, ...]
     targets: NDArray[np.int64]
-    speakers: NDArray[np.int64]  # from 0 on; one who is not known has a number for each clip
+    speakers: NDArray[np.int64]  # from 0 on; unknown speakers have one for each clip
     corpora: NDArray[np.int64]  # from 0 on
 
     @cached_property
@@ -57,8 +57,8 @@ class Voices:
         """Return each clip's mean frame in its voice, shape=(n_clips, n_features)."""
         means = np.empty_like(examples.means)
         for speaker, (matrix, offset) in enumerate(zip(self.matrices, self.offsets, strict=True)):
-            mine = examples.speakers == speaker
-            means[mine] = examples.means[mine] @ matrix + offset
+            own_clips = examples.speakers == speaker
+            means[own_clips] = examples.means[own_clips] @ matrix + offset
         return means
 
 
@@ -71,8 +71,8 @@ def draw_voices(
     every feature lay elsewhere by a Gaussian of `offset` standard deviations.
     """
     n_features = len(deviation)
-    most = np.log1p(settings.resample)
-    speeds = np.exp(rng.uniform(-most, most, n_speakers))
+    limit = np.log1p(settings.resample)
+    speeds = np.exp(rng.uniform(-limit, limit, n_speakers))
     offsets = rng.normal(0.0, settings.offset, (n_speakers, n_features)) * deviation
     if settings.resample:
         matrices = np.stack([resampled(speed, settings.features) for speed in speeds])
@@ -85,7 +85,7 @@ def resampled(speed: float, config: AcousticConfig) -> NDArray[np.float64]:
     """Make the matrix that moves frames as playing a recording at another speed would.
 
     All frequencies are multiplied by `speed`: the mel bands behind the MFCC are interpolated, and
-    the pitch classes turned. That is close to what the features of resampled sound are, and a
+    the pitch classes turned. That is close to the features of resampled sound, and a
     thousand times cheaper. Spectral contrast, in octaves, stays as it is.
 
     Returns
@@ -104,7 +104,7 @@ def resampled(speed: float, config: AcousticConfig) -> NDArray[np.float64]:
     after = config.n_mfcc + config.n_chroma
     matrix[: config.n_mfcc, : config.n_mfcc] = dct @ np.array(bands) @ dct.T
     matrix[config.n_mfcc : after, config.n_mfcc : after] = [
-        np.interp(turned, classes, one, period=config.n_chroma) for one in np.eye(config.n_chroma)
+        np.interp(turned, classes, row, period=config.n_chroma) for row in np.eye(config.n_chroma)
     ]
     return matrix
 
@@ -130,11 +130,12 @@ def draw_baselines(
     if settings.p_alone == 1.0:
         return baselines
     seconds = np.array([len(clip) for clip in examples.frames]) * settings.features.hop / RATE
-    of_speaker = {one: np.flatnonzero(examples.speakers == one) for one in set(examples.speakers)}
+    speakers = examples.speakers
+    of_speaker = {number: np.flatnonzero(speakers == number) for number in set(speakers)}
     for index in np.flatnonzero(rng.random(len(embeddings)) >= settings.p_alone):
-        mine = of_speaker[examples.speakers[index]]
+        clips = of_speaker[speakers[index]]
         n_heard = int(np.exp(rng.uniform(0.0, np.log(settings.max_heard + 1))))
-        heard = rng.permutation(mine[mine != index])[:n_heard]
+        heard = rng.permutation(clips[clips != index])[:n_heard]
         weight = PRIOR_SECONDS + seconds[heard].sum()
         baselines[index] = seconds[heard] @ embeddings[heard] / weight
     return baselines
@@ -149,7 +150,7 @@ def cut_and_masked(
     ----------
     frames : ndarray of float32, shape=(n_frames, n_features)
     usual : ndarray of float32, shape=(n_features,)
-        What stands in place of what is hidden.
+        Values that replace the hidden ones.
     """
     longest = round(settings.crop_s * RATE / settings.features.hop)
     if 0 < longest < len(frames):

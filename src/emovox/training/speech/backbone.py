@@ -25,7 +25,7 @@ from .encoder import SpeechStatistics
 
 OPSET = 17
 STATISTICS = "statistics"  # name of a backbone's output
-_HEADROOM = 1.1  # of the range of an activation, over what calibration has seen
+_HEADROOM = 1.1  # of the range of an activation, above its range in calibration
 
 
 def export_backbone(module: SpeechStatistics, calibration: Iterable[Samples]) -> bytes:
@@ -35,7 +35,7 @@ def export_backbone(module: SpeechStatistics, calibration: Iterable[Samples]) ->
     ----------
     module : SpeechStatistics
     calibration : iterable of ndarray of float32, shape=(n_samples,)
-        Some hundred recordings, on which the range of each activation is taken.
+        Some hundred recordings, to measure the range of each activation.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def extract_backbone(model: bytes) -> bytes:
 def backbone_digest(content: bytes) -> str:
     """Tell a backbone from any other, the same before and after `merge`.
 
-    Of a model file it is another, always the same one, since what is written is simplified.
+    Model files are simplified when written, so theirs is another one, but always the same.
     """
     graph = onnx.load_from_string(content).graph
     digest = hashlib.sha256(" ".join(node.op_type for node in graph.node).encode())
@@ -131,7 +131,7 @@ def make_weights_unsigned(model: onnx.ModelProto) -> None:
     """Write the 8-bit weights of a graph as unsigned numbers of the same value, in place.
 
     On processors without VNNI (AVX2 alone), onnxruntime multiplies unsigned activations by signed
-    weights in 16 bits, which overflow: scores moved by 0.02 on average there. Both unsigned, the
+    weights in 16 bits, and overflows: scores moved by 0.02 on average there. Both unsigned, the
     sums are exact on every processor.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -172,7 +172,7 @@ def _activation_ranges(
         for index, value in enumerate(session.run(list(names), feeds)):
             lowest[index] = min(lowest[index], float(value.min()))
             highest[index] = max(highest[index], float(value.max()))
-    # Rounded, so that the last digits of a sum, which threads may change, are not in the graph.
+    # Rounded, since the number of threads may change the last digits of a sum.
     ends = [
         (float(f"{low * _HEADROOM:.3g}"), float(f"{high * _HEADROOM:.3g}"))
         for low, high in zip(lowest, highest, strict=True)
@@ -204,7 +204,7 @@ def trace(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[st
     """Export a module by tracing; the batch and, of "audio", the length are free.
 
     The tracing exporter takes a tenth of a second and writes LSTMs as LSTMs; the newer one takes
-    half a minute for the same graph. Whoever exports compares torch and ONNX: neither is trusted.
+    half a minute for the same graph. Both are compared afterwards: neither is trusted.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def trace(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[st
     if "audio" in axes:
         axes["audio"][1] = "samples"
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # of tracing: what they fear, the comparison tests
+        warnings.simplefilter("ignore")  # of tracing: the comparison tests that
         path = Path(folder) / "traced.onnx"
         torch.onnx.export(
             module,

@@ -25,8 +25,8 @@ WIDTH, N_HEADS, N_HIDDEN = 384, 6, 1536  # whisper-tiny's
 _ACTIVE_DB = 16.0  # a frame this far below the level of the speech is no speech
 _EDGE_DB = 32.0  # and this far below, at either end, is cut off
 _MIN_FRAMES = 10
-_REFERENCE = 100.0  # frame power to which the level of the speech is moved
-_FLOOR = -6.5  # log10 of mel power after that, below which nothing is heard
+_REFERENCE = 100.0  # the level of speech is moved to this frame power
+_FLOOR = -6.5  # log10 of mel power after that, the floor of hearing
 _LEVEL_STEPS = 4  # of the fixed point; it moves no more after three on real recordings
 
 
@@ -190,21 +190,21 @@ def load_encoder(path: Path, config: SpeechConfig) -> SpeechStatistics:
     from safetensors.torch import load_file
 
     try:
-        found = load_file(path)
+        tensors = load_file(path)
     except Exception as error:  # noqa: BLE001 (the library's error has no public root)
         raise ModelError(f"{path}: cannot read the encoder's weights: {error}") from None
     weights = {
         name.rpartition("encoder.")[2]: value.float()
-        for name, value in found.items()
+        for name, value in tensors.items()
         if "encoder." in name
     }
     module = SpeechStatistics(config)
-    own = module.state_dict()
-    if missing := sorted(own.keys() - weights.keys()):
+    needed = module.state_dict()
+    if missing := sorted(needed.keys() - weights.keys()):
         raise ModelError(f"{path}: expected the encoder of whisper-tiny, found no {missing[0]}")
-    chosen = {name: weights[name] for name in own}
+    chosen = {name: weights[name] for name in needed}
     table = chosen["embed_positions.weight"]
-    chosen["embed_positions.weight"] = table[: len(own["embed_positions.weight"])]
+    chosen["embed_positions.weight"] = table[: len(needed["embed_positions.weight"])]
     try:
         module.load_state_dict(chosen)
     except RuntimeError as error:
@@ -221,7 +221,7 @@ def find_weights(encoder: str, folder: Path) -> Path:
     encoder : str
         A file, or a model's name on the hub, such as "openai/whisper-tiny".
     folder : Path
-        Where what is fetched is kept.
+        Keeps the fetched files.
 
     Raises
     ------
@@ -235,10 +235,10 @@ def find_weights(encoder: str, folder: Path) -> Path:
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     url = f"{hub}/{encoder}/resolve/main/model.safetensors"
     name = encoder.replace("/", "--") + ".safetensors"
-    pooch.get_logger().setLevel("ERROR")  # else it prints the checksum, which nobody asked for
+    pooch.get_logger().setLevel("ERROR")  # else it prints the checksum
     try:
         return Path(pooch.retrieve(url, None, fname=name, path=folder))
-    except Exception as error:  # noqa: BLE001 (whatever the transfer ends with)
+    except Exception as error:  # noqa: BLE001 (any error of the transfer)
         raise ModelError(
             f"cannot fetch {url}: {error}; fetch it by hand, and give the file as encoder"
         ) from None

@@ -1,8 +1,7 @@
 """Training of a speech model's head, on the baselines that it will meet in use.
 
-An epoch is made of streams: what one speaker says, in random order. Each clip is classified with
-the baseline of what came before it in its stream: short or long, sometimes all of the speaker at
-once.
+An epoch is made of streams: clips of one speaker, in random order. Each clip is classified with the
+baseline of the clips before it in its stream, few or many, sometimes with that of all at once.
 """
 
 import time
@@ -24,7 +23,7 @@ _N_FOR_AXES = 15_000  # clips
 
 @dataclass(frozen=True)
 class Clips:
-    """What a head learns from, a row a clip.
+    """The training data of a head, a row a clip.
 
     `speakers` are numbers: copies resampled by one factor are one more speaker. `allowed` marks
     the classes that a clip's corpus has: those it does not have are not counted against it.
@@ -39,7 +38,7 @@ class Clips:
 
 
 def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
-    """Find the space of z: the directions in which a speaker's clips differ most.
+    """Find the space of z: the directions of the largest differences between a speaker's clips.
 
     Returns
     -------
@@ -54,11 +53,11 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
     x = clips.statistics
     mean = weight @ x
     of_speaker = np.stack(
-        [x[clips.speakers == one].mean(0) if n else mean for one, n in enumerate(count)]
+        [x[clips.speakers == number].mean(0) if n else mean for number, n in enumerate(count)]
     )
     centred = x - of_speaker[clips.speakers]
     deviation = np.sqrt(weight @ centred**2) + 1e-4
-    # Every so many: the directions of the largest spread are known from a part of the clips.
+    # Only a part of the clips: the directions of the largest spread are known from it.
     step = -(-len(x) // _N_FOR_AXES)
     scaled = centred[::step] / deviation * np.sqrt(weight[::step])[:, None]
     axes = _principal_axes(scaled, n_dimensions) / deviation[:, None]
@@ -71,8 +70,8 @@ def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
 def _principal_axes(rows: NDArray[np.float32], n_axes: int) -> NDArray[np.float32]:
     """Return the axes of the largest spread, shape=(n_columns, n_axes), of unit length.
 
-    They are found from the products of rows where these are fewer than columns; axes beyond what
-    the rows span are zeros.
+    They are found from the products of rows where these are fewer than columns; axes beyond the
+    rows' span are zeros.
     """
     if len(rows) >= rows.shape[1]:
         _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
@@ -87,7 +86,7 @@ def _principal_axes(rows: NDArray[np.float32], n_axes: int) -> NDArray[np.float3
 
 
 def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tensor]:
-    """Find how each emotion differs from a speaker's mean, and the axes on which it shows.
+    """Find how each emotion differs from a speaker's mean, and the axes that show it.
 
     Returns
     -------
@@ -102,12 +101,12 @@ def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tenso
     count = np.zeros((n_classes, 1))
     centred = np.empty_like(values)
     for speaker in np.unique(clips.speakers):
-        mine = clips.speakers == speaker
-        shown = np.unique(clips.targets[mine])
-        means = np.stack([values[mine & (clips.targets == one)].mean(0) for one in shown])
+        rows = clips.speakers == speaker
+        shown = np.unique(clips.targets[rows])
+        means = np.stack([values[rows & (clips.targets == label)].mean(0) for label in shown])
         emotions[shown] += means - means.mean(0)
         count[shown] += 1
-        centred[mine] = values[mine] - values[mine].mean(0)
+        centred[rows] = values[rows] - values[rows].mean(0)
     emotions /= np.maximum(count, 1)
     variance = (centred**2).mean(0)
     axes = (emotions / (variance + variance.mean())).T
@@ -116,7 +115,7 @@ def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tenso
 
 
 def count_epochs(n_clips: int, settings: Speech) -> int:
-    """Return how many epochs a head is trained on so many clips, copies included."""
+    """Return the number of epochs for a number of clips, copies included."""
     return max(settings.epochs, -(-settings.min_steps // _count_steps(n_clips, settings)))
 
 
@@ -234,7 +233,7 @@ class _Learner:
         return loss.item() / 2, int(right.sum())
 
     def _baselines(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the clips of an epoch, and the mean and seconds of what each was preceded by."""
+        """Return the clips of an epoch, and the mean and seconds of the clips before each."""
         rows, means, heard = [], [], []
         for stream, whole in self._streams():
             index = torch.from_numpy(stream)
@@ -252,7 +251,7 @@ class _Learner:
         return torch.cat(rows), torch.cat(means), torch.cat(heard)
 
     def _streams(self) -> list[tuple[NDArray[np.int64], bool]]:
-        """Cut each speaker's clips, in random order, into streams; say which are heard at once."""
+        """Cut each speaker's clips, in random order, into streams; True: heard at once."""
         streams = []
         for group in self.groups:
             if self.rng.random() < self.settings.p_whole:
@@ -272,11 +271,11 @@ def _clip_weights(clips: Clips) -> NDArray[np.float64]:
     """Weight corpora alike, and emotions in them by the square root of their share."""
     weights = np.zeros(len(clips.targets))
     for corpus in np.unique(clips.corpora):
-        mine = clips.corpora == corpus
-        weights[mine] = 1.0 / mine.sum()
-        for emotion in np.unique(clips.targets[mine]):
-            these = mine & (clips.targets == emotion)
-            weights[these] *= (these.sum() / mine.sum()) ** -0.5
+        of_corpus = clips.corpora == corpus
+        weights[of_corpus] = 1.0 / of_corpus.sum()
+        for emotion in np.unique(clips.targets[of_corpus]):
+            rows = of_corpus & (clips.targets == emotion)
+            weights[rows] *= (rows.sum() / of_corpus.sum()) ** -0.5
     normed: NDArray[np.float64] = weights / weights.mean()
     return normed
 
@@ -312,8 +311,9 @@ def running_logits(
             for index in stream:
                 statistics = torch.from_numpy(clips.statistics[index : index + 1])
                 seconds = float(clips.seconds[index])
-                one, embedding = head(statistics, total / (head.config.prior_seconds + heard))
-                logits.append(one[0].numpy())
+                baseline = total / (head.config.prior_seconds + heard)
+                clip_logits, embedding = head(statistics, baseline)
+                logits.append(clip_logits[0].numpy())
                 total = total + embedding * seconds
                 heard += seconds
             answers.append(np.stack(logits))

@@ -13,14 +13,14 @@ _ROOM_S = (0.15, 0.6)  # reverberation time, of small rooms and halls
 _ROOM_DB = (-14.0, -2.0)  # of the reverberation against the voice itself
 _LOW_HZ, _HIGH_HZ = (50.0, 300.0), (3000.0, 7500.0)  # borders of the band, telephone to studio
 _NOISE_DB = (10.0, 40.0)  # of the voice above the noise
-_STEEPEST = 0.8  # power of the frequency by which noise falls: 0 is white, 0.5 pink
+_STEEPEST = 0.8  # noise falls by this power of the frequency: 0 is white, 0.5 pink
 
 
 def recorded_elsewhere(clip: Samples, take: int = 0) -> Samples:
     """Return a clip with a room, a narrower band and noise, each there or not.
 
-    What is drawn depends on the clip and the number of the take alone, so that features computed
-    from it can be kept.
+    The draws depend on the clip and the number of the take alone, so that features of the result
+    can be kept.
 
     Parameters
     ----------
