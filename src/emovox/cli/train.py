@@ -15,7 +15,7 @@ from .outputs import check_outputs
 if TYPE_CHECKING:
     from ..training.acoustic.fit import Observer, Plan, Row
 
-_RESULTS = ("report.json", "report.html", "predictions.csv", "split.csv", "history.csv")
+_RESULTS = ("report.json", "report.html", "predictions.csv")  # of an evaluation
 _EVERY = 25  # epochs per line, if their number is fixed
 
 Corpora = Annotated[
@@ -70,8 +70,6 @@ def train(
             **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),
         },
     )
-    tables = [settings.groups, settings.split]
-    _check_results(out, [*map(Path, filter(None, tables)), *_tables(settings.corpora)])
     try:
         report = run_training(
             settings,
@@ -104,7 +102,9 @@ def evaluate(
     from ..bundle import find_model
     from ..evaluation.run import Console, evaluate_model
 
-    _check_results(out, [find_model(model), *_tables(corpus or ())])
+    tables = [Path(source.partition("=")[2]) for source in corpus or ()]
+    for name in _RESULTS:
+        check_outputs({"--out": out / name}, [find_model(model), *tables])
     report = evaluate_model(
         model,
         corpus or (),
@@ -114,18 +114,6 @@ def evaluate(
         command=_command_line(),
     )
     _print_outcome(report, out)
-
-
-def _check_results(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to write the results of a run over a file that it reads."""
-    for name in _RESULTS:
-        if (out / name).exists():
-            check_outputs({"--out": out / name}, inputs)
-
-
-def _tables(sources: Sequence[str]) -> list[Path]:
-    """Return the paths of corpora, each given as NAME=PATH."""
-    return [Path(source.partition("=")[2]) for source in sources]
 
 
 def _command_line() -> str:

@@ -88,31 +88,6 @@ class Fit(ABC):
         self.export(card, path)
 
 
-class Learner(ABC):
-    """A way to learn."""
-
-    settings: Settings
-
-    @property
-    @abstractmethod
-    def knows_speakers(self) -> bool:
-        """Whether its models are trained with baselines."""
-
-    @abstractmethod
-    def plan(self, n_recordings: int) -> Plan:
-        """Return the length of a training on a number of recordings."""
-
-    @abstractmethod
-    def extractor(self) -> Extractor:
-        """Return the function that computes features."""
-
-    @abstractmethod
-    def fit(
-        self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
-    ) -> Fit:
-        """Learn from the training and validation parts of a fold."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class AcousticFit(Fit):
     """A trained acoustic network."""
@@ -128,7 +103,7 @@ class AcousticFit(Fit):
 
 
 @dataclass(frozen=True)
-class AcousticLearner(Learner):
+class AcousticLearner:
     """Trains the convolutions and LSTMs from scratch; resumes from a checkpoint if one is given."""
 
     settings: Settings
@@ -196,7 +171,7 @@ class SpeechFit(Fit):
 
 
 @dataclass(frozen=True)
-class SpeechLearner(Learner):
+class SpeechLearner:
     """Trains a head on the statistics of a frozen encoder, with baselines as in use."""
 
     settings: Settings
@@ -251,9 +226,10 @@ class SpeechLearner(Learner):
         )
 
 
-def learner_of(
-    settings: Settings, utterances: Sequence[Utterance]
-) -> AcousticLearner | SpeechLearner:
+Learner = AcousticLearner | SpeechLearner
+
+
+def learner_of(settings: Settings, utterances: Sequence[Utterance]) -> Learner:
     """Return the learner that the settings ask for.
 
     A new encoder's 8-bit ranges are taken on recordings of the first corpus.

@@ -180,63 +180,27 @@ class Speech:
 class Settings:
     """Everything a training run depends on, besides the recordings themselves.
 
-    Parameters
-    ----------
-    corpora : tuple of str
-        Each "NAME=PATH", as for `emovox.corpora.load_corpora`.
-    features : str
-        "acoustic", a network from scratch on MFCC, chroma and contrast; or "speech", a head on the
-        frozen lower layers of a speech encoder.
-    protocol : str
-        One of `emovox.splits.PROTOCOLS`.
-    groups : str
-        For the protocol "speaker": a CSV of group and speaker; "" for one speaker a fold.
-    n_groups : int
-        For the protocol "speaker": number of speaker groups; 0 for one speaker a fold.
-    split : str
-        A split table to use again (one subset column, no folds); "" to make a new split.
-    labels : tuple of str
-        Only these emotions; empty for all.
-    merge : mapping of str to str
-        Emotions that count as another one, such as {"calm": "neutral"}.
-    seed : int, 0 to 2 ** 32 - 1
-    temperature : float, 0 or 0.05 to 20
-        Of the scores; 0: fitted on the validation part.
-    threshold : float, 0 to 1
-        A prediction with a lower score counts as uncertain.
-    coverage : float, 0 to 1
-        Above 0: set the threshold so that this share of the validation clips reaches it.
-    window_s : float, 0.1 to 3600
-        Seconds; longer recordings are cut to their first window in training, and answered window
-        by window in use.
-    name, notes : str
-        For the model card; without a name the model is called after its features.
-    acoustic : Acoustic
-        For `features` "acoustic" alone.
-    speech : Speech
-        For `features` "speech" alone.
-
     Raises
     ------
     ConfigError
         If a value is out of range, or belongs to the other kind of features.
     """
 
-    corpora: tuple[str, ...] = ()
-    features: str = _choice("acoustic", *FEATURES)
+    corpora: tuple[str, ...] = ()  # each "NAME=PATH", as for `emovox.corpora.load_corpora`
+    features: str = _choice("acoustic", *FEATURES)  # the kind of model
     protocol: str = _choice("random", *PROTOCOLS)
-    groups: str = ""
-    n_groups: int = _number(0, 0)
-    split: str = ""
-    labels: tuple[str, ...] = _choice((), *EMOTIONS)
-    merge: Mapping[str, str] = field(default_factory=dict)
+    groups: str = ""  # for "speaker": a CSV of group and speaker
+    n_groups: int = _number(0, 0)  # for "speaker": number of groups; 0: one speaker a fold
+    split: str = ""  # a split table to use again (one subset column, no folds)
+    labels: tuple[str, ...] = _choice((), *EMOTIONS)  # only these emotions; empty: all
+    merge: Mapping[str, str] = field(default_factory=dict)  # such as {"calm": "neutral"}
     seed: int = _number(0, 0, 2**32 - 1)
-    temperature: float = 0.0
-    threshold: float = _number(0.5, 0, 1)
-    coverage: float = _number(0.0, 0, 1)
-    window_s: float = _number(10.0, MIN_WINDOW_S, MAX_WINDOW_S)
-    name: str = ""
-    notes: str = ""
+    temperature: float = 0.0  # of the scores, 0.05 to 20; 0: fitted on the validation part
+    threshold: float = _number(0.5, 0, 1)  # predictions with a lower score are uncertain
+    coverage: float = _number(0.0, 0, 1)  # above 0: sets the threshold for this share of clips
+    window_s: float = _number(10.0, MIN_WINDOW_S, MAX_WINDOW_S)  # seconds of a clip that count
+    name: str = ""  # for the model card; "": the kind of model
+    notes: str = ""  # for the model card
     acoustic: Acoustic = field(default_factory=Acoustic)
     speech: Speech = field(default_factory=Speech)
 
