@@ -109,7 +109,7 @@ class TestDownload:
         pytest.importorskip("pooch")
         options = ["--to", str(tmp_path), "--url", "http://127.0.0.1:1/x.zip", "--yes"]
         result = RUNNER.invoke(corpus_app, ["download", "emodb", *options])
-        assert "cannot reach" in str(result.exception)
+        assert "cannot download http://127.0.0.1:1/x.zip" in str(result.exception)
         assert "Burkhardt" in result.stderr
 
     def test_nobodys_home(self) -> None:

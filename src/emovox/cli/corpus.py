@@ -67,7 +67,7 @@ def download(
     url: Annotated[str | None, typer.Option(help="A mirror of the publisher's archive.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the corpus's terms.")] = False,
 ) -> None:
-    """Download a corpus from its publisher, after showing its terms; run again to resume."""
+    """Download a corpus from its publisher, after showing its terms."""
     from ..corpora.download import download as fetch
 
     def accept(terms: str) -> bool:

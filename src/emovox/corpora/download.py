@@ -1,29 +1,25 @@
-"""Download a published corpus: resumable, checked, unpacked safely, its terms accepted first."""
+"""Download a published corpus: its terms accepted, its archive fetched, checked and unpacked."""
 
-import http.client
 import shutil
-import stat
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
-from types import ModuleType
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from ..errors import CorpusError, MissingExtraError
 from . import SPECS, load_corpus
 from .scan import Progress, absolute
 from .utterance import CorpusSpec, Download
 
-STAMP = ".emovox-download"  # a folder that holds this file was unpacked whole
+STAMP = ".emovox-download"  # marks a folder that was unpacked completely
 CHUNK = 1 << 18  # bytes
-TIMEOUT = 60.0  # seconds without any answer
+TIMEOUT = 60.0  # seconds without an answer
 MAX_UNPACKED = 50_000_000_000  # bytes
 MAX_RATIO = 50  # unpacked to packed; speech shrinks to a half at best
-SMALL = 100_000_000  # bytes; an archive that unpacks to less is no bomb, whatever its ratio
+SMALL = 100_000_000  # bytes; a smaller archive is accepted at any ratio
 
 
 def download(
@@ -36,32 +32,33 @@ def download(
 ) -> Path:
     """Fetch a published corpus and unpack it into the folder `destination`/`name`.
 
-    What an interrupted call has fetched is kept, and the next call goes on from there. A call
-    that finds the corpus in place does nothing.
+    The folder appears when the corpus is complete; an interrupted call leaves nothing behind.
+    If the corpus has been downloaded before, nothing happens.
 
     Parameters
     ----------
     name : str
         A name of `SPECS`.
     destination : Path
-        The folder below which the corpus gets its own; made if it is not there.
+        The parent of the corpus's folder; created if it does not exist.
     url : str, optional
         A mirror that holds the publisher's archive.
     accept : callable
-        Called once with the corpus's terms, in a few lines; False: nothing is downloaded.
+        Called once with the corpus's terms, in a few lines; return False to cancel.
     on_progress : callable, optional
-        Called with (bytes fetched, bytes in all, 0 if the server does not say).
+        Called with (bytes fetched, total bytes or 0 if the server does not announce them).
 
     Returns
     -------
     folder : Path
-        To be loaded with `load_corpus(name, folder)`.
+        Ready for `load_corpus(name, folder)`.
 
     Raises
     ------
     CorpusError
-        If the corpus is unknown or not to be had by download, its terms are refused, the transfer
-        fails, the checksum is wrong, or the archive is damaged, unsafe or another one.
+        If the corpus is unknown or cannot be downloaded, its terms are refused, the transfer
+        fails, the checksum is wrong, the archive is damaged or belongs to another corpus, or the
+        disk is full.
     MissingExtraError
         If pooch is not installed.
     """
@@ -72,22 +69,24 @@ def download(
     if (folder / STAMP).is_file():
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CorpusError(f"{folder} is there already, not from a download; choose another folder")
-    pooch = _import_pooch()
+        raise CorpusError(
+            f"{folder} exists already and is not from a download; choose another folder"
+        )
+    _check_extra()
     if not accept(terms(spec, source)):
         raise CorpusError(f"{name}: the terms were not accepted, nothing was downloaded")
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        archive = destination / f".{name}.zip"
-        _fetch(pooch, source, archive, on_progress)
-        _install(name, archive, folder)
+        with tempfile.TemporaryDirectory(dir=destination, prefix=f".{name}-") as temporary:
+            archive = _fetch(source, Path(temporary), on_progress)
+            _install(name, archive, folder)
     except OSError as error:
         raise CorpusError(f"cannot write to {destination}: {error.strerror or error}") from None
     return folder
 
 
 def terms(spec: CorpusSpec, source: Download) -> str:
-    """Say what a user accepts by downloading a corpus."""
+    """Return the terms that a user accepts by downloading a corpus."""
     size = f", {source.size / 1e6:,.0f} MB" if source.size else ""
     return (
         f"{spec.title}\n"
@@ -105,178 +104,117 @@ def _spec(name: str) -> CorpusSpec:
 
 
 def _source(spec: CorpusSpec, url: str | None) -> Download:
-    """Choose where to fetch from; a mirror must hold the same archive, so its checksum stays."""
-    known = spec.download
-    if url is None and known is None:
+    """Choose the address; a mirror must hold the same archive, so its checksum is kept."""
+    published = spec.download
+    if url is None and published is None:
         raise CorpusError(f"{spec.name} cannot be downloaded: {spec.by_hand}; see {spec.homepage}")
     if url is not None:
-        known = Download(url, known.checksum, known.size) if known else Download(url)
-    assert known is not None  # one of the two is given
-    if urllib.parse.urlsplit(known.url).scheme not in ("http", "https"):
+        published = replace(published, url=url) if published else Download(url)
+    assert published is not None  # either of the two is given
+    if not published.url.startswith(("http://", "https://")):
         raise CorpusError(f"expected an address that begins with http:// or https://, got {url}")
-    return known
+    return published
 
 
-def _import_pooch() -> ModuleType:
+def _check_extra() -> None:
     try:
         import pooch
     except ImportError:
         raise MissingExtraError(
             "downloading a corpus needs pooch; install it with: pip install 'emovox[train]'"
         ) from None
-    module: ModuleType = pooch
-    return module
+    pooch.get_logger().setLevel("WARNING")  # it would log the file's hash
 
 
-# ---- transfer
+class _Bar:
+    """Pass pooch's progress on, which it reports as tqdm expects it."""
+
+    def __init__(self, on_progress: Progress) -> None:
+        self.total = 0  # bytes, set by pooch
+        self._on_progress = on_progress
+        self._done = 0
+
+    def update(self, n_bytes: int) -> None:
+        """Count bytes; the last chunk may be smaller than pooch says."""
+        self._done += n_bytes
+        self._on_progress(min(self._done, self.total or self._done), self.total)
+
+    def reset(self) -> None:
+        """Start over; pooch does this before it reports the total at the end."""
+        self._done = 0
+
+    def close(self) -> None:
+        """End; there is nothing to do."""
 
 
-def _fetch(
-    pooch: ModuleType, source: Download, archive: Path, on_progress: Progress | None
-) -> None:
-    """Have pooch fetch and check the archive, unless it is already there."""
-    pooch.get_logger().setLevel("WARNING")  # the terms and a bar say it all
+def _fetch(source: Download, folder: Path, on_progress: Progress | None) -> Path:
+    """Fetch the archive into a folder and verify its checksum."""
+    import pooch
+    import requests
 
-    def downloader(url: str, output: str, _: object, check_only: bool = False) -> None:
-        part = archive.with_suffix(".part")
-        _transfer(url, part, bool(source.checksum), on_progress)
-        part.replace(output)
-
+    bar = _Bar(on_progress) if on_progress else False
     try:
-        pooch.retrieve(
+        archive = pooch.retrieve(
             source.url,
             known_hash=source.checksum or None,
-            fname=archive.name,
-            path=archive.parent,
-            downloader=downloader,
+            fname="archive.zip",
+            path=folder,
+            downloader=pooch.HTTPDownloader(
+                progressbar=bar,
+                chunk_size=CHUNK,
+                timeout=TIMEOUT,
+                headers={"User-Agent": "emovox"},
+            ),
         )
-    except ValueError:  # pooch's way to say that the checksum is another
+    except requests.RequestException as error:
+        raise CorpusError(
+            f"cannot download {source.url}: {_reason(error)}; run the same command again, or try "
+            "a mirror"
+        ) from None
+    except ValueError:  # raised by pooch for another checksum
         raise CorpusError(
             f"{source.url}: expected the archive with checksum {source.checksum}, got another "
             "file; it was deleted. Try again, or another mirror"
         ) from None
+    return Path(archive)
 
 
-def _transfer(url: str, part: Path, checked: bool, on_progress: Progress | None) -> None:
-    """Fetch `url` into `part`, going on where an earlier transfer stopped.
-
-    The server's mark of the file's version (ETag or date) is kept beside the part: with it the
-    server sends the rest only if the file is still the same. Without a mark the rest is asked for
-    only if a checksum will tell (`checked`).
-    """
-    note = part.with_suffix(".version")
-    done, mark = _resume_point(url, part, note, checked)
-    with _open(url, done, mark) as response:
-        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-            done = 0
-        length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdigit() else 0
-        note.write_text(f"{url}\n{_mark(response.headers)}", encoding="utf-8")
-        with part.open("ab" if done else "wb") as file:
-            for chunk in _chunks(response, url):
-                file.write(chunk)
-                done += len(chunk)
-                if on_progress:
-                    on_progress(done, total)
-    if done < total:
-        raise _interrupted(url, f"after {done:,} of {total:,} bytes")
-    note.unlink(missing_ok=True)
-
-
-def _resume_point(url: str, part: Path, note: Path, checked: bool) -> tuple[int, str]:
-    if not part.is_file() or not note.is_file():
-        return 0, ""
-    noted_url, _, mark = note.read_text(encoding="utf-8").partition("\n")
-    if noted_url != url or not (mark or checked):
-        return 0, ""
-    return part.stat().st_size, mark
-
-
-def _mark(headers: http.client.HTTPMessage) -> str:
-    etag = headers.get("ETag", "")
-    return headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
-
-
-def _open(url: str, start: int, mark: str) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers={"User-Agent": "emovox"})  # noqa: S310 - http(s)
-    if start:
-        request.add_header("Range", f"bytes={start}-")
-        if mark:
-            request.add_header("If-Range", mark)
-    try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310 - http(s) only
-            request, timeout=TIMEOUT
-        )
-    except urllib.error.HTTPError as error:
-        error.close()
-        if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _open(url, 0, "")
-        raise CorpusError(f"{url}: the server answered {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        raise CorpusError(f"cannot reach {url}: {error.reason}") from None
-    except (http.client.HTTPException, OSError) as error:
-        raise _interrupted(url, f"({error})") from None
-    if response.status == http.HTTPStatus.PARTIAL_CONTENT and not response.headers.get(
-        "Content-Range", ""
-    ).startswith(f"bytes {start}-"):
-        response.close()
-        return _open(url, 0, "")
-    return response
-
-
-def _chunks(response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
-    while True:
-        try:
-            chunk = response.read(CHUNK)
-        except (http.client.HTTPException, OSError) as error:
-            raise _interrupted(url, f"({error})") from None
-        if not chunk:
-            return
-        yield chunk
-
-
-def _interrupted(url: str, when: str) -> CorpusError:
-    return CorpusError(f"{url}: the transfer stopped {when}; run the same command again")
-
-
-# ---- unpacking
+def _reason(error: Any) -> str:
+    """Return the cause of a failed request without the layers wrapped around it."""
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    cause = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", None) or next(iter(getattr(cause, "args", ())), cause)
+    return str(cause).partition("): ")[2] or str(cause)  # without "HTTPConnection(…): "
 
 
 def _install(name: str, archive: Path, folder: Path) -> None:
-    """Unpack beside the final place, see that it is the corpus, then move it there in one step."""
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{name}-"))
-    try:
-        unpack(archive, temporary)
-        for inner in sorted(temporary.rglob("*.zip")):
-            unpack(inner, inner.with_suffix(""))
-            inner.unlink()
-        load_corpus(name, temporary)
-        (temporary / STAMP).touch()
-        temporary.chmod(0o755)
-        if folder.is_dir():
-            folder.rmdir()
-        temporary.replace(folder)
-    except CorpusError:
-        archive.unlink()  # useless as it is: the next call fetches it again
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    archive.unlink()
+    """Unpack beside the archive, make sure it is the corpus, then move it to its place."""
+    unpacked = archive.with_suffix("")
+    unpack(archive, unpacked)
+    for inner in sorted(unpacked.rglob("*.zip")):
+        unpack(inner, inner.with_suffix(""))
+        inner.unlink()
+    load_corpus(name, unpacked)
+    (unpacked / STAMP).touch()
+    if folder.is_dir():
+        folder.rmdir()
+    unpacked.replace(folder)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip archive; refuse one that would write elsewhere or without bounds.
+    """Unpack a zip archive of a reasonable size; `zipfile` writes nothing outside the folder.
 
     Raises
     ------
     CorpusError
-        If it is no zip archive, damaged, encrypted or unsafe.
+        If it is damaged, encrypted, too large or not a zip archive.
     OSError
         If the disk is full or not writable.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
-            _check_members(archive, zipped.infolist())
+            _check_size(archive, sum(member.file_size for member in zipped.infolist()))
             zipped.extractall(folder)
     except zipfile.BadZipFile as error:
         raise CorpusError(
@@ -287,13 +225,7 @@ def unpack(archive: Path, folder: Path) -> None:
         raise CorpusError(f"cannot unpack the archive: {error}") from None
 
 
-def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        outside = path.is_absolute() or ".." in path.parts or ":" in member.filename
-        if outside or stat.S_ISLNK(member.external_attr >> 16):
-            raise CorpusError(f'unsafe archive: it would write to "{member.filename}"')
-    size = sum(member.file_size for member in members)
+def _check_size(archive: Path, size: int) -> None:
     packed = archive.stat().st_size
     if size > MAX_UNPACKED or (size > SMALL and size > MAX_RATIO * packed):
         raise CorpusError(f"unsafe archive: {packed:,} bytes would unpack to {size:,}")
