@@ -1,12 +1,12 @@
 """Pictures: training, confusion, scores, one recording, a whole corpus; as PNG and SVG."""
 
-from ._corpus import corpus
-from ._recording import recording
-from ._scores import coverage, reliability
-from ._timeline import timeline
+from .corpora import corpus
 from .measurements import Measurements, measure
+from .recordings import recording
 from .results import confusion, training_curves
+from .scores import coverage, reliability
 from .style import EMOTION_COLOURS, is_of_kind, rendered, save, write_file
+from .timelines import timeline
 
 __all__ = [
     "EMOTION_COLOURS",

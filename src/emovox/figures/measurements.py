@@ -1,4 +1,4 @@
-"""What can be measured of recordings: frames of one clip, and what sets a corpus's clips apart."""
+"""Measurements of recordings: frames of a clip; duration, loudness and pitch of a corpus."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from ..corpora.utterance import Utterance
 from ..errors import AudioError, CorpusError, MissingExtraError
 
 N_FFT, HOP = 1_024, 256  # samples; 64 ms and 16 ms
+N_MELS = 64  # bands of the mel spectrogram, from 0 Hz to 8 kHz
 MAX_FRAMES = 4_000  # of one clip; a longer one gets a larger hop
 MAX_CLIPS = 700  # measured of a corpus
 MAX_SECONDS = 60.0  # measured of a clip
@@ -40,12 +41,12 @@ class Frames:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of a corpus's recordings.
+    """Measurements of a corpus's recordings.
 
     Parameters
     ----------
     emotions, speakers : tuple of str
-        Sorted; what the rows and columns of `counts` stand for.
+        Sorted; the rows and columns of `counts`.
     counts : ndarray of int64, shape=(n_emotions, n_speakers)
         Utterances, all of them.
     emotion, sex : tuple of str, length n_measured
@@ -100,16 +101,9 @@ def measure(
             on_progress(done, len(chosen))
     if not measured:
         raise CorpusError(f"expected recordings to measure, none of {len(chosen)} can be read")
-    emotions = tuple(sorted({utterance.emotion for utterance in utterances}))
-    speakers = tuple(sorted({utterance.speaker for utterance in utterances}))
-    counts = np.zeros((len(emotions), len(speakers)), dtype=np.int64)
-    for utterance in utterances:
-        counts[emotions.index(utterance.emotion), speakers.index(utterance.speaker)] += 1
     seconds, loudness, pitch, spectra = (np.array(column) for column in zip(*rows, strict=True))
     return Measurements(
-        emotions,
-        speakers,
-        counts,
+        *_count(utterances),
         tuple(utterance.emotion for utterance in measured),
         tuple(utterance.sex for utterance in measured),
         seconds,
@@ -119,6 +113,18 @@ def measure(
         spectra,
         n_unreadable,
     )
+
+
+def _count(
+    utterances: Sequence[Utterance],
+) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.int64]]:
+    """Count utterances by emotion (row) and speaker (column)."""
+    emotions = tuple(sorted({utterance.emotion for utterance in utterances}))
+    speakers = tuple(sorted({utterance.speaker for utterance in utterances}))
+    counts = np.zeros((len(emotions), len(speakers)), dtype=np.int64)
+    for utterance in utterances:
+        counts[emotions.index(utterance.emotion), speakers.index(utterance.speaker)] += 1
+    return emotions, speakers, counts
 
 
 def frames(audio: Samples) -> Frames:
@@ -134,7 +140,7 @@ def frames(audio: Samples) -> Frames:
     padded = np.pad(audio, (0, max(0, N_FFT - len(audio))))
     magnitude = np.abs(librosa.stft(padded, n_fft=N_FFT, hop_length=hop))
     magnitude = magnitude[:, : len(audio) // hop + 1]
-    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=64)
+    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=N_MELS)
     mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=40)
     return Frames(
         hop,
@@ -143,6 +149,12 @@ def frames(audio: Samples) -> Frames:
         librosa.feature.chroma_stft(S=magnitude**2, sr=RATE, n_fft=N_FFT, tuning=0.0),
         librosa.feature.spectral_contrast(S=magnitude, sr=RATE, n_fft=N_FFT),
     )
+
+
+def mel_row(hertz: float) -> float:
+    """Return the row of a frequency in the mel spectrogram of `frames`."""
+    librosa = _librosa()
+    return float(librosa.hz_to_mel(hertz) / librosa.hz_to_mel(RATE / 2) * (N_MELS + 1) - 1)
 
 
 def tracks(audio: Samples) -> tuple[Floats, Floats, Floats]:
@@ -171,7 +183,7 @@ def _pitch(frames_in_a_row: Samples) -> Floats:
     low, high = PITCH_HZ
     if not frames_in_a_row.size:
         return np.zeros(0)
-    found = _librosa().yin(
+    pitch = _librosa().yin(
         frames_in_a_row,
         fmin=low,
         fmax=high,
@@ -180,7 +192,7 @@ def _pitch(frames_in_a_row: Samples) -> Floats:
         hop_length=N_FFT,
         center=False,
     )
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(pitch, dtype=np.float64)
 
 
 def _evenly_chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -225,9 +237,8 @@ def _spectrum_db(framed: Floats) -> Floats:
 
 def _band_edges() -> Floats:
     """Frequencies (Hz) in equal steps of mel; band i reaches from edge i to i + 2, about i + 1."""
-    lowest, highest = 2595 * np.log10(1 + np.array([50, RATE / 2]) / 700)
-    mel_edges = np.linspace(lowest, highest, N_BANDS + 2)
-    return np.asarray(700 * (10 ** (mel_edges / 2595) - 1), dtype=np.float64)
+    edges = _librosa().mel_frequencies(N_BANDS + 2, fmin=50, fmax=RATE / 2, htk=True)
+    return np.asarray(edges, dtype=np.float64)
 
 
 def _librosa() -> ModuleType:

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, the house style, and how they become files."""
+"""The style of all pictures: colours, markers, fonts; and writing figures to files."""
 
 import io
 import warnings
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..emotions import EMOTIONS
-from ..errors import EmovoxError, MissingExtraError
+from ..errors import EmovoxError, MissingExtraError, one_line
 from ..files import written_whole
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def save(
 ) -> list[Path]:
     """Write a figure as `path`.png (150 dpi) and `path`.svg; the same figure, the same bytes.
 
-    `kind` stands in the file, where `is_of_kind` finds it.
+    `kind` is written into the file for `is_of_kind`.
 
     Raises
     ------
     EmovoxError
-        If a file cannot be written; one of before is then left as it was.
+        If a file cannot be written; an older one is then left as it was.
     """
     written = []
     for suffix in formats:
@@ -59,7 +59,7 @@ def save(
 
 
 def is_of_kind(path: Path, kind: str) -> bool:
-    """Tell whether a file is a figure that was saved as of this kind.
+    """Tell whether a file is a figure that was saved with this kind.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def write_file(path: Path, data: bytes) -> None:
     Raises
     ------
     EmovoxError
-        If it cannot be written; a file of before is then left as it was.
+        If it cannot be written; an older file is then left as it was.
     """
     try:
         with written_whole(path) as temporary:
@@ -105,7 +105,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
-    """Give what makes a figure, with the house style on until the block ends."""
+    """Return a function that makes a figure; the style holds until the block ends."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -113,10 +113,16 @@ def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
         raise MissingExtraError(
             "figures need matplotlib, which is not installed: pip install 'emovox[train]'"
         ) from None
+    with rc_context(_style(dark)):
+        yield lambda **options: Figure(layout="constrained", **options)
+
+
+def _style(dark: bool) -> dict[Any, Any]:
+    """Return matplotlib's settings for a light or a dark page."""
     ink, faint, paper = (
         ("#e6e8eb", "#3a404b", "#1b1e24") if dark else ("#14171c", "#dde1e6", "white")
     )
-    style: dict[Any, Any] = {
+    return {
         "font.family": ["DejaVu Sans"],
         "font.size": 10,
         "axes.titlesize": 11,
@@ -139,16 +145,13 @@ def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
         "xtick.color": ink,
         "ytick.color": ink,
     }
-    with rc_context(style):
-        yield lambda **options: Figure(layout="constrained", **options)
 
 
 def shortened(text: str, limit: int) -> str:
     """Cut a name that is too long, and keep `$` from being read as a formula.
 
-    What has no shape, such as bytes in another encoding, is escaped: no font could draw it.
+    Unprintable characters, such as bytes in another encoding, are escaped: no font has them.
     """
-    drawable = (one if one.isprintable() else ascii(one)[1:-1] for one in text)
-    text = "".join(drawable)
+    text = one_line(text)
     cut = text if len(text) <= limit else f"{text[: limit // 2 - 1]}…{text[-(limit // 2) :]}"
     return cut.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Picture of what was heard along a recording: emotions, loudness, pitch, what carried them."""
+"""Picture of a stream's decisions along a recording, with loudness and pitch."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ..audio import RATE, Samples
 from ..prediction import Prediction
-from ._recording import draw_waveform
 from .measurements import ACTIVE_DB, PITCH_HZ, tracks
+from .recordings import draw_waveform
 from .style import ACCENT, EMOTION_COLOURS, INK, drawing, shortened
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ _HATCH = "////"
 
 
 def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "Figure":
-    """Draw what a stream heard along a recording.
+    """Draw a stream's decisions along a recording.
 
     Parameters
     ----------
     audio : ndarray of float32, shape=(n_samples,)
         Mono at 16 kHz.
     predictions : sequence of Prediction
-        Interim ones, from which the probabilities are drawn, and final ones; these with moments,
-        if the strip that explains them is to be drawn.
+        Interim ones, for the course of the probabilities, and final ones. If these have moments,
+        a strip explains them.
     title : str
         The figure's title, such as the file's name.
     """
-    final = [one for one in predictions if one.final]
-    explained = any(one.moments for one in final)
+    final = [prediction for prediction in predictions if prediction.final]
+    explained = any(prediction.moments for prediction in final)
     colours = _colours(final)
     with drawing() as new_figure:
         figure = new_figure(figsize=(12, 9.6 if explained else 8.8))
@@ -51,7 +51,7 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         figure.align_ylabels(panels)
         parts = f"{len(final)} part{'s' * (len(final) != 1)} of speech"
         figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {parts}")
-        _draw_legend(figure, colours, any(not one.certain for one in final))
+        _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
 
 
@@ -68,26 +68,26 @@ def _draw_probabilities(
     """Stack the scores of each part: those of its interim decisions, then those of the part."""
     axes.set(title="Emotions", ylabel="score", ylim=(0, 1))
     waiting: list[Prediction] = []
-    for one in predictions:
-        if not one.final:
-            waiting.append(one)
+    for prediction in predictions:
+        if not prediction.final:
+            waiting.append(prediction)
             continue
-        steps = [step for step in waiting if one.start < step.end < one.end]
-        points = [*steps, one]
-        times = [one.start, *(point.end for point in points)]
+        steps = [step for step in waiting if prediction.start < step.end < prediction.end]
+        points = [*steps, prediction]
+        times = [prediction.start, *(point.end for point in points)]
         scores = np.array([[point.scores[label] for label in colours] for point in points])
         scores = np.concatenate([scores[:1], scores]).T
         axes.stackplot(times, scores, colors=list(colours.values()), linewidth=0)
-        if not one.certain:
-            _hatch(axes, one, 0, 1)
-        waiting = [step for step in waiting if step.end > one.end]
+        if not prediction.certain:
+            _hatch(axes, prediction)
+        waiting = [step for step in waiting if step.end > prediction.end]
 
 
-def _hatch(axes: "Axes", one: Prediction, low: float, high: float) -> None:
-    width = one.end - one.start
+def _hatch(axes: "Axes", prediction: Prediction) -> None:
+    width = prediction.end - prediction.start
     axes.broken_barh(
-        [(one.start, width)],
-        (low, high - low),
+        [(prediction.start, width)],
+        (0, 1),
         facecolor="none",
         edgecolor="white",
         hatch=_HATCH,
@@ -102,30 +102,26 @@ def _draw_labels(
     """Draw a bar for each part, with its label where there is room."""
     axes.set(title="Label of each part", ylim=(0, 1), yticks=[])
     axes.grid(visible=False)
-    for one in final:
-        width = one.end - one.start
-        axes.broken_barh([(one.start, width)], (0, 1), facecolor=colours[one.label])
-        if not one.certain:
-            _hatch(axes, one, 0, 1)
-        text = one.label if one.certain else f"{one.label}?"
+    for prediction in final:
+        width = prediction.end - prediction.start
+        axes.broken_barh([(prediction.start, width)], (0, 1), facecolor=colours[prediction.label])
+        if not prediction.certain:
+            _hatch(axes, prediction)
+        text = prediction.label if prediction.certain else f"{prediction.label}?"
         if width / seconds > 0.0054 * len(text):  # of the picture's width
-            axes.text(
-                one.start + width / 2,
-                0.5,
-                text,
-                ha="center",
-                va="center",
-                fontsize=7,
-                color=_readable(colours[one.label]),
-                zorder=4,
-                bbox=None
-                if one.certain
-                else {"facecolor": colours[one.label], "edgecolor": "none", "pad": 1.5},
-            )
+            _write_label(axes, prediction, text, colours[prediction.label])
+
+
+def _write_label(axes: "Axes", prediction: Prediction, text: str, ground: str) -> None:
+    middle = (prediction.start + prediction.end) / 2
+    written = axes.text(middle, 0.5, text, ha="center", va="center", fontsize=7, zorder=4)
+    written.set_color(_readable(ground))
+    if not prediction.certain:  # keep the hatching out of the letters
+        written.set_bbox({"facecolor": ground, "edgecolor": "none", "pad": 1.5})
 
 
 def _readable(colour: str) -> str:
-    """Choose dark or light letters for a ground."""
+    """Choose dark or light letters for a background."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
@@ -148,8 +144,8 @@ def _voiced(
 ) -> NDArray[np.bool_]:
     """Mark the frames in parts of speech that are not much softer than the part's loudest."""
     marked = np.zeros(len(seconds), np.bool_)
-    for one in final:
-        inside = (seconds >= one.start) & (seconds <= one.end)
+    for prediction in final:
+        inside = (seconds >= prediction.start) & (seconds <= prediction.end)
         if inside.any():
             marked |= inside & (loudness >= loudness[inside].max() - ACTIVE_DB)
     return marked
@@ -157,14 +153,14 @@ def _voiced(
 
 def _draw_moments(axes: "Axes", final: Sequence[Prediction]) -> None:
     """Draw how far the winning score falls without each quarter second."""
-    moments = [moment for one in final for moment in one.moments or ()]
+    moments = [moment for prediction in final for moment in prediction.moments or ()]
     limit = max(0.05, *(abs(moment.weight) for moment in moments))
     image = None
-    for one in final:
-        if not one.moments:
+    for prediction in final:
+        if not prediction.moments:
             continue
-        edges = [moment.start for moment in one.moments] + [one.moments[-1].end]
-        weights = np.array([[moment.weight for moment in one.moments]])
+        edges = [moment.start for moment in prediction.moments] + [prediction.moments[-1].end]
+        weights = np.array([[moment.weight for moment in prediction.moments]])
         image = axes.pcolormesh(
             edges, [0, 1], weights, cmap="PuOr_r", vmin=-limit, vmax=limit, rasterized=True
         )

@@ -1,13 +1,13 @@
 """Picture of one recording: its features on one time axis."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..audio import NOISE_FLOOR, RATE, Samples
-from .measurements import Frames, frames
+from .measurements import Frames, frames, mel_row
 from .style import ACCENT, drawing, shortened
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def recording(audio: Samples, title: str) -> "Figure":
 
 @dataclass(frozen=True)
 class _Panel:
-    """How one kind of frame features is drawn: `ticks` are rows of the picture and their names."""
+    """How one kind of frame features is drawn; `ticks` maps values on the y axis to names."""
 
     field: str
     title: str
@@ -55,15 +55,7 @@ class _Panel:
     colours: str
     ticks: Mapping[float, str]
     limits: tuple[float, float] | None = None  # None: the 99th percentile, to both sides of zero
-
-
-def _mel_row(hertz: float) -> float:
-    """Row of a frequency in a picture of 64 Slaney mel bands from 0 Hz to 8 kHz."""
-
-    def mel(f: float) -> float:
-        return f / 66.6667 if f < 1000 else 15 + np.log(f / 1000) / (np.log(6.4) / 27)
-
-    return float(mel(hertz) / mel(RATE / 2) * 65 - 1)
+    row_of: Callable[[float], float] = float  # of a tick
 
 
 _PANELS = (
@@ -73,8 +65,9 @@ _PANELS = (
         "frequency (kHz)",
         "dB, loudest is 0",
         "magma",
-        {_mel_row(1000 * khz): f"{khz:g}" for khz in (0.25, 0.5, 1, 2, 4, 8)},
+        {1000 * khz: f"{khz:g}" for khz in (0.25, 0.5, 1, 2, 4, 8)},
         (-80, 0),
+        mel_row,
     ),
     _Panel(
         "mfcc",
@@ -122,17 +115,17 @@ def _draw_panel(axes: "Axes", features: Frames, panel: _Panel) -> None:
         vmax=high,
     )
     axes.set(title=panel.title, ylabel=panel.y_label)
-    axes.set_yticks(list(panel.ticks), list(panel.ticks.values()))
+    axes.set_yticks([panel.row_of(tick) for tick in panel.ticks], list(panel.ticks.values()))
     axes.grid(visible=False)
     axes.figure.colorbar(image, ax=axes, label=panel.unit, pad=0.01, fraction=0.05, aspect=12)
 
 
 def draw_waveform(axes: "Axes", audio: Samples) -> None:
-    """Draw lowest and highest sample of each of at most 2,000 stretches."""
-    stretch = max(1, len(audio) // 2_000)
-    parts = audio[: len(audio) // stretch * stretch].reshape(-1, stretch)
-    times = (np.arange(len(parts)) + 0.5) * stretch / RATE
-    low, high = parts.min(axis=1), parts.max(axis=1)
+    """Draw the lowest and the highest sample of some 2,000 blocks of equal length."""
+    length = max(1, len(audio) // 2_000)
+    blocks = audio[: len(audio) // length * length].reshape(-1, length)
+    times = (np.arange(len(blocks)) + 0.5) * length / RATE
+    low, high = blocks.min(axis=1), blocks.max(axis=1)
     axes.fill_between(times, low, high, color=ACCENT, linewidth=0.4)
     top = max(float(np.abs(audio).max()), NOISE_FLOOR) * 1.05
     axes.set(title="Waveform", ylabel="amplitude", ylim=(-top, top))
