@@ -1,7 +1,9 @@
 """Whole runs over an archive, with real schedulers and workers, killed and resumed."""
 
+import importlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -130,6 +132,20 @@ def test_workers_and_parts_change_nothing(archive, expected, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["new_recordings"] == 0
     assert run([*map(str, command)]) == 1
     assert "expected an empty or a new folder" in capsys.readouterr().err
+
+
+def test_progress_in_a_log(monkeypatch, capsys):
+    """Without a terminal a line now and then says how far a stage is, and how fast it goes."""
+    score_module = importlib.import_module("emovox.cli.score")  # the package has the function
+    monkeypatch.setattr(score_module, "_LOG_EVERY_S", 0.0)
+    with score_module._progress() as show:
+        show("listing", 1_000, None)
+        for done in (0, 400, 1_200):
+            show("scoring", done, 2_000)
+            time.sleep(0.05)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == ["listing 1,000", "scoring 0 of 2,000", "scoring 400 of 2,000"]
+    assert re.fullmatch(r"scoring 1,200 of 2,000, [\d.]+/s, 0:00:01 left", lines[3])
 
 
 def test_bad_recordings_cost_their_own_rows(archive, expected, tmp_path, capsys):

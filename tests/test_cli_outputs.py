@@ -71,11 +71,17 @@ class TestInputs:
             ("enrol anna a.wav --out a.wav", "--out a.wav"),
             ("enrol anna calls.csv --out calls.csv", "--out calls.csv"),
             ("enrol anna a.wav --out own.onnx", "--out own.onnx"),
+            (
+                "score calls.csv --out scored --csv",
+                "scored/scores.csv would be written over calls.csv",
+            ),
             ("plot timeline pic.svg --out pic.svg", "pic.svg would be written over pic.svg"),
         ],
     )
     def test_refused(self, error_of, line, told):
         """By its own name, another way to it, a hard link or a symbolic one."""
+        Path("scored").mkdir()
+        Path("scored/scores.csv").symlink_to("../calls.csv")
         os.link("a.wav", "hard.wav")
         Path("link.wav").symlink_to("a.wav")
         shutil.copy("a.wav", "pic.svg")

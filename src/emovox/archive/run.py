@@ -168,6 +168,7 @@ class _Run:
         n_tasks = min(N_GROUPS, 1 + n_parts // _PARTS_A_LEARNER)
         shares = (groups[first::n_tasks] for first in range(n_tasks))
         tasks = (Task(learn_groups, (self.job, share, n_parts)) for share in shares)
+        self.on_progress("learning", 0, len(groups))
         engine.run_tasks(client, tasks, on_done, self.stopped)
 
     def _stage(
@@ -183,6 +184,7 @@ class _Run:
             self.on_progress(what, n_before + total.recordings, n_recordings)
 
         tasks = (Task(function, (self.job, part), self.ledger.at(part)) for part in left)
+        self.on_progress(what, n_before, n_recordings)
         engine.run_tasks(client, tasks, on_done, self.stopped)
         return total
 

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import say, say_json, warn
+from .outputs import check_outputs
 from .predict import ModelOption
 
 if TYPE_CHECKING:
+    from rich.progress import Task
+
     from ..archive import Summary
 
-_LOG_EVERY_S = 30.0  # where stderr is no terminal
+_LOG_EVERY_S = 30.0  # if stderr is not a terminal
+_RATE_OVER_S = 600.0  # the time that the rate is averaged over: a part may take minutes
 
 
 def score(
@@ -58,7 +62,10 @@ def score(
 ) -> None:
     """Recognise a whole archive, on all cores or on a cluster; can be killed and resumed."""
     from ..archive import Interrupted, PartSize, Request, score_archive
+    from ..bundle import find_model
 
+    outputs = {"--out": out / "summary.json", "--csv": out / "scores.csv" if as_csv else None}
+    check_outputs(outputs, [source, find_model(model)])
     request = Request(
         source,
         out,
@@ -88,53 +95,43 @@ def score(
         raise typer.Exit(1)
 
 
-class _Pace:
-    """How fast a stage goes, and when it will be done."""
-
-    def __init__(self) -> None:
-        self._what, self._first, self._started = "", 0, 0.0
-
-    def words(self, what: str, done: int, total: int | None) -> str:
-        """Say what is done, with the rate and the time left of this session."""
-        now = time.monotonic()
-        if what != self._what:
-            self._what, self._first, self._started = what, done, now
-        count = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-        n_new, seconds = done - self._first, now - self._started
-        if not n_new or not seconds:
-            return f"{what} {count}"
-        text = f"{what} {count}, {n_new / seconds:.1f} a second"
-        if total is None:
-            return text
-        left = timedelta(seconds=round((total - done) * seconds / n_new))
-        return f"{text}, {left} left"
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show how far a run is: a bar on a terminal, a line now and then in a log."""
-    pace = _Pace()
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        columns = (BarColumn(), TextColumn("{task.description}", markup=False))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task("")
-            yield lambda what, done, total: bars.update(
-                bar, description=pace.words(what, done, total), completed=done, total=total
-            )
-        return
-    told = time.monotonic()
+    in_log, logged = not sys.stderr.isatty(), time.monotonic()
+    amount, rate = MofNCompleteColumn(), "{task.fields[rate]}"
+    with Progress(
+        *("{task.description}", BarColumn(), amount, rate, TimeRemainingColumn()),
+        console=Console(stderr=True),
+        speed_estimate_period=_RATE_OVER_S,
+        transient=True,
+        disable=in_log,
+    ) as bars:
+        bar = bars.add_task("", total=None, rate="")
+        task = bars.tasks[0]
 
-    def tell(what: str, done: int, total: int | None) -> None:
-        nonlocal told
-        words = pace.words(what, done, total)
-        if time.monotonic() - told >= _LOG_EVERY_S:
-            told = time.monotonic()
-            warn(words)
+        def show(what: str, done: int, total: int | None) -> None:
+            nonlocal logged
+            if what != task.description:
+                bars.reset(bar, description=what, total=total, completed=done, rate="")
+            bars.update(bar, completed=done, total=total)
+            bars.update(bar, rate=f"{task.speed:.1f}/s" if task.speed else "")
+            if in_log and time.monotonic() - logged >= _LOG_EVERY_S:
+                logged = time.monotonic()
+                warn(_line(task))
 
-    yield tell
+        yield show
+
+
+def _line(task: "Task") -> str:
+    """Return a line for a log: how far a stage is, how fast, and how long it will still take."""
+    total = "" if task.total is None else f" of {task.total:,.0f}"
+    rate = f", {task.fields['rate']}" if task.fields["rate"] else ""
+    left = f", {timedelta(seconds=task.time_remaining)} left" if task.time_remaining else ""
+    return f"{task.description} {task.completed:,.0f}{total}{rate}{left}"
 
 
 def _print(summary: "Summary") -> None:
