@@ -19,6 +19,7 @@ import pytest
 from emovox import Recognizer
 from emovox.archive import PartSize, Request, recordings
 from emovox.archive.attempt import Attempt
+from emovox.archive.csv_table import write_csv
 from emovox.archive.heads import Head, cut_head, embedding_is_fixed
 from emovox.archive.job import Job
 from emovox.archive.ledger import Ledger, commit, read, tally_of
@@ -26,7 +27,6 @@ from emovox.archive.plan import plan
 from emovox.archive.recordings import tried
 from emovox.archive.rows import Answer, Tally, kind_of, schema, table
 from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
-from emovox.archive.summary import write_csv
 from emovox.archive.voices import hear_part, judge_part, learn_groups
 from emovox.archive.worker import introduce, score_part
 from emovox.audio import load_audio

@@ -4,6 +4,6 @@ from .engine import Interrupted
 from .job import Request
 from .plan import PartSize
 from .run import score_archive
-from .summary import Summary
+from .run_summary import RunSummary
 
-__all__ = ["Interrupted", "PartSize", "Request", "Summary", "score_archive"]
+__all__ = ["Interrupted", "PartSize", "Request", "RunSummary", "score_archive"]

@@ -16,14 +16,15 @@ from ..files import write_text, written_whole
 from ..recognizer import Recognizer
 from ..version import __version__
 from . import engine
+from .csv_table import write_csv
 from .engine import Task
 from .heads import cut_head, embedding_is_fixed
 from .job import Job, Request
 from .ledger import tally_of
 from .plan import plan
 from .rows import Tally
+from .run_summary import RunSummary, summarise
 from .source import LISTED, Source, open_source
-from .summary import Summary, summarise, write_csv
 from .voices import N_GROUPS, hear_part, judge_part, learn_groups
 from .worker import score_part
 
@@ -33,7 +34,7 @@ OnProgress = Callable[[str, int, int | None], None]  # the stage, how much is do
 
 def score_archive(
     request: Request, on_progress: OnProgress = lambda what, done, total: None
-) -> Summary:
+) -> RunSummary:
     """Score an archive of recordings into a Parquet dataset, and return what came of it.
 
     Raises
@@ -90,7 +91,7 @@ class _Run:
         self.on_progress, self.stopped = on_progress, stopped
         self.sizes: list[int] = []  # recordings of each part
 
-    def finish(self, source: Source, model: Recognizer) -> Summary:
+    def finish(self, source: Source, model: Recognizer) -> RunSummary:
         """Do all that is left to do."""
         self._plan(source)
         done, left = Tally(), list[int]()

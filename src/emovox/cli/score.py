@@ -20,7 +20,7 @@ from .predict import ModelOption
 if TYPE_CHECKING:
     from rich.progress import Task
 
-    from ..archive import Summary
+    from ..archive import RunSummary
 
 _LOG_EVERY_S = 30.0  # if stderr is not a terminal
 _RATE_OVER_S = 600.0  # the time that the rate is averaged over: a part may take minutes
@@ -134,7 +134,7 @@ def _line(task: "Task") -> str:
     return f"{task.description} {task.completed:,.0f}{total}{rate}{left}"
 
 
-def _print(summary: "Summary") -> None:
+def _print(summary: "RunSummary") -> None:
     failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.failures.items())
     shares = ", ".join(f"{label} {share:.1%}" for label, share in summary.labels.items())
     rows = [

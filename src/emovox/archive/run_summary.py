@@ -1,0 +1,77 @@
+"""The summary of a run, as it is printed and written to summary.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from .rows import Tally
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run came to, and how fast it went.
+
+    Parameters
+    ----------
+    recordings, rows : int
+        Rows are recordings, or segments and the recordings without any.
+    hours : float
+        Hours of audio, as far as it could be read.
+    failures : mapping of str to int
+        Recordings that could not be judged, or not to their end, by kind.
+    labels : mapping of str to float
+        Share of each label among the answers.
+    uncertain : float
+        Share of answers that are not certain.
+    baseline : str
+        The kind of baseline that was used, in words.
+    model : str
+        Name and fingerprint.
+    new_recordings : int
+        Recordings judged in this session: fewer than all if the run was resumed.
+    seconds : float
+        Duration of this session, from the start of the workers.
+    recordings_per_second, times_real_time : float
+        Speed of this session.
+    core_seconds : float
+        Seconds that workers were busy, over all sessions.
+    """
+
+    recordings: int
+    rows: int
+    hours: float
+    failures: Mapping[str, int]
+    labels: Mapping[str, float]
+    uncertain: float
+    baseline: str
+    model: str
+    new_recordings: int
+    seconds: float
+    recordings_per_second: float
+    times_real_time: float
+    core_seconds: float
+
+    def to_json(self) -> str:
+        """Return the summary as JSON."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+def summarise(total: Tally, new: Tally, seconds: float, baseline: str, model: str) -> RunSummary:
+    """Sum up a run from the tallies of all parts, and of those done in this session."""
+    answers = total.labels.total()
+    by_count = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))
+    return RunSummary(
+        recordings=total.recordings,
+        rows=total.rows,
+        hours=round(total.seconds / 3600, 4),
+        failures=dict(sorted(total.failures.items())),
+        labels={label: round(count / answers, 4) for label, count in by_count},
+        uncertain=round(total.uncertain / max(1, answers), 4),
+        baseline=baseline,
+        model=model,
+        new_recordings=new.recordings,
+        seconds=round(seconds, 2),
+        recordings_per_second=round(new.recordings / seconds, 2),
+        times_real_time=round(new.seconds / seconds, 1),
+        core_seconds=round(total.compute_s, 2),
+    )
