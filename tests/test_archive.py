@@ -114,15 +114,15 @@ class TestSource:
     @pytest.mark.parametrize(
         ("name", "text", "words"),
         [
-            ("t.csv", "a,b\n1,2\n", 'expected one column "file", found the columns a, b'),
+            ("t.csv", "a,b\n1,2\n", 'expected one column "file", got the columns a, b'),
             ("t.csv", "file,a,a\nx,1,2\n", "two columns have the same name"),
             ("t.csv", "file,a\nx\n", "expected 2 cells in line 2, got 1"),
-            ("t.csv", 'file\n"x\n', "no well-formed CSV"),
-            ("t.csv", "file,emovox:path\nx,y\n", "emovox:path has a name that emovox uses itself"),
+            ("t.csv", 'file\n"x\n', "not a well-formed CSV"),
+            ("t.csv", "file,emovox:path\nx,y\n", "emovox:path has a name that emovox reserves"),
             (
                 "t.csv",
                 "emovox:bytes,file\nx,y\n",
-                "emovox:bytes has a name that emovox uses itself",
+                "emovox:bytes has a name that emovox reserves",
             ),
             ("t.parquet", "nonsense", "cannot read the table"),
             ("t.txt", "x", "expected a folder, or a table"),
@@ -228,7 +228,7 @@ class TestLedger:
         commit(ledger.plan(0), pa.table({"row": [0]}))
         for content in ("", "[]", '{"mod', "{}"):
             ledger.settings.write_text(content)
-            with pytest.raises(ArchiveError, match="damaged, so that it does not tell what the"):
+            with pytest.raises(ArchiveError, match="damaged, so the settings of the run are lost"):
                 ledger.start({"model": "a"}, resume=True)
 
     def test_only_the_owner_reads_it(self, tmp_path):

@@ -191,7 +191,7 @@ def test_asked_to_end(archive, tmp_path, number):
         os.killpg(driver.pid, number)  # as a terminal does: to the workers, too
         _, err = driver.communicate(timeout=WAIT_S)
     assert driver.returncode == 130
-    said = "emovox: interrupted; what is done is kept: go on with --resume"
+    said = "emovox: interrupted; finished parts are kept: continue with --resume"
     assert err.splitlines()[-1] == said
     assert 1 <= n_done(out) < 9
     assert not list((out / "scores").glob(".part*"))
@@ -259,7 +259,7 @@ def test_asked_to_end_at_the_start(archive, tmp_path, delay_s, times):
             time.sleep(0.1)
         _, err = driver.communicate(timeout=WAIT_S)
     assert driver.returncode == 130
-    assert err == "emovox: interrupted; what is done is kept: go on with --resume\n"
+    assert err == "emovox: interrupted; finished parts are kept: continue with --resume\n"
     assert not (out / "ledger" / "scratch").exists()
 
 

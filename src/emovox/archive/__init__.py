@@ -1,4 +1,4 @@
-"""A whole archive of recordings scored, on one machine or a cluster, through Dask distributed."""
+"""Scores a whole archive of recordings, on one machine or a cluster, with Dask distributed."""
 
 from .engine import Interrupted
 from .job import Request

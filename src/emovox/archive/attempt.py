@@ -1,7 +1,7 @@
-"""Recordings that take a worker down: it writes down which one it is at, and which were deadly.
+"""Recordings that take a worker down: a trail on disk, so that the next worker gets past them.
 
 A worker cannot stop code that hangs in a system call or in a library: it ends itself instead, and
-is started again by its nanny. Whoever takes over the part reads what it was at.
+its nanny starts it again. The worker that takes over the part reads the trail.
 """
 
 import json
@@ -14,22 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-_MAX_DEATHS = 3  # at one recording, before it is held guilty
-_EXIT_CODE = 75  # "try again later", for whoever looks at the worker's end
-_WATCH_S = 0.1  # how often the time is looked at
+_MAX_DEATHS = 3  # at one recording, before it is given up
+_EXIT_CODE = 75  # "try again later", in the words of sysexits.h
+_WATCH_S = 0.1  # between two checks of the time limit
 
 
 class Attempt:
-    """One try at a part, by one worker: a context, in which it watches the time.
+    """One try of a part by one worker: a context that enforces the time limit.
 
     Parameters
     ----------
     path : Path
-        The file that tells the next one.
+        The trail, which the next attempt reads.
     session : str
-        Of the driver. What died together with an earlier driver was not killed by a recording.
+        Of the driver. Workers that died under an earlier driver are no recording's fault.
     limit_s : float > 0
-        Seconds a recording may take.
+        Seconds that a recording may take.
     """
 
     def __init__(self, path: Path, session: str, limit_s: float) -> None:
@@ -57,7 +57,7 @@ class Attempt:
         self._file.close()
 
     def verdict(self, row: int) -> str:
-        """Return why a recording is not to be touched again; "" if it may be."""
+        """Return why a recording must not be tried again; "" if it may be."""
         if self._late.get(row, 0.0) >= self._limit_s:
             return f"took more than the time limit of {self._late[row]:g} s"
         if self._deaths.get(row, 0) >= _MAX_DEATHS:
@@ -66,7 +66,7 @@ class Attempt:
 
     @contextmanager
     def at(self, row: int) -> Iterator[None]:
-        """Be busy with a recording; if the block takes too long, the process ends itself."""
+        """Note the recording at hand; the process ends itself if the block takes too long."""
         self._write(row)
         self._due = (row, time.monotonic() + self._limit_s)
         try:
@@ -83,7 +83,7 @@ class Attempt:
                 os._exit(_EXIT_CODE)
 
     def _write(self, row: int | None) -> None:
-        # In place, not renamed: a recording costs one small write, and what is cut off is no news.
+        # In place, not renamed: a recording costs one small write; a torn trail counts as empty.
         self._file.seek(0)
         self._file.write(json.dumps([self._session, row, self._deaths, self._late]).encode())
         self._file.truncate()

@@ -12,11 +12,11 @@ from ..errors import ArchiveError
 from ..files import spreadsheet_safe, written_whole
 from .ledger import Ledger, read
 
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # no formula
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # not a formula
 
 
 def write_csv(ledger: Ledger, n_parts: int) -> Path:
-    """Write all parts' rows into scores.csv, in the order of the source."""
+    """Write the rows of all parts into scores.csv, in the order of the source."""
     path = ledger.out / "scores.csv"
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

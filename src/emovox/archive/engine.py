@@ -35,31 +35,31 @@ from ..files import make_folder
 from .job import Job
 from .worker import introduce
 
-_PER_THREAD = 2  # parts with a worker: one at work, one waiting, so that none waits for the driver
-_POLL_S = 0.5  # how often Ctrl-C, the progress and the scheduler are looked after
+_PER_THREAD = 2  # parts of a worker: one at work and one waiting, so that it never waits for more
+_POLL_S = 0.5  # between two looks at signals, progress and scheduler
 _NO_WORKERS_S = 300.0  # without any worker, before a run gives up
-_MAX_TRIES = 20  # of a part whose worker dies before it comes to a recording
+_MAX_TRIES = 20  # of a part whose worker dies before it reaches a recording
 _CONNECT_S = 10.0
 _TO_END = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 2  # how often Ctrl-C comes before the parts in hand are left
+_PATIENCE = 2  # times of Ctrl-C until running parts are abandoned
 _CONFIG = {
     "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.worker.multiprocessing-method": "spawn",
-    "distributed.worker.profile.enabled": False,  # it looks at the stack 100 times a second
-    "distributed.worker.use-file-locking": False,  # one run alone uses its folder
+    "distributed.worker.profile.enabled": False,  # it samples the stack 100 times a second
+    "distributed.worker.use-file-locking": False,  # each run has its own folder
     "logging.distributed": "critical",
 }
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error)
-    """Ctrl-C, or the signal to end; what is done is kept."""
+    """A run was interrupted by SIGINT or SIGTERM; finished parts are kept."""
 
 
 class _Unseen(ServerNode):
-    """A part of a cluster without the port that Dask opens for HTTP, which has no lock."""
+    """Part of a cluster without Dask's HTTP port, where anybody could connect."""
 
     def start_http_server(self, *_: object, **__: object) -> None:
-        """Listen to nobody."""
+        """Open no port."""
 
 
 class _Scheduler(_Unseen, Scheduler):
@@ -75,18 +75,18 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
     """Start worker processes on this machine, and connect to them.
 
     A scheduler runs any code that it is sent, and a port of 127.0.0.1 is open to everybody on the
-    machine. So every connection is TLS with a key on both sides that is made here and told to the
-    workers alone.
+    machine. So every connection is TLS, and both sides need a key that is made here and given to
+    the workers alone.
 
     Parameters
     ----------
     n_workers : int
     scratch : Path
-        A folder for Dask's own use, emptied and removed. Dask looks there for modules, so nobody
-        else may write to it, as others may to Dask's own choice below the system's folder of
-        temporary files.
+        A private folder for Dask, emptied and removed. Dask imports modules from it, so other users
+        must not be able to write there, as they could to Dask's default in the system's temporary
+        folder.
     """
-    import cryptography  # noqa: F401 (Dask needs it for the key, and names no module if it lacks)
+    import cryptography  # noqa: F401 (else Dask's error would not name the missing module)
 
     shutil.rmtree(scratch, ignore_errors=True)
     make_folder(scratch, private=True)
@@ -96,7 +96,7 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
         **host,
         "worker_class": _Worker,
         "nthreads": 1,
-        "memory_limit": 0,  # a recording too large for the machine costs a worker, no more
+        "memory_limit": 0,  # no limit: a recording too large for the machine costs a worker
         "preload": ["emovox.archive.worker"],
         "silence_logs": "CRITICAL",
     }
@@ -121,15 +121,15 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold Ctrl-C and the signal to end back until the block is over, where the system can.
+    """Delay SIGINT and SIGTERM until the block is over, where the system can.
 
-    Threads and processes that begin in it are never told: the driver's own threads, and workers, of
-    which some may not be up to `dask_setup` when a whole group of processes gets a signal.
+    Threads and processes that start in the block never get them: the driver's own threads, and
+    workers that have not reached `dask_setup` when a whole group of processes gets a signal.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # which ends the holding where it starts
+    resource_tracker.ensure_running()  # first, since starting it would end the delay
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_END)
     try:
         yield
@@ -156,14 +156,15 @@ def connected(address: str, connect_s: float = _CONNECT_S) -> Iterator[Client]:
 
 
 def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda: 0) -> int:
-    """Refuse workers that would give other answers; return how many threads there are.
+    """Refuse workers that would give other answers; return the number of threads.
 
     Raises
     ------
     ArchiveError
-        If there is none, or one has another emovox or model, or does not see the output folder.
+        If there are no workers, or one has another emovox or model, or does not see the output
+        folder.
     Interrupted
-        If `stopped` said so while there was none.
+        If a signal came before there were any.
     """
     deadline = time.monotonic() + _NO_WORKERS_S
     while not (n_threads := int(sum(client.nthreads().values()))):
@@ -190,11 +191,12 @@ def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda:
 
 
 @contextmanager
-def heeded_signals() -> Iterator[Callable[[], int]]:
-    """Give a function that tells how often Ctrl-C came; a third one interrupts as usual.
+def counted_signals() -> Iterator[Callable[[], int]]:
+    """Count SIGINT and SIGTERM, and give a function that returns the count.
 
-    The first asks to finish what is in hand, the second to leave it; neither breaks into the start
-    or the end of the workers, where Dask would be left in pieces.
+    The first asks to finish the running parts, the second to abandon them, and a third interrupts
+    as usual. Neither of the first two breaks into the start or the end of the workers, which Dask
+    would not survive.
     """
     n_asked = 0
 
@@ -207,25 +209,25 @@ def heeded_signals() -> Iterator[Callable[[], int]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
-    before = {int(one): signal.getsignal(one) for one in _TO_END}
+    before = {int(number): signal.getsignal(number) for number in _TO_END}
     try:
-        for one in before:
-            signal.signal(one, ask)
+        for number in before:
+            signal.signal(number, ask)
         yield lambda: n_asked
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something for a worker to do; `trail` is where it writes what it is at."""
+    """Something for a worker to do; `trail` is the file of the recording at hand."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     trail: Path | None = None
     n_tries: int = 0
-    left: bytes = b""  # what stood in the trail when a worker last died of it
+    left: bytes = b""  # content of the trail when a worker last died
 
 
 def run_tasks(
@@ -234,14 +236,14 @@ def run_tasks(
     on_done: Callable[[Any], None],
     stopped: Callable[[], int],
 ) -> None:
-    """Have tasks done in any order, a few at a time; `tasks` is asked as there is room.
+    """Run tasks in any order, a few at a time; `tasks` is iterated as there is room.
 
     Raises
     ------
     Interrupted
-        If `stopped` said so; what was in hand is done, unless it said so more than once.
+        After a signal; running tasks are finished, unless a second one came.
     ArchiveError
-        If the scheduler was lost, or a task fails in a way that no recording explains.
+        If the scheduler is lost, or a task fails in a way that no recording explains.
     """
     try:
         _run_tasks(client, tasks, on_done, stopped)
@@ -270,7 +272,7 @@ def _run_tasks(
         for future in [future for future in running if future.done()]:
             task = running.pop(future)
             if not _collected(future, on_done):
-                again = _once_more(task)
+                again = _repeated(task)
                 running[_submit(client, again)] = again
         n_places, now = _n_places(client), time.monotonic()
         seen = now if n_places else seen
@@ -278,7 +280,7 @@ def _run_tasks(
             break
         n_free = max(1, n_places) - len(running)
     if running and not stopped():
-        raise ArchiveError("the workers are gone; what is done is kept: go on with --resume")
+        raise ArchiveError("the workers are gone; finished parts are kept: continue with --resume")
     if stopped():
         raise Interrupted
 
@@ -298,7 +300,7 @@ def _wait(client: Client, running: Iterable[Future[Any]]) -> None:
 
 
 def _n_places(client: Client) -> int:
-    """Return how many tasks may be with the workers."""
+    """Return how many tasks the workers may have at a time."""
     try:
         return _PER_THREAD * int(sum(client.nthreads().values()))
     except OSError:
@@ -306,11 +308,11 @@ def _n_places(client: Client) -> int:
 
 
 def _lost() -> ArchiveError:
-    return ArchiveError("lost the Dask scheduler; what is done is kept: go on with --resume")
+    return ArchiveError("lost the Dask scheduler; finished parts are kept: continue with --resume")
 
 
 def _collected(future: Future[Any], on_done: Callable[[Any], None]) -> bool:
-    """Take a task's result; False if its worker died, so that it is to be done again."""
+    """Take a task's result; False if its worker died and the task must run again."""
     if future.status == "finished":
         on_done(future.result())
         return True
@@ -321,18 +323,18 @@ def _collected(future: Future[Any], on_done: Callable[[Any], None]) -> bool:
         return False
     if isinstance(error, EmovoxError):
         raise error
-    raise ArchiveError(f"a worker failed: {type(error).__name__}: {error}; go on with --resume")
+    raise ArchiveError(f"a worker failed: {type(error).__name__}: {error}; continue with --resume")
 
 
-def _once_more(task: Task) -> Task:
-    """Return a task whose worker died; a recording that kills is found by its trail, in time."""
+def _repeated(task: Task) -> Task:
+    """Return a task to repeat after its worker died; give up if no recording was reached."""
     left = b""
     with suppress(OSError):
         left = task.trail.read_bytes() if task.trail else b""
     n_tries = 1 if left != task.left else task.n_tries + 1
     if n_tries > _MAX_TRIES:
         raise ArchiveError(
-            "workers die before they come to a recording; their logs tell why (memory?); then go "
-            "on with --resume"
+            "workers die before they reach a recording; see their logs (memory?), then continue "
+            "with --resume"
         )
     return replace(task, n_tries=n_tries, left=left)

@@ -1,7 +1,7 @@
 """The head of a speech model: from a stored embedding to logits, without the audio.
 
-A recording that was heard once can so be judged again with another baseline, at a thousandth of the
-cost of hearing it.
+With it, a recording that was heard once can be judged again with another baseline, at a thousandth
+of the cost of hearing it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A run as it is asked for, and what its workers are told of it."""
+"""The request for a run, and the job that is sent to its workers."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from .plan import PartSize
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a run.
+    """The options of a run.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Request:
     model : str or None
         A model file, or the name of a shipped model; None: the default.
     segments : bool
-        Judge each part of speech, not the recording as a whole.
+        Judge each segment of speech, not the recording as a whole.
     speaker_column : str or None
         The table's column that names the speaker: each recording is judged with a baseline of its
         speaker.
@@ -56,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a run is told.
+    """A run, as every worker gets it.
 
     Parameters
     ----------

@@ -1,13 +1,14 @@
-"""The output folder of a run: what it was asked, what each part holds, and which parts are done.
+"""The output folder of a run: its settings, the recordings of each part, and the finished parts.
 
-    scores/     a Parquet file a part: the answers. That a part is done means that it stands here.
-    ledger/     settings.json, what was asked; plan/, the recordings of each part, in a file each;
-                end.json, once all are listed; at/, the recording that a worker is busy with;
-                voices/ and baselines/, what was heard of the speakers, until the run is done.
+    scores/     one Parquet file of answers for each part; the file exists when the part is done
+    ledger/     settings.json, the settings of the run; plan/, one file for each part with its
+                recordings; end.json, once all recordings are listed; at/, the recording that a
+                worker is busy with; voices/ and baselines/, the speakers' embeddings, until the
+                run is done
 
-What is promised lies in files that are written aside, brought to the disk and renamed, so that a
-kill or a power cut at any moment leaves whole files only; what is damaged all the same counts as
-not there. The folder ledger/ can be entered by its owner alone.
+All but at/ is written under another name, flushed to the disk and renamed, so that a kill or a
+power cut at any moment leaves whole files only; a damaged file counts as missing. Only its owner
+can enter ledger/.
 """
 
 import json
@@ -35,7 +36,7 @@ class Ledger:
     out: Path
 
     def plan(self, part: int) -> Path:
-        """Return the file that says which recordings a part holds."""
+        """Return the file that lists the recordings of a part."""
         return self.out / "ledger" / "plan" / f"{part:08d}.parquet"
 
     def scores(self, part: int) -> Path:
@@ -43,7 +44,7 @@ class Ledger:
         return self.out / "scores" / f"part-{part:08d}.parquet"
 
     def voices(self, part: int) -> Path:
-        """Return the file of what was heard in a part's recordings."""
+        """Return the file of the embeddings of a part's recordings."""
         return self.out / "ledger" / "voices" / f"{part:08d}.parquet"
 
     def baselines(self, group: int) -> Path:
@@ -51,12 +52,12 @@ class Ledger:
         return self.out / "ledger" / "baselines" / f"{group:03d}.parquet"
 
     def at(self, part: int) -> Path:
-        """Return the file that says which recording of a part a worker is busy with."""
+        """Return the file that names the recording of a part that a worker is busy with."""
         return self.out / "ledger" / "at" / f"{part:08d}.json"
 
     @property
     def scratch(self) -> Path:
-        """The folder of the workers' own files, while a run is at work on this machine."""
+        """The folder of the workers' temporary files, during a run on this machine."""
         return self.out / "ledger" / "scratch"
 
     @property
@@ -66,20 +67,22 @@ class Ledger:
 
     @property
     def settings(self) -> Path:
-        """The file of what was asked."""
+        """The file of the run's settings."""
         return self.out / "ledger" / "settings.json"
 
     @property
     def end(self) -> Path:
-        """The file that says that all recordings are listed."""
+        """The file that exists once all recordings are listed."""
         return self.out / "ledger" / "end.json"
 
     def n_planned(self) -> int:
-        """Return how many parts are planned; one that was lost or damaged among them counts."""
+        """Return how many parts are planned; a lost or damaged plan among them counts."""
         with suppress(OSError):
-            found = (Path(entry.name) for entry in os.scandir(self.plan(0).parent))
+            files = (Path(entry.name) for entry in os.scandir(self.plan(0).parent))
             parts = (
-                int(one.stem) for one in found if one.suffix == ".parquet" and one.stem.isdigit()
+                int(file.stem)
+                for file in files
+                if file.suffix == ".parquet" and file.stem.isdigit()
             )
             return max(parts, default=-1) + 1
         return 0
@@ -92,43 +95,43 @@ class Ledger:
             return None
 
     def all_listed(self) -> bool:
-        """Tell whether the source was listed to its end, and all of that is planned."""
+        """Tell whether the source was listed to its end, and all of it is planned."""
         end = _read_json(self.end)
         return end is not None and end.get("parts") == self.n_planned()
 
     def forget(self, parts: range) -> None:
-        """Forget the last parts and what came of them; they are planned anew."""
+        """Delete the last parts and their answers; they are planned anew."""
         self.end.unlink(missing_ok=True)
         for part in reversed(parts):
             for path in (self.scores, self.voices, self.at, self.plan):
                 path(part).unlink(missing_ok=True)
 
     def start(self, settings: Mapping[str, Any], *, resume: bool) -> None:
-        """Begin a run, or go on with it.
+        """Begin a run, or resume it.
 
         Raises
         ------
         ArchiveError
-            If the folder holds something else, or a run that was asked something else.
+            If the folder holds something else, or a run with other settings.
         """
-        found = self._found()
-        if found and not resume:
+        used = self._is_used()
+        if used and not resume:
             raise ArchiveError(
-                f"{self.out}: expected an empty or a new folder; --resume goes on with a run, "
-                "another --out begins one"
+                f"{self.out}: expected an empty or a new folder; resume its run with --resume, or "
+                "begin one with another --out"
             )
-        if found and not self.settings.exists():
-            raise ArchiveError(f"{self.out}: holds no run of emovox score to go on with")
-        for left in self.out.rglob(".part-*"):  # by a kill, in the midst of writing
-            left.unlink(missing_ok=True)
+        if used and not self.settings.exists():
+            raise ArchiveError(f"{self.out}: holds no run of emovox score to resume")
+        for unfinished in self.out.rglob(".part-*"):  # left by a kill
+            unfinished.unlink(missing_ok=True)
         before = _read_json(self.settings)
-        if before is None and not self.n_planned():  # new, or it was cut off at its very start
+        if before is None and not self.n_planned():  # new, or killed at its very start
             write_text(self.settings, json.dumps(settings, indent=2) + "\n")
         else:
             self._compare(before, settings)
 
-    def _found(self) -> bool:
-        """Tell whether the folder holds anything but what a kill at the very start leaves."""
+    def _is_used(self) -> bool:
+        """Tell whether the folder holds anything but the traces of a run killed at its start."""
         try:
             inside = {path.name for path in self.out.iterdir()}
         except FileNotFoundError:
@@ -143,22 +146,22 @@ class Ledger:
     def _compare(self, before: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> None:
         if before is None or not settings.keys() <= before.keys():
             raise ArchiveError(
-                f"{self.settings}: damaged, so that it does not tell what the run was asked; begin "
-                "another with another --out"
+                f"{self.settings}: damaged, so the settings of the run are lost; begin another run "
+                "with another --out"
             )
         names = [name for name in settings if before[name] != settings[name]]
         if names:
-            told = "; ".join(f"{name} was {before[name]}, is {settings[name]}" for name in names)
+            changes = "; ".join(f"{name} was {before[name]}, is {settings[name]}" for name in names)
             raise ArchiveError(
-                f"{self.out}: this run was asked something else ({told}); resume it as it was "
-                "begun, or begin another with another --out"
+                f"{self.out}: this run has other settings ({changes}); resume it with the same, or "
+                "begin another with another --out"
             )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder; what a kill leaves locks nobody out.
+        """Keep other runs out of the folder; the lock ends with the process, even if killed.
 
-        Where the system has no such locks (Windows), nothing is kept out.
+        Windows has no such locks: there, other runs are not kept out.
         """
         path = self.out / "ledger" / "lock"
         make_folder(self.out)
@@ -170,7 +173,7 @@ class Ledger:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ArchiveError(f"{self.out}: another run is writing to this folder") from None
-            except (ImportError, OSError):  # some network disks have no locks, either
+            except (ImportError, OSError):  # some network disks have no locks either
                 pass
             yield
 
@@ -199,7 +202,7 @@ def read(path: Path, **how: Any) -> pa.Table:
     Raises
     ------
     ArchiveError
-        If it is damaged, or cannot be read.
+        If it is damaged or cannot be read.
     """
     try:
         return pq.read_table(path, **how)
@@ -211,12 +214,12 @@ def read(path: Path, **how: Any) -> pa.Table:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return the names and values that a file holds; None if it is not there, or damaged."""
+    """Return the names and values in a file; None if it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return values if isinstance(values, dict) else None
 
 
 def tally_of(path: Path) -> Tally | None:

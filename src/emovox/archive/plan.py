@@ -10,7 +10,7 @@ from ..files import write_text
 from .ledger import Ledger, commit, read
 from .source import BYTES, PATH, Source
 
-_UNKNOWN_BYTES = 1 << 20  # what a recording of unknown size counts as
+_UNKNOWN_BYTES = 1 << 20  # the size assumed if it is unknown
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[int]:
 
 
 def _cut(listed: Iterator[pa.Table], size: PartSize) -> Iterator[pa.Table]:
-    """Cut what is listed into parts, none of them empty."""
+    """Cut listed recordings into parts, none of them empty."""
     waiting: list[pa.Table] = []
     n_recordings = n_bytes = 0
     for table in listed:
         first = 0
-        for index, found in enumerate(table[BYTES].to_pylist()):
+        for index, size_of_file in enumerate(table[BYTES].to_pylist()):
             n_recordings += 1
-            n_bytes += _UNKNOWN_BYTES if found is None else found
+            n_bytes += _UNKNOWN_BYTES if size_of_file is None else size_of_file
             if n_recordings == size.n_recordings or n_bytes >= size.n_bytes:
                 waiting.append(table.slice(first, index + 1 - first))
                 yield pa.concat_tables(waiting)

@@ -1,4 +1,4 @@
-"""One recording on a worker: opened wherever it lies, and judged; what is wrong becomes a text."""
+"""One recording on a worker: fetched if it is a URL, and judged; an error becomes a text."""
 
 import os
 import tempfile
@@ -13,15 +13,15 @@ from .source import is_url
 Judged = TypeVar("Judged")
 
 _BLOCK = 1 << 20
-_OPEN_FILES = Path("/proc/self/fd")  # each can be opened anew here, with a position of its own
+_OPEN_FILES = Path("/proc/self/fd")  # each can be reopened here, with its own position
 
 
 @contextmanager
 def local_file(path: bytes) -> Iterator[Path]:
-    """Give a recording as a local file; what a URL leads to is copied for the while.
+    """Give a recording as a local file; for a URL, as a temporary copy.
 
-    The copy has no name in any folder where the system knows such files (Linux), so that it is
-    gone with this process, however that ends.
+    On Linux the copy has no name in any folder, so that it is gone with this process, however that
+    ends.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def local_file(path: bytes) -> Iterator[Path]:
 
 @contextmanager
 def _unnamed_file() -> Iterator[tuple[IO[bytes], Path]]:
-    """Give an open file that is gone when it is closed, and the path to open it by once more."""
+    """Give an open file that is gone when it is closed, and a path to open it again."""
     if _OPEN_FILES.is_dir():
         with tempfile.TemporaryFile() as file:
             yield file, _OPEN_FILES / str(file.fileno())
@@ -61,15 +61,15 @@ def _fetch(url: str, copy: IO[bytes]) -> None:
         copy.flush()
     except FileNotFoundError:
         raise AudioError("no such file") from None
-    except Exception as error:  # noqa: BLE001 (every kind of storage has errors of its own)
+    except Exception as error:  # noqa: BLE001 (every kind of storage has its own errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AudioError(f"cannot fetch it: {reason[:200]}") from None
 
 
 def tried(path: bytes, judge: Callable[[Path], Judged]) -> tuple[Judged | None, str]:
-    """Have a recording judged; return what came of it and "", or None and why, in one line.
+    """Judge a recording; return the judgement and "", or None and the error in one line.
 
-    The file's name is left out: it stands in the row, and the path may be a worker's own.
+    The error does not name the file: the row does, and the path may be a worker's own.
     """
     reason = ""
     try:
@@ -84,6 +84,6 @@ def tried(path: bytes, judge: Callable[[Path], Judged]) -> tuple[Judged | None, 
         reason = "does not fit into the worker's memory"
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
-    except Exception as error:  # noqa: BLE001 (whatever it is, it costs this recording alone)
+    except Exception as error:  # noqa: BLE001 (any error costs this recording alone)
         reason = f"unexpected {type(error).__name__}: {error}".partition("\n")[0]
     return None, reason

@@ -1,4 +1,4 @@
-"""The rows of the result: a recording's answers, or why there are none, and what they add up to."""
+"""The rows of the result: the answers to a recording, or its error; and their tally."""
 
 import json
 from collections import Counter
@@ -34,12 +34,12 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Tally:
-    """What some recordings come to; the tallies of parts are added with `+`.
+    """Counts over some recordings; add the tallies of parts with `+`.
 
     Parameters
     ----------
     recordings, rows : int
-        A recording has a row, or one for each part of speech.
+        A recording has a row, or one for each segment of speech.
     seconds : float
         Of audio, as far as it could be read.
     compute_s : float
@@ -90,7 +90,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Tally":
-        """Read back what `to_json` wrote.
+        """Read a tally back.
 
         Raises
         ------
@@ -104,10 +104,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a recording, or of one of its segments.
+    """The answer to a recording, or to one of its segments.
 
-    `row` counts the recordings of a part; `duration` is the recording's, in seconds, None where it
-    is not known; `baseline` says what was known of the speaker.
+    `row` counts the recordings of a part; `duration` is that of the recording in seconds, None if
+    it is unknown; `baseline` is the kind of baseline: none, speaker or recording.
     """
 
     row: int
@@ -118,9 +118,9 @@ class Answer:
 
 
 def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
-    """Return the columns of the result; a carried one whose name is taken becomes source_NAME."""
+    """Return the columns of the result; carried columns whose name is taken become source_NAME."""
     scores = pa.struct([(label, pa.float64()) for label in labels])
-    own = [
+    columns = [
         ("file", pa.string()),
         ("label", pa.string()),
         ("score", pa.float64()),
@@ -133,9 +133,9 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
         ("baseline", pa.string()),
         ("error", pa.string()),
     ]
-    ours = {name for name, _ in own} | {f"scores.{label}" for label in labels}
+    ours = {name for name, _ in columns} | {f"scores.{label}" for label in labels}
     reserved = ours | set(carried.names)
-    fields = [pa.field(name, kind) for name, kind in own]
+    fields = [pa.field(name, kind) for name, kind in columns]
     for column in carried:
         name, used = column.name, ours | {used.name for used in fields}
         while name in used or (name != column.name and name in reserved):
@@ -150,9 +150,9 @@ def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], mode
     Parameters
     ----------
     answers : sequence of Answer
-        At least one of each recording of the part, in their order.
+        At least one for each recording of the part, in their order.
     plan : pyarrow.Table
-        The part's recordings, as they are listed.
+        The part's recordings, as listed.
     labels : sequence of str
     model : str
         Fingerprint of the model file.

@@ -1,4 +1,4 @@
-"""A whole run: list and plan, hand the parts out, sum up; or go on where an earlier one stopped."""
+"""A whole run: list and plan, hand out the parts, sum up; or resume an interrupted one."""
 
 import secrets
 import shutil
@@ -33,18 +33,18 @@ OnProgress = Callable[[str, int, int | None], None]  # the stage, how much is do
 
 
 def score_archive(
-    request: Request, on_progress: OnProgress = lambda what, done, total: None
+    request: Request, on_progress: OnProgress = lambda stage, done, total: None
 ) -> RunSummary:
-    """Score an archive of recordings into a Parquet dataset, and return what came of it.
+    """Score an archive of recordings into a Parquet dataset, and return a summary.
 
     Raises
     ------
     ArchiveError
-        If the source, the output folder, a worker or the scheduler is not as it must be.
+        If the source, the output folder, a worker or the scheduler cannot be used.
     ModelError
         If the model cannot be opened, or cannot be used with --speaker-column.
     engine.Interrupted
-        After Ctrl-C, when the parts in hand are done; so it is with the signal to end.
+        After SIGINT or SIGTERM, once the running parts are finished.
     """
     source = open_source(request.source)
     _check_column(request, source)
@@ -52,7 +52,7 @@ def score_archive(
     job = _job(request, model)
     with job.ledger.locked():
         job.ledger.start(_settings(source, job), resume=request.resume)
-        with engine.heeded_signals() as stopped:
+        with engine.counted_signals() as stopped:
             return _Run(job, on_progress, stopped).finish(source, model)
 
 
@@ -60,8 +60,8 @@ def _check_column(request: Request, source: Source) -> None:
     column = request.speaker_column
     carried = list(source.schema.names[len(LISTED) :])
     if column is not None and column not in carried:
-        found = ", ".join(carried) or "none, for a folder tells no speakers"
-        raise ArchiveError(f'{request.source}: expected a column "{column}", found {found}')
+        got = ", ".join(carried) or "no columns"
+        raise ArchiveError(f'{request.source}: expected a column "{column}", got {got}')
 
 
 def _job(request: Request, model: Recognizer) -> Job:
@@ -92,7 +92,7 @@ class _Run:
         self.sizes: list[int] = []  # recordings of each part
 
     def finish(self, source: Source, model: Recognizer) -> RunSummary:
-        """Do all that is left to do."""
+        """Do the parts that are not done, and sum up."""
         self._plan(source)
         done, left = Tally(), list[int]()
         for part in range(len(self.sizes)):
@@ -128,7 +128,7 @@ class _Run:
             if self.stopped():
                 raise engine.Interrupted
         if not n_recordings:
-            raise ArchiveError(f"{self.request.source}: no recordings in it")
+            raise ArchiveError(f"{self.request.source}: expected recordings, got none")
 
     def _score(self, client: Client, left: Sequence[int]) -> Tally:
         """Judge the parts that are left."""
@@ -173,36 +173,36 @@ class _Run:
         engine.run_tasks(client, tasks, on_done, self.stopped)
 
     def _stage(
-        self, client: Client, what: str, function: Callable[..., Tally], left: Sequence[int]
+        self, client: Client, stage: str, function: Callable[..., Tally], left: Sequence[int]
     ) -> Tally:
-        """Have parts worked on, and show how many recordings are done; return their tally."""
+        """Have workers do parts, and show how many recordings are done."""
         n_recordings, total = sum(self.sizes), Tally()
         n_before = n_recordings - sum(self.sizes[part] for part in left)
 
         def on_done(tally: Tally) -> None:
             nonlocal total
             total += tally
-            self.on_progress(what, n_before + total.recordings, n_recordings)
+            self.on_progress(stage, n_before + total.recordings, n_recordings)
 
         tasks = (Task(function, (self.job, part), self.ledger.at(part)) for part in left)
-        self.on_progress(what, n_before, n_recordings)
+        self.on_progress(stage, n_before, n_recordings)
         engine.run_tasks(client, tasks, on_done, self.stopped)
         return total
 
     def _forget(self) -> None:
-        """Delete what was needed on the way; voices are personal data."""
+        """Delete the intermediate files; voices are personal data."""
         for folder in ("voices", "baselines", "at", "scratch"):
             shutil.rmtree(self.ledger.out / "ledger" / folder, ignore_errors=True)
 
     def _baseline(self) -> str:
-        """Say what was known of the speakers, in words."""
+        """Describe the baselines in words."""
         if self.request.speaker_column is None and self.request.segments:
-            return "recording: what was said before in the same recording"
+            return "recording: the earlier segments of the same recording"
         if self.request.speaker_column is None:
             return "none"
         way = (
             "judged from the stored embeddings"
             if self.ledger.head.exists()
-            else "heard a second time, since the model names no tensor voice"
+            else "heard a second time, since the model has no separate head"
         )
         return f"speaker: all recordings with the same {self.request.speaker_column}, {way}"

@@ -9,7 +9,7 @@ from .rows import Tally
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run came to, and how fast it went.
+    """The totals of a run, and its speed.
 
     Parameters
     ----------

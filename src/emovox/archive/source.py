@@ -1,4 +1,4 @@
-"""What there is to score, listed lazily: the audio files below a folder, or the rows of a table."""
+"""The recordings to score, listed lazily: audio files below a folder, or rows of a table."""
 
 import csv
 import hashlib
@@ -15,26 +15,26 @@ import pyarrow.parquet as pq
 from ..audio import AUDIO_SUFFIXES
 from ..errors import ArchiveError
 
-# A recording as it is listed: what its answer is called by; what is opened, the bytes of a path,
-# which need not be text, or of a URL; its size, null if unknown. A table's own columns follow.
+# A recording as it is listed: its name in the result; its path or URL as bytes, since a path need
+# not be text; its size, null if unknown. A table's own columns follow.
 FILE, PATH, BYTES = "emovox:file", "emovox:path", "emovox:bytes"
 LISTED = pa.schema([(FILE, pa.string()), (PATH, pa.binary()), (BYTES, pa.int64())])
 _ROWS = 1_000  # listed at a time
 
 
 class Source(Protocol):
-    """An archive to score; what is carried through is in `schema`, after the fields of LISTED."""
+    """An archive to score; in `schema`, columns to carry through follow the fields of LISTED."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What tells the source from any other, as JSON carries it."""
+        """Values that identify the source, for JSON."""
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of what is listed."""
+        """The columns of the listing."""
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
-        """Yield what follows the first `n_known` recordings, the last of which has path `last`."""
+        """Yield the recordings after the first `n_known`, of which the last has the path `last`."""
 
 
 def open_source(path: Path) -> Source:
@@ -67,20 +67,20 @@ def _unreadable(path: Path, error: Exception) -> ArchiveError:
 class Folder:
     """All audio files below a folder, by suffix; hidden ones are left out.
 
-    A folder, a pipe or a broken link with the name of an audio file is listed as well: whoever
-    expects a recording there is told why there is none.
+    A folder, a pipe or a broken link with the name of an audio file is listed as well, so that its
+    row tells you why it cannot be used.
     """
 
     root: Path
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The folder alone: its content may change while it is scored."""
+        """The folder's path alone: its content may change while it is scored."""
         return {"source": str(self.root)}
 
     @property
     def schema(self) -> pa.Schema:
-        """Nothing is carried through."""
+        """No columns are carried through."""
         return LISTED
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
@@ -99,12 +99,12 @@ class Folder:
 
     def _walk(self, folder: bytes) -> Iterator["os.DirEntry[bytes]"]:
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
             if folder == os.fsencode(self.root):
                 raise ArchiveError(f"{self.root}: cannot list it: {error.strerror}") from None
-            return  # unlistable, or gone since: a folder is no recording
+            return  # unlistable, or gone by now: a folder is no recording
         for entry in entries:
             if entry.name.startswith((b".", b"__MACOSX")):
                 continue
@@ -127,13 +127,13 @@ class _Table:
         self.path = path
         files = [name for name in columns.names if name.strip().lower() == "file"]
         if len(files) != 1:
-            found = ", ".join(columns.names) or "none"
-            raise ArchiveError(f'{path}: expected one column "file", found the columns {found}')
+            got = ", ".join(columns.names) or "none"
+            raise ArchiveError(f'{path}: expected one column "file", got the columns {got}')
         if len(set(columns.names)) < len(columns.names):
             raise ArchiveError(f"{path}: two columns have the same name")
         if taken := set(columns.names).intersection(LISTED.names):
             raise ArchiveError(
-                f"{path}: the column {min(taken)} has a name that emovox uses itself; rename it"
+                f"{path}: the column {min(taken)} has a name that emovox reserves; rename it"
             )
         self.column = files[0]
         self.columns = columns
@@ -186,7 +186,7 @@ class CsvTable(_Table):
         except UnicodeDecodeError:
             raise ArchiveError(f"{self.path}: expected UTF-8 text, got other bytes") from None
         except csv.Error as error:
-            raise ArchiveError(f"{self.path}: no well-formed CSV table: {error}") from None
+            raise ArchiveError(f"{self.path}: not a well-formed CSV table: {error}") from None
 
     def _cells(self, line: int, cells: Sequence[str]) -> list[str]:
         if len(cells) != len(self.columns):
@@ -206,7 +206,7 @@ class ParquetTable(_Table):
         try:
             with pq.ParquetFile(self.path) as file:
                 for batch in file.iter_batches(batch_size=_ROWS):
-                    batch.validate(full=True)  # that its text is UTF-8, among other things
+                    batch.validate(full=True)  # among other things, that its text is UTF-8
                     yield pa.Table.from_batches([batch])
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(self.path, error) from None
@@ -220,12 +220,15 @@ def is_url(path: bytes) -> bool:
 def _size(path: bytes) -> int | None:
     try:
         return os.stat(path).st_size  # noqa: PTH116 (bytes)
-    except (OSError, ValueError):  # gone, forbidden, or no possible name: opening it will tell
+    except (
+        OSError,
+        ValueError,
+    ):  # gone, forbidden, or an impossible name: opening it will give the error
         return None
 
 
 def _shown(path: bytes) -> str:
-    r"""Return a path as text; what is no UTF-8 is shown as ``\xff``."""
+    r"""Return a path as text; bytes that are not UTF-8 are shown as ``\xff``."""
     return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")
 
 

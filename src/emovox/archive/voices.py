@@ -1,9 +1,9 @@
 """Baselines in an archive: every recording heard once, then judged with its speaker's baseline.
 
 Hear: a part's recordings go through the network, and the embeddings of their windows are stored.
-Learn: a speaker's baseline is what `Recognizer.enrol` gives over all of that speaker's recordings,
-in the order of the source. Judge: each recording is judged with the whole of it, from what is
-stored. A speaker's recordings may lie in any parts; speakers are learned in groups, by their names.
+Learn: a speaker's baseline is learned from all recordings of that speaker, in the order of the
+source. Judge: each recording is judged with this baseline, from the stored embeddings. A speaker's
+recordings may lie in any parts; speakers are learned in groups, by a checksum of their names.
 """
 
 import time
@@ -38,7 +38,7 @@ from .worker import (
 )
 
 N_GROUPS = 64  # of speakers, by a checksum of their names
-_ROWS_READ = 64  # in a row group: what is read at least
+_ROWS_READ = 64  # in a row group, the least that is read at a time
 _VOICES = pa.schema(
     [
         ("row", pa.int64()),
@@ -60,7 +60,7 @@ Row = dict[str, Any]
 
 
 class _Ear(Recognizer):
-    """A recogniser that keeps the windows of what goes through it, a list a clip."""
+    """A recogniser that keeps the windows it has heard: a list for each clip."""
 
     def __init__(self, content: bytes, *, n_threads: int = 1) -> None:
         super().__init__(content, n_threads=n_threads)
@@ -83,7 +83,7 @@ def _ear(model: str | None) -> _Ear:
 def hear_part(job: Job, part: int) -> Tally:
     """Hear a part's recordings, and commit the embeddings of their windows."""
     started = time.perf_counter()
-    open_model(job)  # which refuses another model
+    open_model(job)  # an error if it is another model
     ear, plan = _ear(job.request.model), read(job.ledger.plan(part))
     speakers = [_name(value) for value in plan[job.request.speaker_column].to_pylist()]
     rows: list[Row] = []
@@ -99,12 +99,12 @@ def hear_part(job: Job, part: int) -> Tally:
 
 
 def _name(value: object) -> str:
-    """Return a speaker's name from a cell; "" where it tells none, as null and NaN do."""
+    """Return the speaker's name in a cell; "" for a cell that is empty, null or NaN."""
     return "" if value is None or value != value else str(value).strip()
 
 
 def _hear(job: Job, ear: _Ear, file: Path) -> list[Row]:
-    """Hear one recording; return a row for each window, and one for what is wrong with it."""
+    """Hear one recording; return a row for each window, and one for its error if it breaks off."""
     ear.heard.clear()
     if job.request.segments:
         heard = hear_segments(job, ear, file, None, learn=False)

@@ -1,4 +1,4 @@
-"""What a worker does: a part of an archive at a time, from its plan to its committed answers."""
+"""The work on a part of an archive, from its plan to its committed answers."""
 
 import signal
 import threading
@@ -26,9 +26,9 @@ from .source import PATH
 
 
 def dask_setup(worker: Any) -> None:
-    """Leave Ctrl-C and the signal to end, which whole groups of processes get, to the driver.
+    """Ignore SIGINT and SIGTERM, since a whole group of processes may get them.
 
-    It finishes the parts in hand, and ends the workers. Called by Dask's preload.
+    The driver finishes the running parts and ends the workers. Dask's preload calls this.
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -113,7 +113,7 @@ class Heard:
 def hear_segments(
     job: Job, model: Recognizer, file: Path, baseline: Baseline | None, *, learn: bool
 ) -> Heard:
-    """Judge each part of speech in a recording.
+    """Judge each segment of speech in a recording.
 
     Raises
     ------

@@ -30,37 +30,43 @@ def score(
     source: Annotated[
         Path, typer.Argument(help="A folder, or a table (.csv, .parquet) with a column 'file'.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder of the result.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result.")],
     model: ModelOption = None,
     segments: Annotated[
-        bool, typer.Option("--segments", help="Answer for each part of speech.")
+        bool, typer.Option("--segments", help="Answer for each segment of speech.")
     ] = False,
     speaker_column: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Judge with a baseline of each speaker named there."),
+        typer.Option(metavar="COLUMN", help="Use a baseline of the speaker named there."),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Use a running Dask cluster.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; default: its cores.")
+        int | None,
+        typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 if a recording fails.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write one CSV table as well.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Also write one CSV table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     max_duration: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Refuse longer recordings; default 3600, with --segments none."),
+        typer.Option(
+            min=0.1,
+            help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
+        ),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option(min=0.1, help="Give up on a recording after so many seconds of work.")
+        float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
     ] = 600.0,
-    part_size: Annotated[int, typer.Option(min=1, help="Recordings in a part at most.")] = 128,
+    part_size: Annotated[
+        int, typer.Option(min=1, help="Maximum number of recordings in a part.")
+    ] = 128,
 ) -> None:
-    """Recognise a whole archive, on all cores or on a cluster; can be killed and resumed."""
+    """Recognise a whole archive, on all cores or a cluster; you can kill and resume it."""
     from ..archive import Interrupted, PartSize, Request, score_archive
     from ..bundle import find_model
 
@@ -84,7 +90,7 @@ def score(
         with _progress() as on_progress:
             summary = score_archive(request, on_progress)
     except Interrupted:
-        warn("emovox: interrupted; what is done is kept: go on with --resume")
+        warn("emovox: interrupted; finished parts are kept: continue with --resume")
         raise typer.Exit(130) from None
     warn(f"wrote {out / 'scores'}")
     if as_json:
@@ -113,10 +119,10 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
         bar = bars.add_task("", total=None, rate="")
         task = bars.tasks[0]
 
-        def show(what: str, done: int, total: int | None) -> None:
+        def show(stage: str, done: int, total: int | None) -> None:
             nonlocal logged
-            if what != task.description:
-                bars.reset(bar, description=what, total=total, completed=done, rate="")
+            if stage != task.description:
+                bars.reset(bar, description=stage, total=total, completed=done, rate="")
             bars.update(bar, completed=done, total=total)
             bars.update(bar, rate=f"{task.speed:.1f}/s" if task.speed else "")
             if in_log and time.monotonic() - logged >= _LOG_EVERY_S:
