@@ -59,15 +59,8 @@ class Tally:
     uncertain: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.recordings + other.recordings,
-            self.rows + other.rows,
-            self.seconds + other.seconds,
-            self.compute_s + other.compute_s,
-            self.failures + other.failures,
-            self.labels + other.labels,
-            self.uncertain + other.uncertain,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Tally(*(left + right for left, right in pairs))
 
     @classmethod
     def of(cls, answers: "Sequence[Answer]", compute_s: float) -> "Tally":
