@@ -68,7 +68,7 @@ def score(
 ) -> None:
     """Recognise a whole archive, on all cores or a cluster; you can kill and resume it."""
     from ..archive import Interrupted, PartSize, Request, score_archive
-    from ..bundle import find_model
+    from ..model import find_model
 
     outputs = {"--out": out / "summary.json", "--csv": out / "scores.csv" if as_csv else None}
     check_outputs(outputs, [source, find_model(model)])

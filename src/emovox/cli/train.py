@@ -99,8 +99,8 @@ def evaluate(
     label: Labels = None,
 ) -> None:
     """Measure any model on any corpus, and write a report."""
-    from ..bundle import find_model
     from ..evaluation.run import Console, evaluate_model
+    from ..model import find_model
 
     tables = [Path(source.partition("=")[2]) for source in corpus or ()]
     for name in _RESULTS:
