@@ -20,10 +20,11 @@ from rich.console import Console
 from conftest import LABELS
 from emovox import Baseline, load_audio
 from emovox.cli import run
-from emovox.live import recorder as record
-from emovox.live.microphone import Chunk
-from emovox.live.recorder import Kept, Record
-from emovox.live.session import Now, Session
+from emovox.live import recorder
+from emovox.live.keeper import SessionOutput
+from emovox.live.recorder import WavRecorder
+from emovox.live.session import LiveSession, Now
+from emovox.live.source import LiveBlock
 from emovox.live.speakers import speaker_file
 from emovox.live.view import Status, View, clock
 from emovox.recognizer import Prediction
@@ -193,10 +194,10 @@ class TestKept:
         command = [*limited, *words, *files, *(["--json"] if as_json else [])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1
-        assert [line for line in done.stderr.splitlines() if "listening goes on" in line] == [
+        assert [line for line in done.stderr.splitlines() if "still listening" in line] == [
             line
             for line in done.stderr.splitlines()
-            if re.match(r"emovox: out\.\w+: File too large; it lacks what came after 00:", line)
+            if re.match(r"emovox: out\.\w+: File too large; everything after 00:", line)
         ]
         assert done.stderr.count("out.wav: File too large") == 1
         heard = load_audio("out.wav")
@@ -223,8 +224,8 @@ class TestKept:
             process = start(*words, "--json", stdout=full)
             _, err = process.communicate(timeout=60)
         assert process.returncode == 1
-        told, written = err.splitlines()
-        assert told.startswith("emovox: standard output: No space left on device; it lacks what")
+        failure, written = err.splitlines()
+        assert failure.startswith("emovox: standard output: No space left on device; everything")
         assert written == "wrote out.jsonl"
         logged = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
         assert len(finals(logged)) == len(list(recognizer.segments("talk.wav")))
@@ -235,29 +236,29 @@ class TestKept:
         Path("out").write_text("precious")
         code, out, err = listen(option, "out")
         assert (code, out, err.count("\n")) == (1, "", 1)
-        assert err.startswith("emovox: out: is there already")
+        assert err.startswith("emovox: out: exists already")
         assert Path("out").read_text() == "precious"
 
 
-class TestRecord:
-    """The recording, chunk by chunk."""
+class TestRecorder:
+    """The recording, block by block."""
 
     def test_gap(self):
-        """What was not heard is silence, so that time stays that of the session."""
+        """A gap is silence, so that time stays that of the session."""
         ones = np.ones(RATE, np.float32)
-        recording = Record(Path("out.wav"))
-        recording.write(Chunk(ones, RATE, 0.0))
-        recording.write(Chunk(ones, RATE, 4.5))
+        recording = WavRecorder(Path("out.wav"))
+        recording.write(LiveBlock(ones, RATE, 0.0))
+        recording.write(LiveBlock(ones, RATE, 4.5, 3.5))
         recording.close()
         heard = load_audio("out.wav")
         assert len(heard) == 5.5 * RATE
         assert np.flatnonzero(heard == 0).tolist() == list(range(RATE, round(4.5 * RATE)))
 
     def test_rate(self):
-        """A device of another rate goes on in a second file, which begins at its own time."""
-        recording = Record(Path("out.wav"))
-        recording.write(Chunk(np.full(100, 2.0, np.float32), 100, 0.0))
-        recording.write(Chunk(np.full(400, -2.0, np.float32), 200, 1.0))
+        """A device of another rate continues in a second file, which begins at its own time."""
+        recording = WavRecorder(Path("out.wav"))
+        recording.write(LiveBlock(np.full(100, 2.0, np.float32), 100, 0.0))
+        recording.write(LiveBlock(np.full(400, -2.0, np.float32), 200, 1.0))
         recording.close()
         assert recording.paths == [Path("out.wav"), Path("out-2.wav")]
         first, second = (soundfile.read(path, dtype="int16") for path in recording.paths)
@@ -265,38 +266,40 @@ class TestRecord:
         assert first[0].tolist() == [32_767] * 100
         assert second[0].tolist() == [-32_768] * 400
 
-    def test_next_file_is_there(self):
-        """Where the file that would go on is somebody else's, the recording ends, and no more."""
+    def test_next_file_exists(self):
+        """If the next file would replace an existing one, the recording ends, and only that."""
         Path("out-2.wav").write_text("precious")
-        recording = Record(Path("out.wav"))
-        kept = Kept("out.wav", recording.write, recording.close)
+        recording = WavRecorder(Path("out.wav"))
+        output = SessionOutput("out.wav", recording.write, recording.close)
         for rate, start in ((100, 0.0), (200, 1.0), (200, 2.0)):
-            kept.write(start + 1, Chunk(np.zeros(rate, np.float32), rate, start))
-        kept.close()
-        assert str(kept.incomplete).startswith("out.wav: out-2.wav: is there already")
-        assert kept.incomplete.since == 1.0
+            output.write(start + 1, LiveBlock(np.zeros(rate, np.float32), rate, start))
+        output.close()
+        assert str(output.incomplete).startswith("out.wav: out-2.wav: exists already")
+        assert output.incomplete.since == 1.0
         assert Path("out-2.wav").read_text() == "precious"
         assert soundfile.info("out.wav").frames == 100
 
     def test_full(self, monkeypatch):
-        """Before a WAV file is too long for its header, the next one goes on."""
-        monkeypatch.setattr(record, "MAX_BYTES", 1000)
-        recording = Record(Path("out.wav"))
+        """Before a WAV file is too long for its header, the next one is begun."""
+        monkeypatch.setattr(recorder, "MAX_BYTES", 1000)
+        recording = WavRecorder(Path("out.wav"))
         for second in range(3):
-            recording.write(Chunk(np.ones(600, np.float32), 600, float(second)))
+            recording.write(LiveBlock(np.ones(600, np.float32), 600, float(second)))
         recording.close()
         assert [soundfile.info(path).frames for path in recording.paths] == [600, 600, 600]
 
 
 class TestSession:
-    """Chunks to predictions."""
+    """Blocks to predictions."""
 
     def test_gap(self, recognizer, talk):
         """After a gap the same is heard, later by the gap, and also at another rate."""
-        session = Session(recognizer, recognizer.new_baseline(), learn=False)
-        found = session.hear(Chunk(talk, RATE, 0.0))
-        found += session.hear(Chunk(np.repeat(talk, 2), 2 * RATE, 100.0)) + session.finish()
-        parts = [one for one in found if one.final]
+        session = LiveSession(recognizer, recognizer.new_baseline(), learn=False)
+        decisions = session.feed(LiveBlock(talk, RATE, 0.0))
+        gap_s = 100 - len(talk) / RATE
+        decisions += session.feed(LiveBlock(np.repeat(talk, 2), 2 * RATE, 100.0, gap_s))
+        decisions += session.flush()
+        parts = [decision.prediction for decision in decisions if decision.prediction.final]
         half = len(parts) // 2
         assert half > 2
         for before, after in zip(parts[:half], parts[half:], strict=True):
@@ -304,14 +307,14 @@ class TestSession:
             assert after.end == pytest.approx(before.end + 100, abs=0.1)
         assert session.now.seconds == pytest.approx(100 + len(talk) / RATE)
 
-    def test_baseline_goes_on(self, recognizer, talk):
+    def test_baseline_continues(self, recognizer, talk):
         """A gap does not make the session forget the voice."""
-        session = Session(recognizer, recognizer.new_baseline("anna"))
-        session.hear(Chunk(talk, RATE, 0.0))
-        session.finish()
+        session = LiveSession(recognizer, recognizer.new_baseline("anna"))
+        session.feed(LiveBlock(talk, RATE, 0.0))
+        session.flush()
         before = session.baseline.seconds
-        session.hear(Chunk(talk, RATE, 50.0))
-        session.finish()
+        session.feed(LiveBlock(talk, RATE, 50.0, 37.0))
+        session.flush()
         assert session.baseline.seconds == pytest.approx(2 * before)
         assert session.baseline.name == "anna"
 
@@ -607,7 +610,7 @@ class TestUsage:
 
 
 def test_pulled_out(server, place, model_file):
-    """A device that is gone is told, waited for and told to be back; Ctrl-C ends at any time."""
+    """A device that is gone is reported, waited for and used again; Ctrl-C ends at any time."""
     import live
 
     process = start(
@@ -616,18 +619,25 @@ def test_pulled_out(server, place, model_file):
     )  # fmt: skip
     live.wait_for_sound(Path("heard.wav"), process)
     server.stop()
-    assert "is gone; waiting for it" in process.stderr.readline()
+    assert "is gone; waiting for it" in next_message(process)
     server.start()
-    assert process.stderr.readline() == "emovox: it is back\n"
+    assert next_message(process) == "emovox: sound is coming in again\n"
     server.stop()
-    assert "is gone; waiting for it" in process.stderr.readline()
+    assert "is gone; waiting for it" in next_message(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "wrote heard.wav\n")
+    assert process.returncode == 0
+    assert "emovox:" not in err
+    assert err.endswith("wrote heard.wav\n")
     seconds = lines(out)[1]["seconds"]
     assert 0 < lines(out)[1]["gone_seconds"] < seconds
     assert len(load_audio("heard.wav")) / RATE == pytest.approx(seconds, abs=0.01)
     assert seconds > 1
+
+
+def next_message(process: subprocess.Popen) -> str:
+    """Return emovox's next line on stderr; PortAudio writes there, too, when a device is gone."""
+    return next(line for line in process.stderr if line.startswith("emovox:"))
 
 
 @pytest.mark.corpora

@@ -14,57 +14,72 @@ import soundfile
 
 from emovox.errors import AudioError, MicrophoneError, MissingExtraError
 from emovox.live import microphone
-from emovox.live.microphone import CHUNK_S, QUEUE_S, Chunk, Device, Inbox, Playback, find_device
+from emovox.live.microphone import Device, find_device
+from emovox.live.playback import Playback
+from emovox.live.source import BLOCK_S, QUEUE_S, BlockQueue, LiveBlock
 
 RATE = 16_000
-N_CHUNK = round(CHUNK_S * RATE)
+N_BLOCK = round(BLOCK_S * RATE)
 
 
-def drained(inbox: Inbox) -> list[Chunk]:
-    """Take all that is in a queue."""
-    chunks = []
-    while chunk := inbox.get(wait=False):
-        chunks.append(chunk)
-    return chunks
+def drained(waiting: BlockQueue) -> list[LiveBlock]:
+    """Take everything out of a queue."""
+    blocks = []
+    while block := waiting.get(wait=False):
+        blocks.append(block)
+    return blocks
 
 
-class TestInbox:
+class TestBlockQueue:
     """The bounded queue."""
 
     def test_order_and_place(self, rng):
-        """Chunks come out as they went in, and know where they start and end."""
+        """Blocks come out as they went in, and know where they start and end."""
         sound = rng.uniform(-1, 1, 1000).astype(np.float32)
-        inbox = Inbox(RATE)
-        assert all(inbox.put(part) for part in (sound[:300], sound[300:]))
-        first, second = drained(inbox)
+        waiting = BlockQueue()
+        for samples in (sound[:300], sound[300:]):
+            waiting.put(samples, RATE)
+        first, second = drained(waiting)
         assert np.array_equal(np.concatenate((first.samples, second.samples)), sound)
         assert (first.start, first.end, second.start) == (0, 300 / RATE, 300 / RATE)
         assert second.end == pytest.approx(1000 / RATE)
-        assert inbox.dropped_s == 0
+        assert (waiting.dropped_s, second.gap_s) == (0, 0)
 
     def test_copy(self):
-        """What the sound card writes into its buffer later does not change what was heard."""
+        """Samples that the sound card writes into its buffer later do not change a block."""
         buffer = np.ones(100, np.float32)
-        inbox = Inbox(RATE)
-        inbox.put(buffer)
+        waiting = BlockQueue()
+        waiting.put(buffer, RATE)
         buffer[:] = 0
-        assert drained(inbox)[0].samples.all()
+        assert drained(waiting)[0].samples.all()
 
     def test_full(self):
-        """A full queue drops what comes, counts it, and what follows stands after the gap."""
-        inbox = Inbox(RATE)
-        n_room = round(QUEUE_S / CHUNK_S)
-        taken = [inbox.put(np.zeros(N_CHUNK, np.float32)) for _ in range(n_room + 3)]
-        assert taken == [True] * n_room + [False] * 3
-        assert inbox.full
-        assert inbox.dropped_s == pytest.approx(3 * CHUNK_S)
-        assert drained(inbox)[-1].end == pytest.approx(QUEUE_S)
-        inbox.put(np.zeros(N_CHUNK, np.float32))
-        assert drained(inbox)[0].start == pytest.approx(QUEUE_S + 3 * CHUNK_S)
+        """A full queue drops blocks and counts them; the next block stands after the gap."""
+        waiting = BlockQueue()
+        n_room = round(QUEUE_S / BLOCK_S)
+        for _ in range(n_room + 3):
+            waiting.put(np.zeros(N_BLOCK, np.float32), RATE)
+        assert waiting.full
+        assert waiting.dropped_s == pytest.approx(3 * BLOCK_S)
+        assert drained(waiting)[-1].end == pytest.approx(QUEUE_S)
+        waiting.put(np.zeros(N_BLOCK, np.float32), RATE)
+        block = drained(waiting)[0]
+        assert block.start == pytest.approx(QUEUE_S + 3 * BLOCK_S)
+        assert block.gap_s == pytest.approx(3 * BLOCK_S)
+
+    def test_gone(self):
+        """Sound that the device missed moves the next block, also at another rate."""
+        waiting = BlockQueue()
+        waiting.put(np.zeros(RATE, np.float32), RATE)
+        waiting.put(np.zeros(100, np.float32), 100, gone_s=2.5)
+        waiting.put(np.zeros(100, np.float32), 100)
+        places = [(block.start, block.end, block.gap_s) for block in drained(waiting)]
+        assert places == [(0, 1, 0), (3.5, 4.5, 2.5), (4.5, 5.5, 0)]
+        assert (waiting.gone_s, waiting.dropped_s) == (2.5, 0)
 
     def test_empty(self):
         """An empty queue gives nothing, and does not wait for ever."""
-        assert Inbox(RATE).get() is None
+        assert BlockQueue().get() is None
 
 
 class TestPlayback:
@@ -72,35 +87,35 @@ class TestPlayback:
 
     @pytest.mark.parametrize("speed", [0, 50])
     def test_whole(self, tmp_path, talk, speed):
-        """All of the recording comes, in small chunks without gaps, whatever the speed."""
+        """All of the recording comes, in small blocks without gaps, whatever the speed."""
         soundfile.write(tmp_path / "a.wav", talk, RATE, "FLOAT")
         played = Playback(tmp_path / "a.wav", speed)
-        chunks = list(played.chunks(threading.Event()))
-        assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks]), talk)
-        assert max(len(chunk.samples) for chunk in chunks) == N_CHUNK
-        assert all(b.start == pytest.approx(a.end) for a, b in pairwise(chunks))
+        blocks = list(played.blocks(threading.Event()))
+        assert np.array_equal(np.concatenate([block.samples for block in blocks]), talk)
+        assert max(len(block.samples) for block in blocks) == N_BLOCK
+        assert all(b.start == pytest.approx(a.end) for a, b in pairwise(blocks))
         assert (played.dropped_s, played.n_overflows, played.waiting) == (0, 0, "")
 
     def test_channels(self, tmp_path, voice):
         """Channels are averaged, and the rate stays the recording's own."""
         soundfile.write(tmp_path / "a.wav", np.stack([voice, -voice / 2], 1), 44_100, "FLOAT")
-        chunks = list(Playback(tmp_path / "a.wav", 0).chunks(threading.Event()))
-        assert {chunk.rate for chunk in chunks} == {44_100}
-        heard = np.concatenate([chunk.samples for chunk in chunks])
+        blocks = list(Playback(tmp_path / "a.wav", 0).blocks(threading.Event()))
+        assert {block.rate for block in blocks} == {44_100}
+        heard = np.concatenate([block.samples for block in blocks])
         assert heard == pytest.approx(voice / 4, abs=1e-6)
 
     def test_too_fast(self, tmp_path):
         """Sound that comes faster than it is taken is dropped and counted, as from a sound card."""
         soundfile.write(tmp_path / "a.wav", np.zeros(34 * RATE), RATE)
         played = Playback(tmp_path / "a.wav", 1e6)
-        chunks = played.chunks(threading.Event())
-        heard = next(chunks).end
+        blocks = played.blocks(threading.Event())
+        heard = next(blocks).end
         while "player" in {
             thread.name for thread in threading.enumerate()
         }:  # until the player has come to its end
             time.sleep(0.01)
-        rest = list(chunks)
-        heard += sum(chunk.end - chunk.start for chunk in rest)
+        rest = list(blocks)
+        heard += sum(block.end - block.start for block in rest)
         assert played.dropped_s > 3
         assert heard + played.dropped_s == pytest.approx(34)
 
@@ -108,11 +123,11 @@ class TestPlayback:
         """When it is stopped, it ends, however much is left."""
         soundfile.write(tmp_path / "a.wav", np.zeros(30 * RATE), RATE)
         stopped = threading.Event()
-        chunks = Playback(tmp_path / "a.wav").chunks(stopped)
-        first = next(chunks)
+        blocks = Playback(tmp_path / "a.wav").blocks(stopped)
+        first = next(blocks)
         stopped.set()
         assert first.start == 0
-        assert sum(1 for _ in chunks) < 10
+        assert sum(1 for _ in blocks) < 10
 
     def test_cut_off(self, tmp_path, talk):
         """A recording that is cut off is played so far as it goes, then the break is told."""
@@ -121,7 +136,7 @@ class TestPlayback:
         (tmp_path / "a.wav").write_bytes(whole[: len(whole) // 2])
         heard = []
         with pytest.raises(AudioError, match="cut off"):
-            heard.extend(Playback(tmp_path / "a.wav", 0).chunks(threading.Event()))
+            heard.extend(Playback(tmp_path / "a.wav", 0).blocks(threading.Event()))
         assert heard[-1].end == pytest.approx(len(talk) / RATE / 2, abs=0.01)
 
     def test_no_recording(self, tmp_path):
@@ -246,8 +261,8 @@ from emovox.live.microphone import Microphone
 microphone = Microphone()
 stopped = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stopped.set()), daemon=True).start()
-for chunk in microphone.chunks(stopped):
-    print(chunk.start, chunk.end, flush=True)
+for block in microphone.blocks(stopped):
+    print(block.start, block.end, flush=True)
 """
 
 
@@ -293,5 +308,5 @@ class TestSoundCard:
 
 
 def _place(process: subprocess.Popen) -> tuple[float, ...]:
-    """Read where the next chunk starts and ends."""
+    """Read where the next block starts and ends."""
     return tuple(map(float, process.stdout.readline().split()))
