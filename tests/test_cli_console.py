@@ -12,7 +12,8 @@ import pytest
 
 from conftest import REPOSITORY
 from emovox.cli import run
-from emovox.cli.console import as_json, counted, print_table, say, shown, warn
+from emovox.cli.console import as_json, counted, print_table, say, warn
+from emovox.errors import one_line
 
 MAIN = "from emovox.cli import main; main()"
 ODD = "[/b][red]a\nb\x1b[31m\u202ec\u2028.flac"
@@ -51,9 +52,9 @@ class TestTexts:
             ("\udcff", "\\udcff"),
         ],
     )
-    def test_shown(self, text, expected):
+    def test_one_line(self, text, expected):
         """What has a shape is shown as it is; what moves the cursor or the letters is escaped."""
-        assert shown(text) == expected
+        assert one_line(text) == expected
 
     def test_json(self):
         """JSON stays exact: what is escaped is what it was when it is read."""
@@ -61,7 +62,7 @@ class TestTexts:
         for indent in (None, 2):
             text = as_json(value, indent)
             assert json.loads(text) == value
-            assert shown(text.replace("\n", "")) == text.replace("\n", "")
+            assert one_line(text.replace("\n", "")) == text.replace("\n", "")
             assert "Ænne" in text
 
     @pytest.mark.parametrize(("n", "text"), [(0, "0 parts"), (1, "1 part"), (1234, "1,234 parts")])
@@ -74,13 +75,13 @@ class TestTexts:
         say(ODD)
         warn(ODD)
         out, err = capsys.readouterr()
-        assert out == err == shown(ODD) + "\n"
+        assert out == err == one_line(ODD) + "\n"
 
     def test_table(self, capsys):
         """Titles, headers and cells of a table are texts, not markup."""
         print_table(ODD, (ODD, "b"), [(ODD, "[link=x]y[/link]")])
         out = capsys.readouterr().out
-        assert out.count(shown(ODD)) == 3
+        assert out.count(one_line(ODD)) == 3
         assert "[link=x]y[/link]" in out
 
     def test_bar(self):
@@ -91,7 +92,7 @@ class TestTexts:
         subprocess.run(
             [sys.executable, "-c", code], stderr=theirs, env=os.environ | size, check=True
         )
-        assert shown(ODD) in os.read(ours, 65_536).decode()
+        assert one_line(ODD) in os.read(ours, 65_536).decode()
         os.close(ours)
         os.close(theirs)
 
@@ -104,7 +105,7 @@ class TestCommands:
         """Its name is shown, escaped, on one line."""
         done = emovox("predict", odd, *options)
         assert (done.returncode, done.stderr) == (0, "")
-        assert shown(odd) in done.stdout
+        assert one_line(odd) in done.stdout
         assert "\x1b" not in done.stdout
 
     @pytest.mark.parametrize("options", [[], ["--segments"]])
@@ -127,7 +128,7 @@ class TestCommands:
         """An error is one line, whatever the name."""
         assert run(["predict", str(tmp_path / ("no" + ODD))]) == 1
         err = capsys.readouterr().err
-        assert err == f"emovox: {tmp_path}/no{shown(ODD)}: no such file\n"
+        assert err == f"emovox: {tmp_path}/no{one_line(ODD)}: no such file\n"
 
     def test_usage(self, capsys):
         """So is what is said of wrong usage."""

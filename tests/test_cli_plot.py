@@ -140,7 +140,7 @@ def test_missing_library_is_named(wav, tmp_path, monkeypatch, library):
 
     def without(name, *arguments, **options):
         if name.split(".")[0] == library:
-            raise ImportError(name)
+            raise ModuleNotFoundError(name=library)
         return real(name, *arguments, **options)
 
     assert importlib.util.find_spec(library)

@@ -1,13 +1,28 @@
 """Exceptions: every mistake a user can make ends in one of these."""
 
+from unicodedata import category
+
+_CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of characters without a shape
+_JOINERS = "\u200c\u200d"  # which join letters and emoji
+
 
 class EmovoxError(Exception):
     """Root of all errors; its text says what was expected, what came and what to do."""
 
 
 def one_line(text: str) -> str:
-    """Return a text from outside as an error shows it: escaped, where it cannot be printed."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    r"""Return a text as one line in which nothing moves the cursor or the letters.
+
+    Examples
+    --------
+    >>> one_line("two\nlines, \x1b[31mred")
+    'two\\nlines, \\x1b[31mred'
+    """
+    return "".join(ascii(char)[1:-1] if _is_control(char) else char for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return category(char) in _CONTROLS and char not in _JOINERS
 
 
 class AudioError(EmovoxError):

@@ -8,6 +8,7 @@ from typing import TextIO
 
 import typer
 
+from ..extras import missing_extra
 from .corpus import corpus_app
 from .enrol import enrol
 from .listen import listen
@@ -127,24 +128,9 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-_TRAINING = ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch")
-_SERVICE = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client")
-_ARCHIVE = ("dask", "distributed", "cryptography", "pyarrow", "fsspec")
-_EXTRAS = {
-    **dict.fromkeys(_TRAINING, "train"),
-    **dict.fromkeys(_SERVICE, "serve"),
-    **dict.fromkeys(_ARCHIVE, "archive"),
-    "platformdirs": "live",
-}
-
-
 def _words(error: Exception) -> str:
-    """Say what went wrong; let a module that is missing and none of ours to name, through."""
     if isinstance(error, ModuleNotFoundError):
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRAS:
-            raise error
-        return f"this needs {error.name}; install it with: pip install 'emovox[{_EXTRAS[missing]}]'"
+        return str(missing_extra(error))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
@@ -153,13 +139,13 @@ def _words(error: Exception) -> str:
 
 def _usage_error(error: Exception) -> int:
     """Show wrong usage as typer does; let anything else, a bug of ours, through."""
-    from .console import shown
+    from ..errors import one_line
 
     show = getattr(error, "show", None)
     if show is None:
         raise error
     if isinstance(message := getattr(error, "message", None), str):
-        error.message = shown(message)  # type: ignore[attr-defined] # it has one
+        error.message = one_line(message)  # type: ignore[attr-defined] # it has one
     with suppress(OSError):  # nobody need hear it
         show()
     return int(getattr(error, "exit_code", 2))

@@ -1,7 +1,7 @@
-"""What the commands share: progress on stderr, tables on stdout, words for errors.
+"""Output of the commands: results and tables on stdout, progress and messages on stderr.
 
-Every text goes to the terminal through here, since names of files, cards of models and the words
-of libraries come from others: `shown` takes away what a terminal would obey.
+All text for the terminal passes through here and `one_line`, since file names, model cards and the
+messages of libraries may hold control characters.
 """
 
 import json
@@ -11,43 +11,22 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal, TextIO
-from unicodedata import category
 
 from ..errors import counted as counted
+from ..errors import one_line
 
 Progress = Callable[[int, int], None]
 
-_CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of what has no shape of its own
-_JOINERS = "\u200c\u200d"  # which letters and emoji are put together with
-
-
-def shown(text: str) -> str:
-    r"""Return a text as it is shown: one line, in which nothing moves the cursor or the letters.
-
-    Examples
-    --------
-    >>> shown("two\nlines, \x1b[31mred")
-    'two\\nlines, \\x1b[31mred'
-    """
-    return re.sub(r"[^ -~]", lambda found: _harmless(found[0], _python_escape), text)
-
 
 def as_json(value: object, indent: int | None = None) -> str:
-    """Return JSON; what a terminal would obey stands in JSON's own escapes, so it stays exact."""
+    """Return JSON in which control characters have JSON's own escapes, so it stays exact."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return re.sub(r"[^\n -~]", lambda found: _harmless(found[0], _json_escape), text)
+    return re.sub(r"[^\n -~]", _json_escaped, text)
 
 
-def _harmless(char: str, escape: Callable[[str], str]) -> str:
-    return escape(char) if category(char) in _CONTROLS and char not in _JOINERS else char
-
-
-def _python_escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
-
-
-def _json_escape(char: str) -> str:
-    return json.dumps(char)[1:-1]
+def _json_escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    return char if one_line(char) == char else json.dumps(char)[1:-1]
 
 
 @contextmanager
@@ -66,7 +45,7 @@ def progress_bar(text: str) -> Iterator[Progress]:
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(shown(text), total=None)
+        task = bars.add_task(one_line(text), total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
@@ -76,12 +55,12 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(shown(title)) if title else None, title_justify="left")
+    table = Table(title=Text(one_line(title)) if title else None, title_justify="left")
     for index, name in enumerate(header):
         side: Literal["left", "right"] = "left" if index == 0 else "right"
-        table.add_column(Text(shown(name)), justify=side, overflow="fold")
+        table.add_column(Text(one_line(name)), justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     with results() as out:
         Console(file=out, width=None if out.isatty() else 120).print(table)
 
@@ -89,7 +68,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 def say(text: str) -> None:
     """Print one line on stdout."""
     with results() as out:
-        out.write(shown(text) + "\n")
+        out.write(one_line(text) + "\n")
 
 
 def say_json(value: object, indent: int | None = 2) -> None:
@@ -131,4 +110,4 @@ def warn(text: str) -> None:
     Where nobody can hear it, the work goes on all the same.
     """
     with suppress(OSError):
-        sys.stderr.write(shown(text) + "\n")
+        sys.stderr.write(one_line(text) + "\n")

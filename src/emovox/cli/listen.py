@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import one_line
 from .console import as_json as json_text
-from .console import counted, print_table, results, say, say_json, shown, warn
+from .console import counted, print_table, results, say, say_json, warn
 from .outputs import check_outputs
 from .predict import ModelOption
 
@@ -162,8 +163,8 @@ def _display(
             for decision in decisions:
                 view.add(decision.prediction)
             note = listener.problem or "; ".join(map(str, keeper.incomplete))
-            name = shown(listener.source.name)
-            view.show(Status(name, listener.now, listener.losses, shown(note)))
+            name = one_line(listener.source.name)
+            view.show(Status(name, listener.now, listener.losses, one_line(note)))
 
         yield show
 
@@ -211,7 +212,7 @@ def _text_line(decision: "Decision") -> str:
     if not p.final:
         return ""
     label = p.label if p.certain else f"{p.label} (uncertain)"
-    return f"{p.start:8.2f} - {p.end:8.2f} s  {shown(label)} {p.score:.0%}\n"
+    return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label)} {p.score:.0%}\n"
 
 
 def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool) -> None:

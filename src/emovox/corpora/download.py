@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import CorpusError, MissingExtraError
+from ..errors import CorpusError
+from ..extras import optional
 from . import SPECS, load_corpus
 from .scan import Progress, absolute
 from .utterance import CorpusSpec, Download
@@ -117,12 +118,8 @@ def _source(spec: CorpusSpec, url: str | None) -> Download:
 
 
 def _check_extra() -> None:
-    try:
+    with optional():
         import pooch
-    except ImportError:
-        raise MissingExtraError(
-            "downloading a corpus needs pooch; install it with: pip install 'emovox[train]'"
-        ) from None
     pooch.get_logger().setLevel("WARNING")  # it would log the file's hash
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import MissingExtraError
+from ..extras import optional
 from ..figures import (
     EMOTION_COLOURS,
     confusion,
@@ -166,12 +166,8 @@ def _write(directory: Path, report: Mapping[str, Any], page: Mapping[str, Any]) 
 
 
 def _render(page: Mapping[str, Any]) -> str:
-    try:
+    with optional():
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtraError(
-            "reports need jinja2, which is not installed: pip install 'emovox[train]'"
-        ) from None
     environment = Environment(
         loader=PackageLoader("emovox"),
         autoescape=True,

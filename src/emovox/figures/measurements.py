@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..audio import NOISE_FLOOR, RATE, Samples, load_audio
 from ..corpora.utterance import Utterance
-from ..errors import AudioError, CorpusError, MissingExtraError
+from ..errors import AudioError, CorpusError
+from ..extras import optional
 
 N_FFT, HOP = 1_024, 256  # samples; 64 ms and 16 ms
 N_MELS = 64  # bands of the mel spectrogram, from 0 Hz to 8 kHz
@@ -242,11 +243,6 @@ def _band_edges() -> Floats:
 
 
 def _librosa() -> ModuleType:
-    try:
+    with optional():
         import librosa
-    except ImportError:
-        raise MissingExtraError(
-            "measuring recordings needs librosa, which is not installed: "
-            "pip install 'emovox[train]'"
-        ) from None
     return librosa

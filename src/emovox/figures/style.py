@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..emotions import EMOTIONS
-from ..errors import EmovoxError, MissingExtraError, one_line
+from ..errors import EmovoxError, one_line
+from ..extras import optional
 from ..files import written_whole
 
 if TYPE_CHECKING:
@@ -106,13 +107,9 @@ def write_file(path: Path, data: bytes) -> None:
 @contextmanager
 def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
     """Return a function that makes a figure; the style holds until the block ends."""
-    try:
+    with optional():
         from matplotlib import rc_context
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError(
-            "figures need matplotlib, which is not installed: pip install 'emovox[train]'"
-        ) from None
     with rc_context(_style(dark)):
         yield lambda **options: Figure(layout="constrained", **options)
 

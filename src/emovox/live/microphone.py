@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..audio import Samples
-from ..errors import MicrophoneError, MissingExtraError
+from ..errors import MicrophoneError
+from ..extras import optional
 from .source import BLOCK_S, BlockQueue, LiveBlock
 
 LATENCY_S = 0.2  # seconds the sound card's own buffer holds, so that a busy computer loses nothing
@@ -220,11 +221,8 @@ class Microphone:
 def _sounddevice() -> Any:
     """Import sounddevice, which looks for the PortAudio library when it is imported."""
     try:
-        import sounddevice
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "a microphone needs sounddevice; install it with: pip install 'emovox[live]'"
-        ) from None
+        with optional():
+            import sounddevice
     except OSError as error:
         raise MicrophoneError(
             f"a microphone needs the PortAudio library ({error}); install it, e.g. with: "

@@ -7,6 +7,7 @@ from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 from ..errors import EmovoxError
+from ..extras import optional
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -80,7 +81,8 @@ def _kept(name: str, fingerprint: str = "*") -> Iterator[Path]:
 
 
 def _folder() -> Path:
-    from platformdirs import user_data_path
+    with optional():
+        from platformdirs import user_data_path
 
     try:
         return user_data_path("emovox", appauthor=False) / "speakers"
