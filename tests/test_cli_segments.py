@@ -17,7 +17,7 @@ from emovox.audio import RATE
 from emovox.cli import run
 from emovox.cli.segments import _turns
 from emovox.prediction import Prediction
-from emovox.tracks import clock, vtt
+from emovox.tracks import timestamp, vtt
 
 INTERRUPTIBLE = """
 import signal, sys
@@ -258,7 +258,7 @@ class TestTracks:
     )
     def test_clock(self, seconds, text):
         """Hours, minutes, seconds and thousandths."""
-        assert clock(seconds) == text
+        assert timestamp(seconds) == text
 
     def test_escaped(self):
         """A label of a user's own model cannot break the subtitles."""

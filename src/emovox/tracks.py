@@ -1,4 +1,4 @@
-"""Parts of a recording as text that other programs read: WebVTT, Audacity's labels, CSV."""
+"""Segments of a recording as WebVTT, Audacity labels and CSV."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .prediction import Prediction
 
 
-def clock(seconds: float) -> str:
-    """Write seconds as hours, minutes and seconds: 00:01:02.345."""
+def timestamp(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds: 00:01:02.345."""
     thousandths = round(seconds * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     hours, minutes = divmod(minutes, 60)
@@ -22,38 +22,38 @@ def clock(seconds: float) -> str:
 
 
 def vtt(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
-    """Write WebVTT subtitles (W3C), a cue a part; the channel is the cue's voice."""
+    """Return WebVTT subtitles (W3C) with a cue for each part; the channel is the cue's voice."""
     cues = ["WEBVTT"]
     for channel, part in parts:
         voice = f"<v channel {channel}>" if n_channels > 1 else ""
-        times = f"{clock(part.start)} --> {clock(part.end)}"
+        times = f"{timestamp(part.start)} --> {timestamp(part.end)}"
         cues.append(f"{times}\n{voice}{escape(_caption(part), quote=False)}")
     return "\n\n".join(cues) + "\n"
 
 
 def audacity(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
-    """Write a label track as Audacity imports it: start, end and label, tabs between."""
+    """Return a label track for Audacity: start, end and label, separated by tabs."""
     lines = []
     for channel, part in parts:
-        who = f"channel {channel}: " if n_channels > 1 else ""
-        lines.append(f"{part.start:.6f}\t{part.end:.6f}\t{who}{_caption(part)}\n")
+        voice = f"channel {channel}: " if n_channels > 1 else ""
+        lines.append(f"{part.start:.6f}\t{part.end:.6f}\t{voice}{_caption(part)}\n")
     return "".join(lines)
 
 
 def score_columns(labels: Sequence[str]) -> list[str]:
-    """Return the names of the columns that hold the scores."""
+    """Return the names of the score columns."""
     return [f"scores.{label}" for label in labels]
 
 
 def score_cells(labels: Sequence[str], prediction: "Prediction") -> list[str]:
-    """Return what stands in these columns."""
+    """Return the cells of the score columns."""
     return [f"{prediction.scores[label]:.6f}" for label in labels]
 
 
 def parts_table(
     labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
 ) -> str:
-    """Write CSV with a row for each part of each recording."""
+    """Return CSV with a row for each part of each recording."""
     header = ("file", "channel", "start", "end", "label", "score", *score_columns(labels))
     rows: list[tuple[object, ...]] = []
     for file, parts in recordings:
@@ -64,7 +64,7 @@ def parts_table(
 
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write CSV in which no spreadsheet takes a text for a formula."""
+    """Return CSV in which no spreadsheet mistakes a text for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in (header, *rows):
@@ -73,5 +73,5 @@ def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _caption(part: "Prediction") -> str:
-    """Say what was heard, and whether the model abstains."""
+    """Return the label with its score, marked if the model abstains."""
     return f"{part.label} {part.score:.0%}" + ("" if part.certain else " (uncertain)")

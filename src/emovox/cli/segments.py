@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tracks import audacity, clock, parts_table, vtt
+from ..tracks import audacity, parts_table, timestamp, vtt
 from .console import counted, print_table, progress_bar, say, say_json, warn
 from .inputs import Interruptible, told_apart
 from .outputs import write
@@ -162,8 +162,8 @@ def _print(heard: Heard, separate: bool) -> None:
     header = ("from", "to", *(["channel"] if separate else []), "emotion", "score")
     rows = [
         (
-            clock(part.start),
-            clock(part.end),
+            timestamp(part.start),
+            timestamp(part.end),
             *([str(channel)] if separate else []),
             part.label if part.certain else f"{part.label} (uncertain)",
             f"{part.score:.0%}",
@@ -202,7 +202,7 @@ def _turns(parts: "Sequence[Prediction]") -> str:
     found = turns(parts)
     surest = sorted(found, key=lambda turn: -min(part.score for part in turn))[:_MOST_TURNS]
     told = ", ".join(
-        f"{before.label} to {after.label} at {clock(after.start)}"
+        f"{before.label} to {after.label} at {timestamp(after.start)}"
         for before, after in sorted(surest, key=lambda turn: turn[1].start)
     )
     of_all = f" (the {len(surest)} surest of {len(found)})" if len(found) > len(surest) else ""
@@ -219,7 +219,7 @@ def _report(heard: Sequence[Heard], n_files: int) -> int:
         left = n_files - len(heard)
         rest = f"; {counted(left, 'more recording')} not begun" if left else ""
         warn(
-            f"emovox: interrupted; {last.file} was heard up to {clock(last.seconds)}, "
+            f"emovox: interrupted; {last.file} was heard up to {timestamp(last.seconds)}, "
             f"{counted(len(last.parts), 'part')} until there kept{rest}"
         )
         return 130

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EmovoxError
-from ..tracks import clock
+from ..tracks import timestamp
 from .recorder import WavRecorder, append, create_log
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Incomplete:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.reason}; everything after {clock(self.since)} is missing"
+        return f"{self.file}: {self.reason}; everything after {timestamp(self.since)} is missing"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON carries them."""
