@@ -350,7 +350,7 @@ class TestSpeaker:
         listen("--speaker", "bea")
         assert listen("--forget", "--speaker", "anna", wav="") == (0, "forgot anna\n", "")
         again = listen("--forget", "--speaker", "anna", wav="")
-        assert again == (0, "nothing is kept of anna\n", "")
+        assert again == (0, "no baseline of anna is saved\n", "")
         assert not speaker_file("anna", recognizer.fingerprint).exists()
         assert speaker_file("bea", recognizer.fingerprint).exists()
 

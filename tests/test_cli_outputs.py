@@ -60,11 +60,14 @@ class TestInputs:
         ("line", "told"),
         [
             ("predict calls.csv --speaker-by caller --csv calls.csv", "--csv calls.csv"),
-            ("predict calls.csv --csv more/b.wav", "more/b.wav, which is read"),
-            ("predict . --csv ./more/../a.wav", "--csv more/../a.wav would be written over a.wav"),
-            ("predict a.wav --baseline anna.json --csv anna.json", "over anna.json, which is read"),
-            ("predict a.wav --csv own.onnx", "own.onnx, which is read"),
-            ("predict a.wav --csv hard.wav", "--csv hard.wav would be written over a.wav"),
+            ("predict calls.csv --csv more/b.wav", "the input more/b.wav"),
+            (
+                "predict . --csv ./more/../a.wav",
+                "more/../a.wav would overwrite the input a.wav",
+            ),
+            ("predict a.wav --baseline anna.json --csv anna.json", "overwrite the input anna.json"),
+            ("predict a.wav --csv own.onnx", "the input own.onnx"),
+            ("predict a.wav --csv hard.wav", "--csv hard.wav would overwrite the input a.wav"),
             ("predict a.wav --segments --csv a.wav", "--csv a.wav"),
             ("predict a.wav --segments --vtt a.wav", "--vtt a.wav"),
             ("predict a.wav --segments --audacity link.wav", "--audacity link.wav"),
@@ -73,9 +76,9 @@ class TestInputs:
             ("enrol anna a.wav --out own.onnx", "--out own.onnx"),
             (
                 "score calls.csv --out scored --csv",
-                "scored/scores.csv would be written over calls.csv",
+                "scored/scores.csv would overwrite the input calls.csv",
             ),
-            ("plot timeline pic.svg --out pic.svg", "pic.svg would be written over pic.svg"),
+            ("plot timeline pic.svg --out pic.svg", "pic.svg would overwrite the input pic.svg"),
         ],
     )
     def test_refused(self, error_of, line, told):

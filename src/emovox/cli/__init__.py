@@ -58,14 +58,14 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; end with 0, 1 (an error, said in one line), 2 (wrong usage) or 130."""
+    """Run the command line; exit with 0, 1 (a one-line error), 2 (wrong usage) or 130."""
     _open_streams()
     code = run(sys.argv[1:])
     sys.exit(_flushed() or code)
 
 
 def _flushed() -> int:
-    """Write out what stdout still holds, while a full disk or a closed pipe can be reported."""
+    """Flush stdout while a full disk or a closed pipe can still be reported."""
     from .console import discard, results, warn
 
     code = 0
@@ -74,7 +74,7 @@ def _flushed() -> int:
             out.flush()
     except OSError as error:
         code = 1
-        if not isinstance(error, BrokenPipeError):  # whoever closed the pipe knows
+        if not isinstance(error, BrokenPipeError):  # its reader closed it on purpose
             warn(f"emovox: {_words(error)}")
     try:
         sys.stderr.flush()
@@ -84,10 +84,10 @@ def _flushed() -> int:
 
 
 def _open_streams() -> None:
-    """Have a stdin, stdout and stderr, even where whoever called left one closed.
+    """Open stdin, stdout and stderr if the caller closed them.
 
-    A file opened later would take its number, and with it what is printed. Results that should go
-    to a closed stdout are an error; what should go to a closed stderr is lost.
+    Otherwise a file opened later would get the descriptor, and the output with it. Writing to a
+    closed stdout is an error; messages for a closed stderr are lost.
     """
     for number, access in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
@@ -98,7 +98,7 @@ def _open_streams() -> None:
     sys.stdout = sys.stdout or _writer(1)
     sys.stderr = sys.stderr or _writer(2)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # file names need not be in the terminal's code
+        if isinstance(stream, io.TextIOWrapper):  # file names may be in another encoding
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -118,12 +118,12 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         warn("emovox: interrupted")
         return 130
-    except (BrokenPipeError, SystemExit):  # typer makes the one of the other
+    except (BrokenPipeError, SystemExit):  # typer turns the first into the second
         return 1
     except (EmovoxError, OSError, MemoryError, ModuleNotFoundError) as error:
         warn(f"emovox: {_words(error)}")
         return 1
-    except Exception as error:  # noqa: BLE001 (typer's usage errors have no public root)
+    except Exception as error:  # noqa: BLE001 (typer's usage errors have no public base class)
         return _usage_error(error)
     return result if isinstance(result, int) else 0
 
@@ -134,11 +134,11 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
-    return "this needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+    return "out of memory" if isinstance(error, MemoryError) else str(error)
 
 
 def _usage_error(error: Exception) -> int:
-    """Show wrong usage as typer does; let anything else, a bug of ours, through."""
+    """Show wrong usage as typer does; raise any other error, which is a bug."""
     from ..errors import one_line
 
     show = getattr(error, "show", None)
@@ -146,6 +146,6 @@ def _usage_error(error: Exception) -> int:
         raise error
     if isinstance(message := getattr(error, "message", None), str):
         error.message = one_line(message)  # type: ignore[attr-defined] # it has one
-    with suppress(OSError):  # nobody need hear it
+    with suppress(OSError):  # stderr may be closed
         show()
     return int(getattr(error, "exit_code", 2))

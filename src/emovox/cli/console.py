@@ -31,10 +31,7 @@ def _json_escaped(match: re.Match[str]) -> str:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Progress]:
-    """Show a bar on stderr while the block runs; call what is yielded with (done, total).
-
-    Nothing is shown where stderr is no terminal.
-    """
+    """Show a bar on stderr, if that is a terminal; yields a function of (done, total)."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -81,12 +78,12 @@ def say_json(value: object, indent: int | None = 2) -> None:
 
 @contextmanager
 def results() -> Iterator[TextIO]:
-    """Give stdout; where it takes no more, the error names it, and what waits in it is let go.
+    """Yield stdout. An error names it, and its buffer is discarded.
 
     Raises
     ------
     OSError
-        If it is full or closed; BrokenPipeError if nobody reads any more.
+        If stdout is full or closed; BrokenPipeError if its reader has gone.
     """
     try:
         yield sys.stdout
@@ -97,17 +94,14 @@ def results() -> Iterator[TextIO]:
 
 
 def discard(stream: TextIO) -> None:
-    """Have what is and will be written to a stream go nowhere, so that it fails only once."""
-    with suppress(OSError, ValueError):  # it is no file
+    """Send all output of a stream to nowhere, so that it fails only once."""
+    with suppress(OSError, ValueError):  # not a file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
 def warn(text: str) -> None:
-    """Print one line on stderr, where it does not disturb results in a pipe.
-
-    Where nobody can hear it, the work goes on all the same.
-    """
+    """Print one line on stderr, apart from the results; a closed stderr is ignored."""
     with suppress(OSError):
         sys.stderr.write(one_line(text) + "\n")

@@ -38,34 +38,39 @@ class _Wanted:
 
 def listen(
     device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Number, name, or part of it.")
+        str | None,
+        typer.Option(metavar="NAME", help="The microphone's number, name or part of its name."),
     ] = None,
     list_devices: Annotated[
-        bool, typer.Option("--list-devices", help="List the microphones, and end.")
+        bool, typer.Option("--list-devices", help="List the microphones and exit.")
     ] = False,
     model: ModelOption = None,
     speaker: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Keep the baseline of this speaker between runs."),
+        typer.Option(metavar="NAME", help="Use and update this speaker's saved baseline."),
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Delete what is kept of --speaker, and end.")
+        bool, typer.Option("--forget", help="Delete the saved baselines of --speaker and exit.")
     ] = False,
     no_learn: Annotated[
-        bool, typer.Option("--no-learn", help="Leave the baseline as it is.")
+        bool, typer.Option("--no-learn", help="Do not update the baseline.")
     ] = False,
     record: Annotated[
-        Path | None, typer.Option(metavar="OUT.wav", help="Write what is heard to a new file.")
+        Path | None, typer.Option(metavar="OUT.wav", help="Record the sound to a new file.")
     ] = None,
     log: Annotated[
-        Path | None, typer.Option(metavar="OUT.jsonl", help="Write decisions to a new file.")
+        Path | None, typer.Option(metavar="OUT.jsonl", help="Write the decisions to a new file.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object per line.")
+    ] = False,
     wav: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Play a recording instead of a microphone.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Play a recording instead of a microphone."),
     ] = None,
     speed: Annotated[
-        float | None, typer.Option(min=0, help="Of --wav; 0: as fast as it can be recognised.")
+        float | None,
+        typer.Option(min=0, help="Speed of --wav; 0: as fast as possible."),
     ] = None,
 ) -> None:
     """Recognise emotion live, from a microphone, until Ctrl-C."""
@@ -94,29 +99,29 @@ def _check_usage(
     if speaker is not None and not speaker.strip():
         raise typer.BadParameter("expected a name, got an empty --speaker")
     if wav and device is not None:
-        raise typer.BadParameter("sound comes from --wav or from --device, not from both")
+        raise typer.BadParameter("expected --wav or --device, got both")
     if speed is not None and not wav:
-        raise typer.BadParameter("--speed goes with --wav; a microphone has its own")
+        raise typer.BadParameter("--speed needs --wav FILE")
 
 
 def _forget(speaker: str) -> None:
     from ..live.speakers import forget, plain_name
 
     name = plain_name(speaker)
-    say(f"forgot {name}" if forget(name) else f"nothing is kept of {name}")
+    say(f"forgot {name}" if forget(name) else f"no baseline of {name} is saved")
 
 
 def _show_devices(as_json: bool) -> None:
     from ..live.microphone import devices, find_device
 
-    found = devices()
+    inputs = devices()
     if as_json:
-        say_json([device.to_dict() for device in found])
+        say_json([device.to_dict() for device in inputs])
         return
-    default = find_device()  # an error where there is none
+    default = find_device()  # an error if there are no microphones
     rows = [
         (d.name, str(d.index), d.host, str(d.n_channels), f"{d.rate} Hz", "*" * (d == default))
-        for d in found
+        for d in inputs
     ]
     print_table("", ("name", "number", "system", "channels", "rate", "default"), rows)
 
@@ -207,7 +212,7 @@ def _json_line(decision: "Decision") -> str:
 
 
 def _text_line(decision: "Decision") -> str:
-    """Return a line for a person; interim decisions would be too many."""
+    """Return a line to read; interim decisions would be too many."""
     p = decision.prediction
     if not p.final:
         return ""

@@ -1,4 +1,4 @@
-"""What a command writes: never over what it reads, and never two results into one file."""
+"""Output files of the commands: never an input, and never two results in one file."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -10,37 +10,37 @@ from .console import warn
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse, before any work, files to write to that cannot be meant.
+    """Refuse unusable output files before any work is done.
 
     Parameters
     ----------
     outputs : mapping of str to Path or None
-        By the option that names it; None where it was not given.
+        Output files by option; None for an option that was not given.
     inputs : iterable of Path or None
-        Everything that the command reads.
+        All files that the command reads.
 
     Raises
     ------
     EmovoxError
-        If an output is an input, by whatever name or link, or another output, or a folder, or if
-        its folder cannot be written to. Pipes and devices may stand for several outputs.
+        If an output is also an input (under any name or link), another output or a folder, or if
+        its folder is not writable. Pipes and devices may serve several outputs.
     """
     given = {option: path for option, path in outputs.items() if path is not None}
     for option, path in given.items():
         _check_place(option, path)
     _check_apart(given)
-    there = {_identity(path): option for option, path in given.items() if path.exists()}
-    for read in inputs if there else ():
-        taken_by = there.get(_identity(read)) if read is not None and read.exists() else None
+    existing = {_identity(path): option for option, path in given.items() if path.exists()}
+    for source in inputs if existing else ():
+        taken_by = existing.get(_identity(source)) if source and source.exists() else None
         if taken_by:
             raise EmovoxError(
-                f"{taken_by} {given[taken_by]} would be written over {read}, which is read; "
+                f"{taken_by} {given[taken_by]} would overwrite the input {source}; "
                 "choose another name"
             )
 
 
 def write(path: Path, text: str) -> bool:
-    """Write a result, and say so; tell whether that could be done, and say why it could not."""
+    """Write a result and report it on stderr; return whether it was written."""
     try:
         write_text(path, text)
     except OSError as error:
@@ -51,7 +51,7 @@ def write(path: Path, text: str) -> bool:
 
 
 def _check_place(option: str, path: Path) -> None:
-    """Refuse a folder, and a place where nothing can be written."""
+    """Refuse a folder, and a file that cannot be created."""
     if path.is_dir():
         raise EmovoxError(f"{option} {path}: expected the name of a file, got a directory")
     place = path if is_special(path) else next(filter(Path.exists, target_of(path).parents))
@@ -71,8 +71,8 @@ def _check_apart(given: Mapping[str, Path]) -> None:
 
 
 def _identity(path: Path) -> object:
-    """Return what all names of a file have in common."""
+    """Return a key that is the same for all names of a file."""
     if not path.exists():
         return target_of(path)
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    status = path.stat()
+    return status.st_dev, status.st_ino

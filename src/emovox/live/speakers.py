@@ -1,4 +1,4 @@
-"""Speakers' baselines kept between runs, in the user's data folder: one folder a model."""
+"""Speakers' baselines saved between runs, in a folder per model in the user's data folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,48 +13,48 @@ if TYPE_CHECKING:
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
-_LONGEST = 200  # bytes of a file's name, of which file systems take 255
+_MAX_BYTES = 200  # of a file's name; file systems allow 255
 
 
 def plain_name(name: str) -> str:
-    """Return a speaker's name in Unicode's composed form, so that it is one however it was typed.
+    """Return a speaker's name in Unicode's composed form, the same however it was typed.
 
     Raises
     ------
     EmovoxError
-        If it is no text, but bytes in another encoding, or too long for a file's name.
+        If the name is not valid Unicode, or too long for a file's name.
     """
     try:
         name = name.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         raise EmovoxError(
-            f"expected a speaker's name in UTF-8, got {name}; write it in other letters"
+            f"expected a speaker's name in UTF-8, got {name}; use another name"
         ) from None
     name = normalize("NFC", name)
-    if len(_file_name(name)) > _LONGEST:
-        raise EmovoxError(f"expected a shorter name of a speaker, got {len(name)} characters")
+    if len(_file_name(name)) > _MAX_BYTES:
+        raise EmovoxError(f"expected a shorter name for the speaker, got {len(name)} characters")
     return name
 
 
 def speaker_file(name: str, fingerprint: str) -> Path:
-    """Return where a speaker's baseline for one model is kept.
+    """Return the file of a speaker's baseline for one model.
 
     Raises
     ------
     EmovoxError
-        If there is no place to keep it, or none by this name.
+        If there is no data folder, or the name is not usable.
     """
-    new = _folder() / fingerprint / _file_name(plain_name(name))
-    return new if new.exists() else next(_kept(name, fingerprint), new)
+    path = _folder() / fingerprint / _file_name(plain_name(name))
+    return path if path.exists() else next(_saved(name, fingerprint), path)
 
 
 def recall(name: str, recognizer: "Recognizer") -> "Baseline":
-    """Return what is kept of a speaker for this model, or a new baseline.
+    """Return a speaker's saved baseline for this model, or a new one.
 
     Raises
     ------
     BaselineError
-        If what is kept cannot be read.
+        If the saved baseline cannot be read.
     EmovoxError
         As for `speaker_file`.
     """
@@ -65,15 +65,15 @@ def recall(name: str, recognizer: "Recognizer") -> "Baseline":
 
 
 def forget(name: str) -> int:
-    """Delete what is kept of a speaker, for all models; return how many files that were."""
-    kept = list(_kept(name))
-    for path in kept:
+    """Delete a speaker's baselines for all models; return the number of files deleted."""
+    paths = list(_saved(name))
+    for path in paths:
         path.unlink()
-    return len(kept)
+    return len(paths)
 
 
-def _kept(name: str, fingerprint: str = "*") -> Iterator[Path]:
-    """Find a speaker's files, also those of a time when names were kept as they were typed."""
+def _saved(name: str, fingerprint: str = "*") -> Iterator[Path]:
+    """Find a speaker's files, including those of versions that saved names as they were typed."""
     wanted = plain_name(name)
     for path in _folder().glob(f"{fingerprint}/*.json"):
         if normalize("NFC", unquote(path.stem)) == wanted:
@@ -88,10 +88,10 @@ def _folder() -> Path:
         return user_data_path("emovox", appauthor=False) / "speakers"
     except RuntimeError:
         raise EmovoxError(
-            "no place to keep speakers: you have no home directory; set HOME or XDG_DATA_HOME"
+            "cannot save speakers: you have no home directory; set HOME or XDG_DATA_HOME"
         ) from None
 
 
 def _file_name(name: str) -> str:
-    """Return a name that every file system takes: other signs than letters and digits as %XX."""
+    """Return a file name for every file system: letters and digits as they are, the rest as %XX."""
     return quote(name, safe="") + ".json"

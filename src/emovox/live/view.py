@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from ..recognizer import Prediction
     from .session import Now
 
-CELL_S = 0.5  # seconds a sign of the timeline stands for
+CELL_S = 0.5  # seconds per character of the timeline
 _MAX_WIDTH = 100
 _KEPT_CELLS = 2 * _MAX_WIDTH
-_BAR = 30  # signs
-_MARK_CELLS = 20  # signs between two times below the timeline
+_BAR = 30  # characters
+_MARK_CELLS = 20  # characters between two times below the timeline
 _LOWEST_DB = -60.0
-_LOUD_DB, _CLIPPED_DB = -12.0, -1.0  # from where on the meter turns yellow, and red
+_LOUD_DB, _CLIPPED_DB = -12.0, -1.0  # above these the meter turns yellow, and red
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What bars are made of; not every terminal has more than ASCII."""
+    """Characters of bars and timeline; some terminals have only ASCII."""
 
     full: str
     empty: str
@@ -36,28 +36,28 @@ class Signs:
 
     @classmethod
     def of(cls, console: Console) -> "Signs":
-        """Choose by the terminal's encoding."""
+        """Choose them by the terminal's encoding."""
         is_unicode = console.encoding.lower().startswith("utf")
         return cls("━", "─", "·") if is_unicode else cls("#", "-", ".")
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the view shows besides decisions."""
+    """Contents of the view besides decisions."""
 
     source: str
     now: "Now"
-    lost: str  # "" where nothing was dropped
-    note: str  # what the user should know, such as a device that is gone
+    lost: str  # "" if nothing was dropped
+    note: str  # a problem, such as a device that is gone
 
 
 class View:
-    """Draws on a terminal; does nothing between two calls of `show`.
+    """Draws on a terminal, only when `show` is called.
 
     Parameters
     ----------
     labels : sequence of str
-        Of the model; their order stays as it is.
+        The model's labels, in the order to show them.
     """
 
     def __init__(self, labels: Sequence[str], console: Console) -> None:
@@ -76,7 +76,7 @@ class View:
         self._live.stop()
 
     def add(self, prediction: "Prediction") -> None:
-        """Take a decision; a final one writes over the interim ones of its time."""
+        """Add a decision; a final one replaces the interim ones of its time."""
         self._latest = prediction
         last = max(0, int((prediction.end - 1e-6) / CELL_S))
         first = int(prediction.start / CELL_S) if prediction.final else last
@@ -86,11 +86,11 @@ class View:
             del self._cells[cell]
 
     def show(self, status: Status) -> None:
-        """Draw everything anew."""
+        """Redraw everything."""
         self._live.update(self.drawn(status), refresh=True)
 
     def drawn(self, status: Status) -> Group:
-        """Return what is shown."""
+        """Return the contents of the view."""
         width = min(self._console.width, _MAX_WIDTH)
         lines = [
             self._head(status, width),
@@ -116,9 +116,9 @@ class View:
     def _level(self, now: "Now") -> Text:
         db = max(_LOWEST_DB, now.level_db)
         colour = "red" if db > _CLIPPED_DB else "yellow" if db > _LOUD_DB else "green"
-        told = f"{now.level_db:4.0f} dB" if now.level_db > _LOWEST_DB else " silent"
+        figure = f"{now.level_db:4.0f} dB" if now.level_db > _LOWEST_DB else " silent"
         state = "speech" if now.speaking else ""
-        return self._line("level", 1 - db / _LOWEST_DB, colour, told, state)
+        return self._line("level", 1 - db / _LOWEST_DB, colour, figure, state)
 
     def _verdict(self, now: "Now") -> Text:
         latest = self._latest
@@ -138,27 +138,27 @@ class View:
             score = scores.get(label, 0.0)
             yield self._line(label, score, colour_of(label), f"{score:4.0%}" if scores else "")
 
-    def _line(self, name: str, share: float, colour: str, told: str, state: str = "") -> Text:
+    def _line(self, name: str, share: float, colour: str, figure: str, state: str = "") -> Text:
         n_full = round(_BAR * share)
         return Text.assemble(
             f"{name:<12}",
             (self._signs.full * n_full, colour),
             (self._signs.empty * (_BAR - n_full), "dim"),
-            f" {told}  {state}",
+            f" {figure}  {state}",
         )
 
     def _timeline(self, seconds: float, width: int) -> Iterator[Text]:
-        """Yield two lines: the emotions, their names written into their time, and the clock."""
+        """Yield two lines: the emotions, each name written over its time, and the clock."""
         n_past = int(seconds / CELL_S) + 1
         first = max(0, n_past - width)
         line = Text()
         cells = range(first, n_past)
-        for heard, run in groupby(cells, self._cells.get):
+        for decided, run in groupby(cells, self._cells.get):
             n_cells = len(list(run))
-            if heard is None:
+            if decided is None:
                 line.append(self._signs.silence * n_cells, "dim")
             else:
-                label, certain = heard
+                label, certain = decided
                 word = label if certain else f"?{label}"
                 style = on_colour(label) if certain else Style(dim=True, underline=True)
                 line.append(f"{word[:n_cells]:<{n_cells}}", style)
@@ -180,7 +180,7 @@ def colour_of(label: str) -> str:
 
 
 def on_colour(label: str) -> Style:
-    """Return a style with an emotion's colour behind black or white, whichever is plainer."""
+    """Return a style with an emotion's colour behind black or white, the more readable one."""
     colour = colour_of(label)
     red, green, blue = Color.parse(colour).get_truecolor()
     is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 128  # luma of ITU-R BT.601
@@ -188,7 +188,7 @@ def on_colour(label: str) -> Style:
 
 
 def clock(seconds: float) -> str:
-    """Write seconds as a clock does: 0:07, 12:34, 1:02:03."""
+    """Return seconds as a clock shows them: 0:07, 12:34, 1:02:03."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
