@@ -62,7 +62,7 @@ class Caller:
         """Take in a turn; return one line of context for the prompt."""
         scores = turn.scores
         trend = self._trend(sum(scores.get(label, 0.0) for label in LOW))
-        label = max(scores, key=lambda one: scores[one])
+        label = max(scores, key=scores.__getitem__)
         heard = f"{label} ({scores[label]:.0%})"
         return f"[voice: {heard if turn.certain else f'unclear, perhaps {heard}'}; {trend}]"
 
@@ -153,11 +153,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Tell a language model how a caller sounds.")
     parser.add_argument("recordings", nargs="*", type=Path, default=shipped)
     parser.add_argument("--url", default=URL, help="of the server; default: %(default)s")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     try:
-        asyncio.run(answer(asked.recordings, asked.url))
+        asyncio.run(answer(options.recordings, options.url))
     except (OSError, websockets.WebSocketException) as error:
-        raise SystemExit(f"no call at {asked.url}: {error}; start `emovox serve` first") from None
+        raise SystemExit(f"no call at {options.url}: {error}; start `emovox serve` first") from None
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class TestSummary:
         soundfile.write(tmp_path / "sad" / "a.wav", np.full(800, 0.1), 8_000)
         result = RUNNER.invoke(corpus_app, ["summary", f"mine={tmp_path}"])
         assert "No problems found." in result.stdout
-        assert "(not told)" in result.stdout
+        assert "(unknown)" in result.stdout
 
     def test_errors_are_for_the_top_level(self, tmp_path: Path) -> None:
         """A user's mistake is raised as a CorpusError, with nothing on stdout."""

@@ -89,7 +89,7 @@ class TestEnrol:
         assert HEARD.fullmatch(out).groups() == ("anna", "3 of 3 recordings", "3.0")
         assert err.splitlines() == [
             f"wrote {Path('new') / 'anna.json'}",
-            "emovox: this is little; 20 s of speech or more make a better baseline",
+            "emovox: little speech heard; 20 s or more is recommended",
         ]
         clips = [load_audio(file) for file in files_of(voices / "anna")]
         assert Baseline.load("new/anna.json") == recognizer.enrol("anna", clips, RATE)
@@ -111,7 +111,7 @@ class TestEnrol:
         seconds = float(re.search(r"heard ([\d.]+) s of speech", out)[1])
         assert 1.0 < seconds < 3.0
         assert "1 of 1 recording, 32.0 s long" in out
-        assert "this is little" in err
+        assert "little speech heard" in err
 
     def test_faint_speech_counts(self, call, voices, voice):
         """A faint recording is heard, and its speech is counted, as that of a loud one."""

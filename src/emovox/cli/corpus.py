@@ -1,4 +1,4 @@
-"""`emovox corpus`: which corpora there are, what is in one, and how to get it."""
+"""`emovox corpus`: list, summarise and download corpora."""
 
 import sys
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ import typer
 from .console import Progress, counted, print_table, progress_bar, say, say_json, warn
 
 corpus_app = typer.Typer(
-    help="Know, check and download corpora of emotional speech.", no_args_is_help=True
+    help="List, check and download corpora of emotional speech.", no_args_is_help=True
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -35,13 +35,13 @@ def list_corpora(as_json: JsonOption = False) -> None:
         )
         for spec in SPECS.values()
     ]
-    print_table("", ("corpus", "language", "clips", "to be had", "terms"), rows)
+    print_table("", ("corpus", "language", "clips", "access", "terms"), rows)
     say("Your own: NAME=FOLDER with a folder for each emotion, or NAME=TABLE.csv.")
 
 
 @corpus_app.command()
 def summary(
-    source: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A corpus and where it lies.")],
+    source: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A corpus and its location.")],
     as_json: JsonOption = False,
 ) -> None:
     """Count clips by speaker and emotion, durations and rates, and name the problems found."""
@@ -98,7 +98,7 @@ def _print_summary(result: dict[str, Any]) -> None:
     emotions = list(result["emotions"])
     rows = [
         (
-            speaker or "(not told)",
+            speaker or "(unknown)",
             known["sex"],
             *(f"{known['emotions'].get(emotion, 0):,}" for emotion in emotions),
             f"{known['clips']:,}",

@@ -46,11 +46,11 @@ class _Learned:
 
 
 def enrol(
-    name: Annotated[str, typer.Argument(help="Of the speaker.")],
+    name: Annotated[str, typer.Argument(help="Name of the speaker.")],
     files: Annotated[
         list[Path], typer.Argument(help="Recordings of this speaker, folders or tables of them.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where to write the baseline (JSON).")],
+    out: Annotated[Path, typer.Option("--out", help="File for the baseline (JSON).")],
     model: ModelOption = None,
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
 ) -> None:
@@ -88,7 +88,7 @@ def _keep(learned: _Learned, out: Path, n_all: int) -> None:
     )
     warn(f"wrote {out}")
     if learned.speech_seconds < _FEW_SECONDS:
-        warn(f"emovox: this is little; {_FEW_SECONDS:g} s of speech or more make a better baseline")
+        warn(f"emovox: little speech heard; {_FEW_SECONDS:g} s or more is recommended")
 
 
 def _speech_seconds(clip: "Samples") -> float:

@@ -26,7 +26,7 @@ Show = Callable[[Sequence["Decision"]], None]
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Options:
     """The options of a session."""
 
     speaker: str | None
@@ -88,7 +88,7 @@ def listen(
         check_outputs({"--record": record, "--log": log}, [wav, find_model(model)])
         recognizer = Recognizer.load(model)
         source = Playback(wav, 1.0 if speed is None else speed) if wav else Microphone(device)
-        _listen(recognizer, source, _Wanted(speaker, not no_learn, record, log, as_json))
+        _listen(recognizer, source, _Options(speaker, not no_learn, record, log, as_json))
 
 
 def _check_usage(
@@ -126,26 +126,26 @@ def _show_devices(as_json: bool) -> None:
     print_table("", ("name", "number", "system", "channels", "rate", "default"), rows)
 
 
-def _listen(recognizer: "Recognizer", source: "LiveSource", wanted: _Wanted) -> None:
+def _listen(recognizer: "Recognizer", source: "LiveSource", options: _Options) -> None:
     from ..live.keeper import Keeper
     from ..live.listener import ListeningThread, follow
     from ..live.session import LiveSession
     from ..live.speakers import recall, speaker_file
 
-    name = wanted.speaker
+    name = options.speaker
     with ExitStack() as ends:
         ends.callback(source.close)
         baseline = recall(name, recognizer) if name else recognizer.new_baseline()
-        kept_in = speaker_file(name, recognizer.fingerprint) if name and wanted.learn else None
-        keeper = Keeper(wanted.record, wanted.log, kept_in, _json_line, ends)
-        session = LiveSession(recognizer, baseline, learn=wanted.learn)
+        kept_in = speaker_file(name, recognizer.fingerprint) if name and options.learn else None
+        keeper = Keeper(options.record, options.log, kept_in, _json_line, ends)
+        session = LiveSession(recognizer, baseline, learn=options.learn)
         listener = ListeningThread(source, session, keeper.record)
         ends.callback(listener.close)
-        with _display(listener, keeper, recognizer.labels, wanted.as_json) as show:
+        with _display(listener, keeper, recognizer.labels, options.as_json) as show:
             follow(listener, keeper.keep, show)
     for path in keeper.written:
         warn(f"wrote {path}")
-    _print_summary(keeper, listener, wanted.as_json)
+    _print_summary(keeper, listener, options.as_json)
     if keeper.incomplete:
         raise typer.Exit(1)
 

@@ -80,10 +80,10 @@ def predict(
         ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Tell which moments carried each answer.")
+        bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,
     segments: Annotated[
-        bool, typer.Option("--segments", help="Answer each part of speech, however long it takes.")
+        bool, typer.Option("--segments", help="Answer each part of speech; any length.")
     ] = False,
     channels: Annotated[
         Channels, typer.Option(help="With --segments: mix, or each channel a speaker.")

@@ -10,7 +10,7 @@ from typing import Any
 from ..audio import Samples
 from ..errors import MicrophoneError
 from ..extras import optional
-from .source import BLOCK_S, BlockQueue, LiveBlock
+from .source import BLOCK_S, LiveBlock, LiveSource
 
 LATENCY_S = 0.2  # seconds the sound card's own buffer holds, so that a busy computer loses nothing
 LOST_S = 2.0  # seconds without a sample after which a device counts as gone
@@ -105,7 +105,7 @@ def find_device(name: str | None = None) -> Device:
     raise MicrophoneError(f"expected one of these microphones, got {name!r}: {listed}")
 
 
-class Microphone:
+class Microphone(LiveSource):
     """A sound card's input. A device that is pulled out is waited for.
 
     Parameters
@@ -122,26 +122,14 @@ class Microphone:
     """
 
     def __init__(self, device: str | None = None) -> None:
+        super().__init__()
         chosen = find_device(device)
-        self.waiting = ""  # why no sound comes at present; "" while it comes
-        self.n_overflows = 0  # losses that the sound card reported
         self._wanted = device and str(chosen)  # numbers change when a device comes or goes
-        self._queue = BlockQueue()
         self._stream: Any = None
         self._last_sample_at = 0.0  # on the monotonic clock, as is the next
         self._opened_at = 0.0
         self._is_back = False  # after the device was gone, until its next sample
         self._open(chosen)
-
-    @property
-    def dropped_s(self) -> float:
-        """Seconds of sound dropped because the recognition was late."""
-        return self._queue.dropped_s
-
-    @property
-    def gone_s(self) -> float:
-        """Seconds in which the device was gone."""
-        return self._queue.gone_s
 
     def blocks(self, stopped: threading.Event) -> Iterator[LiveBlock]:
         """Yield sound until `stopped` is set, then everything that had come by then."""

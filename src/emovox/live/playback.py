@@ -9,10 +9,10 @@ from pathlib import Path
 from ..audio import Samples
 from ..decoding import read_blocks
 from ..errors import AudioError
-from .source import BLOCK_S, BlockQueue, LiveBlock
+from .source import BLOCK_S, LiveBlock, LiveSource
 
 
-class Playback:
+class Playback(LiveSource):
     """A recording, handed over as a microphone does: in small blocks, at its own speed.
 
     Parameters
@@ -29,23 +29,14 @@ class Playback:
         If the file is not a readable recording.
     """
 
-    gone_s = 0.0
-    n_overflows = 0
-
     def __init__(self, path: Path, speed: float = 1.0) -> None:
+        super().__init__()
         self.name = str(path)
-        self.waiting = ""
         self._speed = speed
         self._error: AudioError | None = None
         self._seconds = read_blocks(path)
         self._first = next(self._seconds)  # an unreadable file is an error here, not later
         self._rate = round(self._first.rate)
-        self._queue = BlockQueue()
-
-    @property
-    def dropped_s(self) -> float:
-        """Seconds of sound dropped because the recognition was late."""
-        return self._queue.dropped_s
 
     def blocks(self, stopped: threading.Event) -> Iterator[LiveBlock]:
         """Yield the recording until its end, or until `stopped` is set.

@@ -6,9 +6,9 @@ ready. A block that finds the queue full is dropped and counted.
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..audio import Samples
 
@@ -82,26 +82,30 @@ class BlockQueue:
         return self._blocks.full()
 
 
-class LiveSource(Protocol):
-    """A `Microphone` or a `Playback`."""
+class LiveSource(ABC):
+    """Base of `Microphone` and `Playback`: a queue of blocks, and counts of the sound lost."""
 
     name: str
-    waiting: str  # why no sound comes at present; "" while it comes
+
+    def __init__(self) -> None:
+        self.waiting = ""  # why no sound comes at present; "" while it comes
+        self.n_overflows = 0  # losses that the sound card reported
+        self._queue = BlockQueue()
 
     @property
     def dropped_s(self) -> float:
         """Seconds of sound dropped because the recognition was late."""
+        return self._queue.dropped_s
 
     @property
     def gone_s(self) -> float:
         """Seconds without the device."""
+        return self._queue.gone_s
 
-    @property
-    def n_overflows(self) -> int:
-        """Number of losses that the sound card reported."""
-
+    @abstractmethod
     def blocks(self, stopped: threading.Event) -> Iterator[LiveBlock]:
         """Yield the sound until it ends or `stopped` is set."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release the device or the file."""

@@ -74,9 +74,9 @@ def forget(name: str) -> int:
 
 def _saved(name: str, fingerprint: str = "*") -> Iterator[Path]:
     """Find a speaker's files, including those of versions that saved names as they were typed."""
-    wanted = plain_name(name)
+    plain = plain_name(name)
     for path in _folder().glob(f"{fingerprint}/*.json"):
-        if normalize("NFC", unquote(path.stem)) == wanted:
+        if normalize("NFC", unquote(path.stem)) == plain:
             yield path
 
 
