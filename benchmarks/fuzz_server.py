@@ -30,11 +30,10 @@ IDLE_S = 8.0  # after which no live session is left
 CASE_S = 120.0  # after which a case is given up
 TOKEN = "fuzz-token-0123456789"
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
-OPTIONS = (
-    "--model", "acoustic", "--max-requests-per-s", "100000", "--max-sessions", "200",
-    "--max-share", "1",
-    "--upload-timeout-s", "5", "--idle-s", "5", "--send-timeout-s", "5",
-)  # fmt: skip
+SETTINGS = {
+    "model": "acoustic", "max_requests_per_s": 100_000, "max_sessions": 200, "max_share": 1,
+    "upload_timeout_s": 5, "idle_s": 5, "send_timeout_s": 5,
+}  # fmt: skip
 
 Case = Callable[[Target, Random, Note], Awaitable[None]]
 
@@ -84,8 +83,8 @@ def attack_a_server(one_case: Case, goal: Goal, n_at_once: int, with_token: bool
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens"
         tokens.write_text(TOKEN)
-        options = (*OPTIONS, *(("--token-file", str(tokens)) if with_token else ()))
-        with server(Path(folder) / "log", *options) as one:
+        settings = SETTINGS | ({"token_file": tokens} if with_token else {})
+        with server(Path(folder) / "log", **settings) as one:
             target, before = Target(one.port, _baseline(one), TOKEN), _honest_answer(one)
             with _watched(one, tally):
                 asyncio.run(attack(target, one_case, goal, tally, n_at_once))

@@ -43,10 +43,10 @@ def _parts(asked: argparse.Namespace, log: Path) -> Any:
         yield "startup", startup(log)
         with server(log) as one:
             yield "overhead", asyncio.run(overhead(one))
-        with server(log, "--max-sessions", str(asked.sessions)) as one:
+        with server(log, max_sessions=asked.sessions) as one:
             yield "sessions", asyncio.run(live_sessions(one, asked.sessions, asked.seconds))
     if asked.uploads:
-        with server(log, "--max-requests-per-s", "10000") as one:
+        with server(log, max_requests_per_s=10_000) as one:
             yield "uploads", asyncio.run(uploads(one, asked.uploads))
     if asked.soak:
         with server(log) as one:

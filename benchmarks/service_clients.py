@@ -73,13 +73,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(log: Path, *options: str, checkout: Path = REPOSITORY) -> Iterator[Server]:
+def server(
+    log: Path, *options: str, checkout: Path = REPOSITORY, **settings: object
+) -> Iterator[Server]:
     """Run `emovox serve` of this checkout, or of another one, until the block ends."""
     port = free_port()
     code = "import sys; from emovox.cli import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "serve", "--port", str(port), *options]
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, env=environment(checkout))
+        env = environment(checkout)
+        env |= {f"EMOVOX_{name.upper()}": str(value) for name, value in settings.items()}
+        process = subprocess.Popen(command, stderr=stderr, env=env)
     try:
         one = Server(process, port, log)
         wait_until_ready(one)

@@ -59,9 +59,9 @@ def _measure(checkout: Path, asked: argparse.Namespace) -> dict[str, float]:
     """Return the figures of one checkout in one round."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        with server(log, "--max-sessions", str(asked.sessions), checkout=checkout) as one:
+        with server(log, max_sessions=asked.sessions, checkout=checkout) as one:
             live = asyncio.run(live_sessions(one, asked.sessions, asked.seconds))
-        with server(log, "--max-requests-per-s", "10000", checkout=checkout) as one:
+        with server(log, max_requests_per_s=10_000, checkout=checkout) as one:
             before_s = one.cpu_seconds()
             sent = asyncio.run(uploads(one, asked.uploads))
             cpu_ms = 1000 * (one.cpu_seconds() - before_s) / asked.uploads

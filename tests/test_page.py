@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import socket
@@ -41,11 +42,12 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not ins
 class Service:
     """`emovox serve` in a process of its own, on a port that stays the same over restarts."""
 
-    def __init__(self, *options: object) -> None:
+    def __init__(self, *options: object, **settings: object) -> None:
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
             self.port = one.getsockname()[1]
         self.options = [str(option).replace("PORT", str(self.port)) for option in options]
+        self.variables = {f"EMOVOX_{name.upper()}": str(v) for name, v in settings.items()}
 
     @property
     def url(self) -> str:
@@ -56,7 +58,10 @@ class Service:
         """Start it, and wait until it answers."""
         command = [sys.executable, "-c", SERVE.format(sys.path), "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
-            [*command, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *self.options],
+            env=os.environ | self.variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while not self.answers():
             assert self.process.poll() is None, "the server did not start"
@@ -79,9 +84,9 @@ class Service:
 
 
 @contextmanager
-def serving(*options: object) -> Iterator[Service]:
+def serving(*options: object, **settings: object) -> Iterator[Service]:
     """Run a server until the block ends."""
-    service = Service(*options)
+    service = Service(*options, **settings)
     service.start()
     try:
         yield service
@@ -432,7 +437,7 @@ class TestLive:
 
     def test_busy(self, visit):
         """Who comes when all places are taken is told so, and gets the next free one."""
-        with serving("--max-sessions", 1) as own:
+        with serving(max_sessions=1) as own:
             first, second = visit(own.url), visit(own.url)
             first.live()
             second.page.click("#start")

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import fields
 
 import httpx
 import numpy as np
@@ -598,7 +599,7 @@ class TestParts:
     """The parts that the service is made of."""
 
     def test_settings_of_the_environment(self, tmp_path):
-        """Variables set what flags do not; tokens come from a variable and from a file."""
+        """Variables set what options do not; tokens come from a variable and from a file."""
         file = tmp_path / "tokens"
         file.write_text("the-first-of-the-file\nthe-second-of-the-file\n")
         environment = {
@@ -676,12 +677,32 @@ class TestParts:
         """Origins are compared as browsers write them."""
         assert ServerSettings(origins=(given,)).origins == (origin,)
 
-    def test_every_number_is_a_flag(self):
-        """Each setting can be given on the command line."""
-        text = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
-        for name in ServerSettings.__dataclass_fields__:
-            flag = {"tokens": "--token-file", "origins": "--origin"}.get(name, "")
-            assert f"`{flag or '--' + name.replace('_', '-')}" in text
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("EMOVOX_MAX_SESSIONS_S", "EMOVOX_MAX_SESSION_S"),
+            ("EMOVOX_TOKENS", "EMOVOX_TOKEN"),
+            ("EMOVOX_ORIGIN", "EMOVOX_ORIGINS"),
+        ],
+    )
+    def test_a_misspelt_variable(self, name, meant):
+        """A variable whose name is almost that of a setting is refused, with the right name."""
+        with pytest.raises(ConfigError, match=f"{name}: unknown setting; did you mean {meant}"):
+            ServerSettings.from_environment({name: "1"})
+
+    def test_variables_of_others(self):
+        """Variables of other parts of emovox, and of other programs, are ignored."""
+        names = ("EMOVOX_CACHE", "EMOVOX_DATA", "EMOVOX_ENCODER", "MAX_SESSION", "EMOVOX_FOO")
+        assert ServerSettings.from_environment(dict.fromkeys(names, "")) == ServerSettings()
+
+    def test_every_setting_is_documented(self):
+        """The table of docs/http.md has each setting with its description and its default."""
+        page = (REPOSITORY / "docs" / "http.md").read_text(encoding="utf-8")
+        for setting in fields(ServerSettings):
+            name = {"tokens": "TOKEN`, `EMOVOX_TOKEN_FILE"}.get(setting.name, setting.name.upper())
+            default = "" if setting.default in (None, ()) else f"`{setting.default}`"
+            row = f"| `EMOVOX_{name}` | {setting.metadata['text']} | {default} |"
+            assert row.replace(".0`", "`") in page
 
     def test_bucket(self, monkeypatch):
         """A bucket gives what it holds at once, then what comes in."""

@@ -24,10 +24,11 @@ CODE = "import sys; from emovox.cli import run; sys.exit(run(sys.argv[1:]))"
 
 
 @contextmanager
-def served(*options: str, **given) -> Iterator[tuple[subprocess.Popen, int]]:
+def served(**settings: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """Start the service as a process of its own; give it and its port."""
-    command = [sys.executable, "-c", CODE, "serve", "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **given) as process:
+    command = [sys.executable, "-c", CODE, "serve", "--port", "0"]
+    env = os.environ | {f"EMOVOX_{name.upper()}": value for name, value in settings.items()}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
         try:
             assert process.stderr is not None
             url = json.loads(process.stderr.readline())["url"]
@@ -55,7 +56,7 @@ class TestEnd:
     @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
     def test_beside_a_long_recording(self, signals):
         """It ends with exit code 0, in time, and who waits for an answer is told."""
-        with served("--shutdown-s", "3") as (process, port), endless(port) as one:
+        with served(shutdown_s="3") as (process, port), endless(port) as one:
             time.sleep(1.0)
             started = time.monotonic()
             for kind in signals:
@@ -103,7 +104,7 @@ class TestLog:
 
     def test_nobody_reads(self):
         """A log that nobody reads is dropped, and the service goes on."""
-        with served("--max-requests-per-s", "100000") as (process, port):
+        with served(max_requests_per_s="100000") as (process, port):
             with httpx.Client() as client:
                 for _ in range(2_000):  # a pipe holds 64 kB, some 500 lines
                     assert client.get(f"http://127.0.0.1:{port}/healthz", timeout=10).is_success

@@ -8,58 +8,57 @@ import typer
 from .console import warn
 from .predict import ModelOption
 
-Number = float | None
-Count = int | None
-Text = str | None
-
 
 def serve(
-    host: Annotated[Text, typer.Option(help="Listen on this address.")] = None,
-    port: Annotated[Count, typer.Option(help="Listen on this port; 0: any free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0: any free port; default 8000.")
+    ] = None,
     model: ModelOption = None,
     token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Answer only who knows a token in FILE.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Require a bearer token; FILE holds one per line."),
     ] = None,
     origin: Annotated[
-        list[str] | None, typer.Option(help="Pages of this host may use the service, too.")
+        list[str] | None,
+        typer.Option(help="Let pages of this origin use the service; can be repeated."),
     ] = None,
-    ssl_certfile: Annotated[Text, typer.Option(help="Certificate, for https and wss.")] = None,
-    ssl_keyfile: Annotated[Text, typer.Option(help="Its key.")] = None,
-    workers: Annotated[Count, typer.Option(help="For live sessions; 0: one for each core.")] = None,
-    max_upload_mb: Annotated[Number, typer.Option(help="Of one request.")] = None,
-    max_clip_s: Annotated[Number, typer.Option(help="Of a recording answered as one.")] = None,
-    max_seconds: Annotated[Number, typer.Option(help="Of one answered part by part.")] = None,
-    max_uploads: Annotated[Count, typer.Option(help="At the same time.")] = None,
-    upload_timeout_s: Annotated[Number, typer.Option(help="For a request to arrive.")] = None,
-    max_requests_per_s: Annotated[Number, typer.Option(help="From one address.")] = None,
-    max_share: Annotated[
-        Number, typer.Option(help="Of connections, sessions, uploads, for one address.")
+    ssl_certfile: Annotated[
+        str | None, typer.Option(metavar="FILE", help="TLS certificate, for https and wss.")
     ] = None,
-    max_sessions: Annotated[Count, typer.Option(help="Live ones at the same time.")] = None,
-    max_message_kb: Annotated[Number, typer.Option(help="Of a live session.")] = None,
-    max_messages_per_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
-    max_session_s: Annotated[Number, typer.Option(help="Of a live session.")] = None,
-    idle_s: Annotated[Number, typer.Option(help="A live session without messages.")] = None,
-    send_timeout_s: Annotated[Number, typer.Option(help="For a client to read.")] = None,
-    shutdown_s: Annotated[Number, typer.Option(help="For what is going on to end.")] = None,
+    ssl_keyfile: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Private key of the certificate.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads for live sessions; default: one per core.")
+    ] = None,
 ) -> None:
-    """Answer other programs over HTTP and WebSocket, and show a page in the browser.
+    """Serve other programs over HTTP and WebSocket, and show a page in the browser.
 
-    Each option can be set by a variable, too, such as EMOVOX_PORT.
+    Limits are set by environment variables such as EMOVOX_MAX_SESSIONS; docs/http.md lists them.
     """
-    given = dict(locals())
     from ..server.process import serve as run
     from ..server.settings import ServerSettings
 
-    origins = given.pop("origin")
-    settings = ServerSettings.from_environment(origins=tuple(origins) if origins else None, **given)
+    settings = ServerSettings.from_environment(
+        host=host,
+        port=port,
+        model=model,
+        token_file=token_file,
+        origins=tuple(origin) if origin else None,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+        workers=workers,
+    )
     if not settings.local and not (settings.tokens and settings.ssl_certfile):
-        lacks = [
+        missing = [
             *([] if settings.tokens else ["a token (--token-file)"]),
             *([] if settings.ssl_certfile else ["TLS (--ssl-certfile, --ssl-keyfile)"]),
         ]
         warn(
             f"emovox: others can reach this service at {settings.host}; it lacks "
-            f"{' and '.join(lacks)}"
+            f"{' and '.join(missing)}"
         )
     run(settings)

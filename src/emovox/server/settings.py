@@ -1,10 +1,11 @@
-"""The settings of the service: one frozen record, from flags and from the environment."""
+"""The settings of the service, from Python, the command line or the environment."""
 
 import dataclasses
+import difflib
 import math
 import os
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,85 +21,66 @@ _OF_TOKENS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 _MAX_TOKEN_FILE = 100_000  # bytes
 
 
+def _setting(default: Any, text: str, **options: Any) -> Any:
+    """Return a field with its description, which docs/http.md repeats."""
+    return field(default=default, metadata={"text": text}, **options)
+
+
 @dataclass(frozen=True)
 class ServerSettings:
-    """Where the service listens, whom it answers, and how much it takes on.
+    """Where the service listens, who may use it, and how much it takes on.
 
-    Parameters
-    ----------
-    host, port : str, int
-        Where it listens; port 0 takes any free one.
-    model : str or None
-        A model file or the name of a shipped one.
-    tokens : tuple of str
-        Who knows one of them is answered; empty: everybody is.
-    origins : tuple of str
-        Pages of other hosts that may use the service from a browser, such as
-        "https://my.example"; "*": all.
-    workers : int
-        Threads that recognise; 0: as many as the machine has cores.
-    max_upload_mb : float
-        Size of one request.
-    max_clip_s, max_seconds : float
-        Seconds of a recording that is answered as a whole, and of one answered part by part.
-    max_uploads : int
-        Requests with recordings at the same time.
-    upload_timeout_s : float
-        Seconds within which a request has to arrive.
-    max_requests_per_s : float
-        From one address, on average; twice as many may come at once.
-    max_share : float in (0, 1]
-        Of connections, live sessions and requests with recordings, what one address may have.
-    max_sessions : int
-        Live sessions at the same time.
-    max_message_kb, max_messages_per_s : float
-        Size and number of a live session's messages; faster ones wait.
-    max_session_s, idle_s : float
-        Seconds of one live session, and without a message in it.
-    send_timeout_s : float
-        Seconds a client may leave what it is sent unread.
-    shutdown_s : float
-        Seconds that live sessions and requests have to end when the service stops.
-    ssl_certfile, ssl_keyfile : str or None
-        Certificate and key, for https and wss.
+    Every number is above 0, except that `port` and `workers` may be 0.
 
     Raises
     ------
     ConfigError
-        If one of them cannot be.
+        If a setting is out of range or malformed.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    model: str | None = None
-    tokens: tuple[str, ...] = field(default=(), repr=False)
-    origins: tuple[str, ...] = ()
-    workers: int = 0
-    max_upload_mb: float = 50.0
-    max_clip_s: float = 300.0
-    max_seconds: float = 14_400.0
-    max_uploads: int = 32
-    upload_timeout_s: float = 120.0
-    max_requests_per_s: float = 100.0
-    max_share: float = 0.5
-    max_sessions: int = 40
-    max_message_kb: float = 64.0
-    max_messages_per_s: float = 200.0
-    max_session_s: float = 14_400.0
-    idle_s: float = 60.0
-    send_timeout_s: float = 10.0
-    shutdown_s: float = 10.0
-    ssl_certfile: str | None = None
-    ssl_keyfile: str | None = None
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8000, "port to listen on; 0: any free port")
+    model: str | None = _setting(None, "model file, or the name of a shipped model")
+    tokens: tuple[str, ...] = _setting(
+        (), "accepted bearer tokens; if empty, no token is needed", repr=False
+    )
+    origins: tuple[str, ...] = _setting(
+        (), "origins of other sites whose pages may use the service; `*`: all"
+    )
+    workers: int = _setting(0, "threads for live sessions; 0: one per core")
+    ssl_certfile: str | None = _setting(None, "TLS certificate as a PEM file")
+    ssl_keyfile: str | None = _setting(None, "private key of the TLS certificate")
+    max_upload_mb: float = _setting(50.0, "maximum size of a request in MB")
+    max_clip_s: float = _setting(300.0, "maximum seconds of a recording recognised as a whole")
+    max_seconds: float = _setting(14_400.0, "maximum seconds of a recording split into segments")
+    max_uploads: int = _setting(32, "maximum number of concurrent requests with recordings")
+    upload_timeout_s: float = _setting(120.0, "seconds within which a request must arrive")
+    max_requests_per_s: float = _setting(
+        100.0, "requests per second from one address, on average; bursts may be twice as large"
+    )
+    max_share: float = _setting(
+        0.5, "share of the connections, sessions and uploads open to one address; at most 1"
+    )
+    max_sessions: int = _setting(40, "maximum number of concurrent live sessions")
+    max_message_kb: float = _setting(64.0, "maximum size of a message in a live session, in kB")
+    max_messages_per_s: float = _setting(
+        200.0, "messages per second read from a live session; the client waits with further ones"
+    )
+    max_session_s: float = _setting(14_400.0, "maximum seconds of a live session")
+    idle_s: float = _setting(60.0, "seconds without a message after which a live session ends")
+    send_timeout_s: float = _setting(10.0, "seconds within which a client must read a message")
+    shutdown_s: float = _setting(
+        10.0, "seconds that sessions and requests have to finish when the service stops"
+    )
 
     def __post_init__(self) -> None:
-        """Check the numbers, and what tokens and origins look like."""
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            if one.name in ("port", "workers"):
-                _expect(0 <= value <= 65_535, one.name, value, "0 to 65535")
+        """Check the numbers, the tokens and the origins."""
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if setting.name in ("port", "workers"):
+                _expect(0 <= value <= 65_535, setting.name, value, "0 to 65535")
             elif isinstance(value, int | float):
-                _expect(0 < value < math.inf, one.name, value, "more than 0")
+                _expect(0 < value < math.inf, setting.name, value, "more than 0")
         _expect(self.max_share <= 1, "max_share", self.max_share, "at most 1")
         for token in self.tokens:
             _check_token(token)
@@ -113,41 +95,56 @@ class ServerSettings:
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str] | None = None, **given: Any
+        cls, environment: Mapping[str, str] | None = None, **options: Any
     ) -> "ServerSettings":
-        """Read the settings from variables such as EMOVOX_PORT; `given` ones stand above them.
+        """Read the settings from variables such as EMOVOX_PORT.
 
-        EMOVOX_TOKEN holds tokens, EMOVOX_TOKEN_FILE the path of a file of them, EMOVOX_ORIGINS
-        origins; where there are several, white space stands between them.
+        EMOVOX_TOKEN holds tokens and EMOVOX_ORIGINS origins, separated by white space;
+        EMOVOX_TOKEN_FILE is the path of a file with tokens.
+
+        Parameters
+        ----------
+        environment : mapping, optional
+            Default: the process's own.
+        **options
+            Settings, or a `token_file`, that override their variables unless they are None.
 
         Raises
         ------
         ConfigError
-            If a variable does not hold what it should.
+            If a variable is malformed, or its name resembles a setting but is not one.
         """
         env = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
-        for one in dataclasses.fields(cls):
-            text = env.get(PREFIX + one.name.upper())
-            if text is not None and one.name != "tokens":
-                values[one.name] = _parsed(one, text)
-        values |= {name: value for name, value in given.items() if value is not None}
+        settings = {PREFIX + s.name.upper(): s for s in dataclasses.fields(cls)}
+        del settings[f"{PREFIX}TOKENS"]
+        _check_names(env, {*settings, f"{PREFIX}TOKEN", f"{PREFIX}TOKEN_FILE"})
+        values = {
+            s.name: _parsed(s, name, env[name]) for name, s in settings.items() if name in env
+        }
+        values |= {name: value for name, value in options.items() if value is not None}
         token_file = values.pop("token_file", None) or env.get(f"{PREFIX}TOKEN_FILE")
         if "tokens" not in values:
             values["tokens"] = (*_tokens_of(env), *_tokens_in(token_file))
         return cls(**values)
 
 
-def _parsed(one: "dataclasses.Field[Any]", text: str) -> Any:
-    if one.name == "origins":
+def _check_names(environment: Iterable[str], known: set[str]) -> None:
+    """Refuse a misspelt variable: the limit or token that it sets would not hold."""
+    for name in environment:
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.85)
+        if name.startswith(PREFIX) and name not in known and near:
+            raise ConfigError(f"{name}: unknown setting; did you mean {near[0]}?")
+
+
+def _parsed(setting: "dataclasses.Field[Any]", name: str, text: str) -> Any:
+    if setting.name == "origins":
         return tuple(text.split())
-    kind = type(one.default)
+    kind = type(setting.default)
     if kind not in (int, float):
         return text
     try:
         return kind(text)
     except ValueError:
-        name = PREFIX + one.name.upper()
         wanted = "a whole number" if kind is int else "a number"
         raise ConfigError(f"{name}: expected {wanted}, got {text!r:.40}") from None
 
@@ -169,7 +166,7 @@ def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the tokens: {error.strerror}") from None
     except ValueError:  # no UTF-8
-        raise ConfigError(f"{path}: expected tokens as text, got other bytes") from None
+        raise ConfigError(f"{path}: expected tokens as UTF-8 text, got other bytes") from None
     if not tokens:  # an empty file must not open the service to all
         raise ConfigError(f"{path}: expected a token on each line, got none")
     return tokens
