@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import connect as open_session
 
 from emovox.errors import ConfigError
-from emovox.server.connections import Doors
+from emovox.server.connections import Connections
 from emovox.server.rates import Shares, one_client
 from emovox.server.settings import ServerSettings
 from running_server import EXAMPLES, Running, heard, raw, running, tell
@@ -395,4 +395,4 @@ class TestTLS:
         (tmp_path / "junk.pem").write_text("junk")
         for name in ("missing.pem", "junk.pem"):
             with pytest.raises(ConfigError, match="expected a certificate and its key"):
-                Doors(ServerSettings(**{**files, "ssl_keyfile": str(tmp_path / name)}))
+                Connections(ServerSettings(**{**files, "ssl_keyfile": str(tmp_path / name)}))

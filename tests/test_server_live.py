@@ -19,8 +19,8 @@ import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emovox import Recognizer
-from emovox.server.ear import Piece
 from emovox.server.inbox import Inbox
+from emovox.server.live import Block
 from emovox.server.protocol import Request
 from running_server import RATE, heard, raw, results, running, say, speech, tell
 
@@ -465,17 +465,17 @@ class TestInbox:
 
     def test_order(self):
         """Audio is handed out in jobs of half a second; all keeps its order."""
-        pieces = [Piece(np.full(4_000, index, np.int16), index) for index in range(3)]
+        blocks = [Block(np.full(4_000, index, np.int16), index) for index in range(3)]
 
         async def work() -> list[object]:
             inbox = Inbox()
-            for piece in pieces:
-                inbox.put(piece, 8_000)
+            for block in blocks:
+                inbox.put(block, 8_000)
             inbox.put(Request("flush"), 16)
-            inbox.put(pieces[0], 8_000)
+            inbox.put(blocks[0], 8_000)
             return [await inbox.take(32_000) for _ in range(4)]
 
-        assert asyncio.run(work()) == [pieces[:2], pieces[2:], Request("flush"), pieces[:1]]
+        assert asyncio.run(work()) == [blocks[:2], blocks[2:], Request("flush"), blocks[:1]]
 
 
 class TestSafety:

@@ -29,8 +29,8 @@ _BREATH_S = 0.1  # before the next try, where no connection can be taken in
 _SPARE = 200  # connections besides live sessions and uploads: the page, signs of life
 
 
-class Doors:
-    """Takes connections in: each needs a place, and perhaps TLS, before HTTP begins.
+class Connections:
+    """Accepts connections: each needs a free place, and TLS if configured, before HTTP begins.
 
     Raises
     ------
@@ -39,20 +39,20 @@ class Doors:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        most = settings.max_sessions + settings.max_uploads + _SPARE
-        self._places = Shares(most, settings.max_share)
+        n_places = settings.max_sessions + settings.max_uploads + _SPARE
+        self._places = Shares(n_places, settings.max_share)
         self._tls = _tls(settings) if settings.ssl_certfile else None
         self._opening: set[asyncio.Task[None]] = set()
 
-    async def take_in(
+    async def accept(
         self, listener: socket.socket, make_http: "Callable[[], HttpProtocol]"
     ) -> None:
-        """Take in connections until cancelled.
+        """Accept connections until cancelled.
 
         Parameters
         ----------
         listener : socket
-            That listens.
+            A listening socket.
         make_http : callable
             Makes the protocol of one connection.
         """
@@ -60,21 +60,21 @@ class Doors:
         listener.setblocking(False)
         while True:
             try:
-                one, address = await loop.sock_accept(listener)
+                connection, address = await loop.sock_accept(listener)
             except OSError:  # no more open files, or a client that is gone already
                 await asyncio.sleep(_BREATH_S)
                 continue
-            if why := self._places.take(address[0]):
-                self._refuse(one, why)
+            if limit := self._places.take(address[0]):
+                self._refuse(connection, limit)
                 continue
             place = contextlib.ExitStack()
             place.callback(self._places.leave, address[0])
-            opening = loop.create_task(self._open(one, make_http(), place))
+            opening = loop.create_task(self._open(connection, make_http(), place))
             self._opening.add(opening)  # or it could be gone before it is done
             opening.add_done_callback(self._opening.discard)
 
     async def _open(
-        self, one: socket.socket, http: "HttpProtocol", place: contextlib.ExitStack
+        self, connection: socket.socket, http: "HttpProtocol", place: contextlib.ExitStack
     ) -> None:
         http.place = place
         within = _PROMPT_S if self._tls else None
@@ -82,19 +82,19 @@ class Doors:
         try:
             with contextlib.suppress(OSError):  # no TLS, or too late
                 await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: http, one, ssl=self._tls, ssl_handshake_timeout=within
+                    lambda: http, connection, ssl=self._tls, ssl_handshake_timeout=within
                 )
                 opened = True
         finally:
             if not opened:
                 place.close()
 
-    def _refuse(self, one: socket.socket, why: str) -> None:
-        with one, contextlib.suppress(OSError):
+    def _refuse(self, connection: socket.socket, limit: str) -> None:
+        with connection, contextlib.suppress(OSError):
             if self._tls is None:
-                why = f"{why} is the limit of connections at the same time; try again later"
-                one.setblocking(False)
-                one.send(_raw(RefusedError(503, "busy", why)))
+                reason = f"{limit} is the limit of concurrent connections; try again later"
+                connection.setblocking(False)
+                connection.send(_raw(RefusedError(503, "busy", reason)))
 
 
 class HttpProtocol(HttpToolsProtocol):

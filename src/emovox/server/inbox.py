@@ -1,70 +1,70 @@
-"""A session's inbox: messages that came and wait for their turn, in order, counted in bytes."""
+"""The inbox of a live session: a queue of messages, limited in bytes and in number."""
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from .ear import Piece
+from .live import Block
 from .protocol import MessageError, Request
 
-_MAX_JOB_S = 0.5  # of audio in one job, so that nobody waits long for a turn
-_MAX_WAITING_S = 2.0  # as many bytes wait as so much audio has; then nothing more is read
-_MAX_MESSAGES = 100  # wait, however small they are
+_MAX_JOB_S = 0.5  # seconds of audio in one job, so that other sessions get their turn soon
+_MAX_WAITING_S = 2.0  # the bytes of this much audio may wait; then reading pauses
+_MAX_MESSAGES = 100  # messages that may wait, however small
 
 
 @dataclass(frozen=True)
 class End:
-    """Why a session ends, and how it is closed."""
+    """The reason for which a session ends, and its close code."""
 
     reason: str
     close_code: int = 1000
-    message: str = ""  # of an error to be told first
+    message: str = ""  # of an error that is sent first
 
 
-Item = Piece | Request | MessageError | End
+Item = Block | Request | MessageError | End
 
 
 class Inbox:
-    """What one task reads and another works off."""
+    """A queue between the task that reads messages and the one that handles them."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[Item, int]] = deque()
         self._n_bytes = 0
-        self._came = asyncio.Event()
-        self._went = asyncio.Event()
+        self._added = asyncio.Event()
+        self._removed = asyncio.Event()
 
     def put(self, item: Item, n_bytes: int = 0) -> None:
-        """Put in what came in a message of so many bytes."""
+        """Add the content of a message of this size."""
         self._items.append((item, n_bytes))
         self._n_bytes += n_bytes
-        self._came.set()
+        self._added.set()
 
     async def room(self, bytes_per_s: int) -> None:
-        """Wait until another message may come, where audio has so many bytes a second."""
+        """Wait until there is room for a message; audio has `bytes_per_s`."""
         while self._n_bytes > _MAX_WAITING_S * bytes_per_s or len(self._items) >= _MAX_MESSAGES:
-            self._went.clear()
-            await self._went.wait()
+            self._removed.clear()
+            await self._removed.wait()
 
-    async def take(self, bytes_per_s: int) -> Request | MessageError | End | list[Piece]:
-        """Wait for the next item and take it out; audio comes as the pieces of the next job."""
+    async def take(self, bytes_per_s: int) -> Request | MessageError | End | list[Block]:
+        """Wait for the next item and remove it; audio is returned as the blocks of one job."""
         while not self._items:
-            self._came.clear()
-            await self._came.wait()
+            self._added.clear()
+            await self._added.wait()
         item, n_bytes = self._pop()
-        if not isinstance(item, Piece):
+        if not isinstance(item, Block):
             return item
-        pieces = [item]
+        blocks = [item]
         while n_bytes < _MAX_JOB_S * bytes_per_s and self._items:
             item, more = self._items[0]
-            if not isinstance(item, Piece):
+            if not isinstance(item, Block):
                 break
             self._pop()
-            pieces.append(item)
+            blocks.append(item)
             n_bytes += more
-        return pieces
+        return blocks
 
     def _pop(self) -> tuple[Item, int]:
         item, n_bytes = self._items.popleft()
         self._n_bytes -= n_bytes
-        self._went.set()
+        self._removed.set()
         return item, n_bytes

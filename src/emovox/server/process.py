@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from .app import create_app
-from .connections import Doors, HttpProtocol, LiveProtocol
+from .connections import Connections, HttpProtocol, LiveProtocol
 from .logs import flush_logs, log, set_up_logs
 from .settings import ServerSettings
 
@@ -60,7 +60,7 @@ def make_server(settings: ServerSettings) -> "Server":
         ws_max_size=int(settings.max_message_kb * 1000),
         ws_per_message_deflate=False,
     )
-    return Server(config, app.state, Doors(settings))
+    return Server(config, app.state, Connections(settings))
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -81,15 +81,15 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, but connections come through our own doors.
+    """uvicorn's server, with connections that `Connections` accepts.
 
     Before it closes them, live sessions are told and flushed.
     """
 
-    def __init__(self, config: uvicorn.Config, state: Any, doors: Doors) -> None:
+    def __init__(self, config: uvicorn.Config, state: Any, connections: Connections) -> None:
         super().__init__(config)
-        self._doors = doors
-        self._taking_in: list[asyncio.Task[None]] = []
+        self._connections = connections
+        self._accepting: list[asyncio.Task[None]] = []
         self._sessions = state.sessions
         self._stop_s = max(0.5, state.service.settings.shutdown_s - 2 * _CLOSE_S)
         self.workers = state.service.workers
@@ -98,9 +98,9 @@ class Server(uvicorn.Server):
         """Start the app, and take connections in."""
         await super().startup(sockets=[])
         make_http = partial(HttpProtocol, self.config, self.server_state, self.lifespan.state)
-        for one in sockets or ():
-            task = asyncio.ensure_future(self._doors.take_in(one, make_http))
-            self._taking_in.append(task)
+        for listener in sockets or ():
+            task = asyncio.ensure_future(self._connections.accept(listener, make_http))
+            self._accepting.append(task)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: in good order while there is time, and at once when asked a second time."""
@@ -116,6 +116,6 @@ class Server(uvicorn.Server):
 
     async def _stop(self, sockets: list[socket.socket] | None) -> None:
         await self._sessions.close()
-        for task in self._taking_in:
+        for task in self._accepting:
             task.cancel()
         await super().shutdown(sockets)

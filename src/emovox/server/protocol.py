@@ -32,8 +32,8 @@ class MessageError(Exception):
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """How a client wants to be heard."""
+class SessionOptions:
+    """The options of a live session, which its client can set."""
 
     rate: int = 16_000
     interval_s: float = 0.5
@@ -42,11 +42,11 @@ class Wishes:
 
     @property
     def bytes_per_s(self) -> int:
-        """How many bytes a second of audio has."""
+        """Bytes per second of audio."""
         return 2 * self.rate
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as it is confirmed, the baseline in seconds alone."""
+        """Return the options as the service confirms them; of the baseline only its seconds."""
         return {
             "rate": self.rate,
             "interval_s": self.interval_s,
@@ -57,7 +57,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Request:
-    """A text message, checked: its type, and which of the `Wishes` a session.update changes."""
+    """A valid text message: its type, and the `SessionOptions` that a session.update changes."""
 
     kind: str
     changes: Mapping[str, Any] = field(default_factory=dict)

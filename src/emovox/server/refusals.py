@@ -45,6 +45,11 @@ class RefusedError(EmovoxError):
         return Json(error_body(self.code, str(self)), self.status, self.headers)
 
 
+def busy(reason: str, retry_s: int) -> RefusedError:
+    """Return a refusal that asks the client to try again after some seconds."""
+    return RefusedError(503, "busy", f"{reason}; try again later", {"Retry-After": str(retry_s)})
+
+
 def error_body(code: str, message: str) -> dict[str, Any]:
     """Return the JSON of every error of the service; what it quotes may be long, or many lines."""
     line = " ".join(message.split())

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from ..errors import EmovoxError
-from ..prediction import Prediction
-from .ear import Ear, Heard, Piece
 from .inbox import End, Inbox, Item
+from .live import Block, LiveStream, Result, Update
 from .logs import log
-from .protocol import MessageError, Request, Wishes, as_text, read_message, read_samples
+from .protocol import MessageError, Request, SessionOptions, as_text, read_message, read_samples
 from .rates import Bucket, Shares, address_of
-from .refusals import RefusedError
+from .refusals import RefusedError, busy
 from .service import Service
 
 T = TypeVar("T")
-_MAX_ERRORS = 100  # messages that cannot be heeded; then the session is closed
-_REFUSED = 1008  # how a session is closed that breaks a rule
+_MAX_ERRORS = 100  # invalid messages after which a session is closed
+_VIOLATION = 1008  # close code of a session that breaks a rule
+_RETRY_S = 5  # after which a client that found no place may try again
 
 
 class _GoneError(Exception):
@@ -55,9 +55,9 @@ class Sessions:
     @contextlib.contextmanager
     def _place(self, address: str) -> Iterator[None]:
         if self._closing:
-            raise _busy("the service stops")
+            raise busy("the service is stopping", _RETRY_S)
         if limit := self._places.take(address):
-            raise _busy(f"{limit} is the limit of live sessions")
+            raise busy(f"{limit} is the limit of concurrent live sessions", _RETRY_S)
         try:
             yield
         finally:
@@ -104,12 +104,12 @@ class Session:
         self._service = service
         self._settings = service.settings
         self._id = secrets.token_hex(8)
-        self._wishes = Wishes()
+        self._options = SessionOptions()
         self._inbox = Inbox()
         self._decisions = 0
         self._speech_s = 0.0
         self._n_errors = 0
-        self._ear: Ear
+        self._stream: LiveStream
 
     def end(self, end: End) -> None:
         """Let the session end after what has come in so far."""
@@ -126,7 +126,11 @@ class Session:
         limit = asyncio.get_running_loop().call_later(
             self._settings.max_session_s,
             self.end,
-            End("session_limit", _REFUSED, f"a session lasts {self._settings.max_session_s:g} s"),
+            End(
+                "session_limit",
+                _VIOLATION,
+                f"a session lasts {self._settings.max_session_s:g} s",
+            ),
         )
         reason = "internal"
         try:
@@ -154,7 +158,7 @@ class Session:
                 async with asyncio.timeout(self._settings.idle_s):
                     message = await self._websocket.receive()
             except TimeoutError:
-                self.end(End("idle", _REFUSED, f"no message for {self._settings.idle_s:g} s"))
+                self.end(End("idle", _VIOLATION, f"no message for {self._settings.idle_s:g} s"))
                 return True
             if message["type"] != "websocket.receive":
                 return False
@@ -164,48 +168,49 @@ class Session:
                 return True
             while delay := bucket.take(_cost(item, n_bytes)):
                 await asyncio.sleep(delay)  # what is not read, the client has to wait with
-            await self._inbox.room(self._wishes.bytes_per_s)
+            await self._inbox.room(self._options.bytes_per_s)
 
     def _is_last(self, item: Item) -> bool:
         """Tell whether nothing after an item is read; too many errors are the end."""
         self._n_errors += isinstance(item, MessageError)
         if self._n_errors < _MAX_ERRORS:
             return isinstance(item, Request) and item.kind == "session.close"
-        self.end(End("too_many_errors", _REFUSED, f"{_MAX_ERRORS} messages were not heeded"))
+        self.end(End("too_many_errors", _VIOLATION, f"{_MAX_ERRORS} invalid messages"))
         return True
 
     async def _work(self) -> str:
         """Work off the inbox until the session ends; return why it did."""
-        self._ear = await self._in_thread(partial(Ear, self._service, self._wishes))
+        self._stream = await self._in_thread(partial(LiveStream, self._service, self._options))
         await self._send(self._created())
         while True:
-            item = await self._inbox.take(self._wishes.bytes_per_s)
+            item = await self._inbox.take(self._options.bytes_per_s)
             if isinstance(item, list):
-                await self._hear(item)
-            elif end := item if isinstance(item, End) else await self._heed(item):
+                await self._feed(item)
+            elif end := item if isinstance(item, End) else await self._handle(item):
                 await self._close(end)
                 return end.reason
 
-    async def _hear(self, pieces: list[Piece]) -> None:
-        before = self._ear.seconds
-        await self._tell(await self._in_thread(partial(self._ear.hear, pieces)))
-        self._service.metrics.audio_seconds.labels("live").inc(self._ear.seconds - before)
+    async def _feed(self, blocks: list[Block]) -> None:
+        before = self._stream.seconds
+        await self._send_updates(await self._in_thread(partial(self._stream.feed, blocks)))
+        self._service.metrics.audio_seconds.labels("live").inc(self._stream.seconds - before)
 
-    async def _tell(self, heard: list[Heard]) -> None:
-        for one in heard:
-            if one.prediction:
-                self._count(one.prediction, time.perf_counter() - one.arrived)
-                one.message["latency_ms"] = round(1000 * (time.perf_counter() - one.arrived), 1)
-            await self._send(one.message)
+    async def _send_updates(self, updates: list[Update]) -> None:
+        for update in updates:
+            await self._send(self._message(update) if isinstance(update, Result) else update)
 
-    def _count(self, prediction: Prediction, latency_s: float) -> None:
+    def _message(self, result: Result) -> dict[str, Any]:
+        """Count a result and return its message, with the latency until now."""
+        latency_s = time.perf_counter() - result.arrived
+        prediction = result.prediction
         self._decisions += 1
         if prediction.final:
             self._speech_s += prediction.end - prediction.start
         self._service.metrics.decisions.labels("live", prediction.label).inc()
         self._service.metrics.decision_seconds.observe(latency_s)
+        return result.message(latency_s)
 
-    async def _heed(self, item: Request | MessageError) -> End | None:
+    async def _handle(self, item: Request | MessageError) -> End | None:
         """Do what a text message asks for; return why the session ends, if it does.
 
         Before the first audio a message that cannot be heeded ends the session: it may have said
@@ -214,14 +219,14 @@ class Session:
         try:
             if isinstance(item, MessageError):
                 raise item
-            return await self._do(item)
+            return await self._execute(item)
         except MessageError as error:
-            if not self._ear.seconds:
-                return End(error.code, _REFUSED, str(error))
+            if not self._stream.seconds:
+                return End(error.code, _VIOLATION, str(error))
             await self._send(_error(error.code, str(error)))
             return None
 
-    async def _do(self, request: Request) -> End | None:
+    async def _execute(self, request: Request) -> End | None:
         if request.kind == "session.close":
             return End(request.kind)
         if request.kind == "session.update":
@@ -229,34 +234,34 @@ class Session:
         elif request.kind == "ping":
             await self._send({"type": "pong"})
         elif request.kind == "flush":
-            await self._tell(await self._in_thread(self._ear.flush))
+            await self._send_updates(await self._in_thread(self._stream.flush))
         else:
             if request.kind == "baseline.reset":
-                self._ear.forget()
-            baseline = await self._in_thread(self._ear.baseline)  # as a job, it waits its turn
+                self._stream.reset_baseline()
+            baseline = await self._in_thread(self._stream.baseline)  # as a job, it waits its turn
             await self._send({"type": "baseline", "baseline": baseline})
         return None
 
     async def _update(self, changes: Mapping[str, Any]) -> None:
-        if self._ear.seconds:
+        if self._stream.seconds:
             raise MessageError("too_late", "session.update has to come before the first audio")
-        wishes = replace(self._wishes, **changes)
+        options = replace(self._options, **changes)
         try:
-            self._ear = await self._in_thread(partial(Ear, self._service, wishes))
+            self._stream = await self._in_thread(partial(LiveStream, self._service, options))
         except EmovoxError as error:
             raise MessageError("baseline", str(error)) from None
-        self._wishes = wishes
-        await self._send({"type": "session.updated", **wishes.to_dict()})
+        self._options = options
+        await self._send({"type": "session.updated", **options.to_dict()})
 
     async def _close(self, end: End) -> None:
         """Say what is still to be said, and close."""
-        await self._tell(await self._in_thread(self._ear.flush))
+        await self._send_updates(await self._in_thread(self._stream.flush))
         if end.message:
             await self._send({**_error(end.reason, end.message), "fatal": True})
         await self._send(
             {
                 "type": "session.closed",
-                "seconds": round(self._ear.seconds, 3),
+                "seconds": round(self._stream.seconds, 3),
                 "speech_seconds": round(self._speech_s, 3),
                 "decisions": self._decisions,
                 "reason": end.reason,
@@ -287,8 +292,8 @@ class Session:
             "session": self._id,
             "model": self._service.recognizer.fingerprint,
             "labels": list(self._service.recognizer.labels),
-            "rate": self._wishes.rate,
-            "interval_s": self._wishes.interval_s,
+            "rate": self._options.rate,
+            "interval_s": self._options.interval_s,
             "limits": {
                 "max_message_bytes": int(settings.max_message_kb * 1000),
                 "max_messages_per_s": settings.max_messages_per_s,
@@ -305,20 +310,16 @@ def _read_item(message: Mapping[str, Any]) -> tuple[Item, int]:
     try:
         if text is not None:
             return read_message(text), n_bytes
-        return Piece(read_samples(data), time.perf_counter()), n_bytes
+        return Block(read_samples(data), time.perf_counter()), n_bytes
     except MessageError as error:
         return error, n_bytes
 
 
 def _cost(item: Item, n_bytes: int) -> float:
     """Return how many ordinary messages one counts as: text has to be read, and may mean work."""
-    if isinstance(item, Piece):
+    if isinstance(item, Block):
         return 1.0
     return n_bytes / 1000 + (item.cost if isinstance(item, Request) else 1.0)
-
-
-def _busy(why: str) -> RefusedError:
-    return RefusedError(503, "busy", f"{why}; try again later", {"Retry-After": "5"})
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from .answers import Baseline as BaselineAnswer
 from .answers import Refusal, Segments, Whole
 from .rates import Shares, address_of
 from .recordings import Channels, answer_baseline, answer_segments, answer_whole
-from .refusals import Json, RefusedError
+from .refusals import Json, RefusedError, busy
 from .service import Service
 from .settings import ServerSettings
 
@@ -121,14 +121,15 @@ class _Slots:
     def taken(self, request: Request) -> Iterator[Callable[[int], None]]:
         """Take a place; call what is yielded with each number of bytes that is held."""
         address = address_of(request.scope)
-        if why := self._places.take(address):
-            raise _busy(f"{why} is the limit of requests with recordings")
+        if limit := self._places.take(address):
+            raise busy(f"{limit} is the limit of concurrent requests with recordings", 1)
         held = 0
 
         def hold(n_bytes: int) -> None:
             nonlocal held
             if self._bytes + n_bytes > self._max_bytes:
-                raise _busy(f"{self._max_bytes / 1e6:g} MB is the limit of recordings")
+                limit_mb = self._max_bytes / 1e6
+                raise busy(f"{limit_mb:g} MB is the limit of recordings at the same time", 1)
             held += n_bytes
             self._bytes += n_bytes
 
@@ -137,12 +138,6 @@ class _Slots:
         finally:
             self._places.leave(address)
             self._bytes -= held
-
-
-def _busy(why: str) -> RefusedError:
-    return RefusedError(
-        503, "busy", f"{why} at the same time; try again later", {"Retry-After": "1"}
-    )
 
 
 class _MemoryParser(MultiPartParser):

@@ -1,0 +1,113 @@
+"""The audio of a live session: a Stream, and the messages about what it recognised."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..prediction import Prediction
+from ..stream import Stream
+from .protocol import MAX_INTERVAL_S, SessionOptions
+from .service import Service
+
+_LEVEL_S = 0.2  # seconds of audio between two messages about the level
+_LAG_S = 0.1  # at this lag, interim results come half as often
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples of one message, and the time at which it arrived."""
+
+    samples: NDArray[Any]
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A prediction, and the time at which the last audio it needed arrived."""
+
+    prediction: Prediction
+    arrived: float
+    baseline_s: float  # seconds of speech in the speaker's baseline
+
+    def message(self, latency_s: float) -> dict[str, Any]:
+        """Return the message to send when this much time has passed since the audio arrived."""
+        return {
+            "type": "result",
+            "prediction": self.prediction.to_dict(),
+            "latency_ms": round(1000 * latency_s, 1),
+            "baseline_seconds": self.baseline_s,
+        }
+
+
+Update = dict[str, Any] | Result  # a message that is complete, or a result that needs its latency
+
+
+class LiveStream:
+    """A Stream and the updates to send about it; used by one thread at a time.
+
+    Raises
+    ------
+    BaselineError
+        If the baseline in the options belongs to another model.
+    """
+
+    def __init__(self, service: Service, options: SessionOptions) -> None:
+        self._interval_s = options.interval_s
+        self._new_baseline = service.recognizer.new_baseline
+        self._stream: Stream = service.recognizer.stream(
+            options.rate,
+            interval_s=options.interval_s,
+            baseline=options.baseline,
+            learn=options.learn,
+        )
+        self._speech_start: float | None = None  # as last sent
+        self._end_sent = True
+        self._level_sent = 0.0  # seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio received."""
+        return self._stream.seconds
+
+    def feed(self, blocks: list[Block]) -> list[Update]:
+        """Recognise audio and return the updates to send, in order."""
+        lag = time.perf_counter() - blocks[0].arrived
+        # A stream that lags makes fewer interim predictions; the final ones stay the same.
+        self._stream.interval_s = min(MAX_INTERVAL_S, self._interval_s * (1 + lag / _LAG_S))
+        updates: list[Update] = []
+        for block in blocks:
+            updates += self._updates(self._stream.feed(block.samples), block.arrived)
+        if self._stream.seconds - self._level_sent >= _LEVEL_S:
+            self._level_sent = self._stream.seconds
+            level = {"db": round(self._stream.level_db, 1), "seconds": round(self.seconds, 3)}
+            updates.append({"type": "level", **level})
+        return updates
+
+    def flush(self) -> list[Update]:
+        """End the current segment and return the updates to send."""
+        arrived = time.perf_counter()
+        return self._updates(self._stream.flush(), arrived)
+
+    def baseline(self) -> dict[str, Any]:
+        """Return the speaker's baseline as a JSON object."""
+        return self._stream.baseline.to_dict()
+
+    def reset_baseline(self) -> None:
+        """Start a new baseline."""
+        self._stream.baseline = self._new_baseline()
+
+    def _updates(self, predictions: list[Prediction], arrived: float) -> list[Update]:
+        """Return the updates after a block: start of speech, results, end of speech."""
+        start, end = self._stream.speech_start, self._stream.speech_end
+        baseline_s = round(self._stream.baseline.seconds, 3)
+        updates: list[Update] = []
+        if start is not None and start != self._speech_start:
+            self._speech_start, self._end_sent = start, False
+            updates.append({"type": "speech.start", "at": round(start, 3)})
+        updates += [Result(prediction, arrived, baseline_s) for prediction in predictions]
+        if end is not None and not self._end_sent:
+            self._end_sent = True
+            updates.append({"type": "speech.end", "at": round(end, 3)})
+        return updates
