@@ -17,7 +17,6 @@ from .answers import Model, Refusal, Sign
 from .guard import Guard
 from .metrics import CONTENT_TYPE_LATEST
 from .rates import address_of
-from .reference import reference
 from .refusals import Json, RefusedError, add_refusals
 from .service import Service, open_service
 from .sessions import Sessions, add_live
@@ -26,6 +25,13 @@ from .uploads import add_uploads
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
 not of what somebody feels. Tell those who speak. No audio is kept."""
+_REFERENCE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>emovox: reference</title>
+<h1>emovox</h1>
+<p><a href="/openapi.json">openapi.json</a> describes the HTTP requests and their answers. Live
+sessions are a WebSocket at <code>/v1/stream</code>; docs/http.md in the repository has both.</p>
+</html>
+"""
 _CLOSE_S = 0.5  # for the recogniser's threads to end, when all that waited for them has
 
 
@@ -112,7 +118,7 @@ def _add_model(app: FastAPI, service: Service) -> None:
 def _add_reference(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(reference(app.openapi()))
+        return HTMLResponse(_REFERENCE)
 
 
 def _add_page(app: FastAPI) -> None:
