@@ -1,5 +1,6 @@
 """`emovox serve` as a process: how it ends, and its log."""
 
+import io
 import json
 import logging
 import os
@@ -16,10 +17,15 @@ from contextlib import contextmanager
 import httpx
 import numpy as np
 import pytest
+import soundfile
 
 from emovox.server.logs import JsonLines, PatientHandler
 from running_server import RATE, raw, wav
 
+UPGRADE = (
+    b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 CODE = "import sys; from emovox.cli import run; sys.exit(run(sys.argv[1:]))"
 
 
@@ -48,6 +54,16 @@ def endless(port: int) -> socket.socket:
     )
     one.sendall(head.encode() + content)
     return one
+
+
+def damaged_mp3() -> bytes:
+    """Return an MP3 with wrong bytes, on which libmpg123 writes notes to stderr."""
+    rng = np.random.default_rng(6)
+    file = io.BytesIO()
+    soundfile.write(file, rng.uniform(-0.5, 0.5, 5 * RATE), RATE, format="MP3")
+    content = np.frombuffer(file.getvalue(), np.uint8).copy()
+    content[rng.integers(2_000, len(content), 30)] = rng.integers(0, 256, 30)
+    return content.tobytes()
 
 
 class TestEnd:
@@ -91,8 +107,14 @@ class TestLog:
     """Every line on stderr is JSON, and no reader can stop the service."""
 
     def test_every_line_is_json(self):
-        """What libraries have to say is JSON, too."""
+        """Lines of libraries are JSON, too, or left out; a refused session is not an error."""
         with served() as (process, port):
+            assert httpx.post(
+                f"http://127.0.0.1:{port}/v1/predict",
+                content=damaged_mp3(),
+                headers={"Content-Type": "audio/mpeg"},
+            ).status_code in (200, 415, 422)
+            raw(port, UPGRADE)
             kind = {"Content-Type": "multipart/form-data; boundary=x"}
             url = f"http://127.0.0.1:{port}"
             assert httpx.post(f"{url}/v1/predict", content=b"junk", headers=kind).status_code == 400
@@ -101,6 +123,13 @@ class TestLog:
             lines = process.stderr.read().splitlines()
         assert all(json.loads(line)["event"] for line in lines)
         assert json.loads(lines[-1])["event"] == "stop"
+        assert not [line for line in lines if json.loads(line)["level"] == "error"]
+
+    def test_crash(self):
+        """The traceback of a crash in native code is printed."""
+        with served() as (process, _):
+            process.send_signal(signal.SIGSEGV)
+            assert "Fatal Python error: Segmentation fault" in process.stderr.read()
 
     def test_nobody_reads(self):
         """A log that nobody reads is dropped, and the service goes on."""

@@ -246,6 +246,13 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             if self._turn is None:
                 self._parse()
 
+    async def send(self, message: Any) -> None:
+        """Send a message; unlike uvicorn, take a whole HTTP response as the end of a handshake."""
+        await super().send(message)
+        is_body = message["type"] == "websocket.http.response.body"
+        if is_body and not message.get("more_body", False):
+            self.handshake_complete = True
+
     async def receive(self) -> Any:
         """Give the app the next message; the next slice is parsed when it has taken all."""
         message = await super().receive()

@@ -1,6 +1,7 @@
-"""Structured logs: a JSON object a line, on stderr; no audio, results, file names, addresses."""
+"""Structured logs on stderr, a JSON object per line, without audio, results, names, addresses."""
 
 import contextlib
+import faulthandler
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from queue import Full, Queue
 from threading import Thread
 
-_MAX_WAITING = 1_000  # lines that wait to be written
+_MAX_WAITING = 1_000  # lines waiting to be written
 _FLUSH_S = 1.0
 
 LOGGER = logging.getLogger("emovox.server")
@@ -22,7 +23,7 @@ def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON; an exception becomes its kind and where it was raised."""
+    """Formats a record as one line of JSON; an exception adds its type and its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -36,15 +37,15 @@ class JsonLines(logging.Formatter):
 
 
 class PatientHandler(logging.Handler):
-    """Hands lines to a thread that writes them; what a reader does not take in time is dropped.
+    """Hands lines to a thread that writes them, and drops lines that nobody reads in time.
 
-    A log that nobody reads thus stops nothing. How many lines were dropped is said in the log,
-    as soon as there is room again.
+    A full pipe therefore never blocks the service. Once there is room again, the number of dropped
+    lines is logged.
 
     Parameters
     ----------
     descriptor : int
-        The open file that lines are written to.
+        An open file, to which lines are written.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -62,7 +63,7 @@ class PatientHandler(logging.Handler):
             self._dropped += 1
 
     def flush(self) -> None:
-        """Wait until what was logged has been written, but not for long."""
+        """Wait until all lines have been written, but at most a second."""
         until = time.monotonic() + _FLUSH_S
         while self._lines.unfinished_tasks and time.monotonic() < until:
             time.sleep(0.01)
@@ -72,10 +73,10 @@ class PatientHandler(logging.Handler):
             self._write_line(self._lines.get())
             dropped, self._dropped = self._dropped, 0
             if dropped:
-                told = logging.makeLogRecord(
+                record = logging.makeLogRecord(
                     {"msg": "lines_dropped", "levelname": "WARNING", "fields": {"lines": dropped}}
                 )
-                self._write_line(self.format(told))
+                self._write_line(self.format(record))
             self._lines.task_done()
 
     def _write_line(self, line: str) -> None:
@@ -88,17 +89,18 @@ class PatientHandler(logging.Handler):
 def set_up_logs() -> None:
     """Send the logs of the service and of all libraries to stderr; for a process of its own.
 
-    What libraries in C write there is left out: libmpg123 has notes on every damaged MP3, which are
-    no JSON and could be made to fill a disk.
+    Output that C libraries write to stderr is discarded: libmpg123 prints notes on every damaged
+    MP3 and cannot be told not to; they are not JSON, and clients could fill a disk with them. The
+    traceback of a crash is still printed.
     """
     own = os.dup(2)
     sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    faulthandler.enable(sys.stderr)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
     handler = PatientHandler(own)
     handler.setFormatter(JsonLines())
-    handler.addFilter(_is_news)
     logging.captureWarnings(True)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     LOGGER.setLevel(logging.INFO)
@@ -107,11 +109,6 @@ def set_up_logs() -> None:
 
 
 def flush_logs() -> None:
-    """Wait until what was logged has been written, but not for long."""
+    """Wait until all lines have been written, but at most a second for each handler."""
     for handler in logging.getLogger().handlers:
         handler.flush()
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out what uvicorn says of each WebSocket that was refused as HTTP provides for."""
-    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
