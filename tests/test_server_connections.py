@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect as open_session
 
 from emovox.errors import ConfigError
 from emovox.server.connections import Connections
-from emovox.server.rates import Shares, one_client
+from emovox.server.rates import Shares, client_of
 from emovox.server.settings import ServerSettings
 from running_server import EXAMPLES, Running, heard, raw, running, tell
 
@@ -253,9 +253,9 @@ class TestNumber:
             ("", ""),
         ],
     )
-    def test_one_client(self, address, client):
+    def test_client_of(self, address, client):
         """Addresses of one IPv6 network are one client's; of IPv4 each is one."""
-        assert one_client(address) == client
+        assert client_of(address) == client
 
 
 class TestSessions:

@@ -1,4 +1,4 @@
-"""The network service: HTTP and WebSocket, for other programs and for the page in a browser."""
+"""The network service: HTTP and WebSocket, for programs and for the page in the browser."""
 
 from .app import create_app
 from .settings import ServerSettings

@@ -1,4 +1,4 @@
-"""What the answers hold, for the OpenAPI document; answers are made without them."""
+"""Schemas of the answers, for the OpenAPI document only."""
 
 from typing import Any, Literal
 
@@ -6,40 +6,40 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Answer(BaseModel):
-    """An answer, or a part of one, with these keys and no others."""
+    """An answer or a part of one, with exactly these keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Moment(_Answer):
-    """How much a quarter of a second carried a prediction."""
+    """The weight of a quarter of a second in a prediction."""
 
     start: float
     end: float
-    weight: float = Field(description="by how much the score falls when the moment is silenced")
+    weight: float = Field(description="decrease of the score when the moment is silenced")
 
 
 class Prediction(_Answer):
-    """What was heard in a stretch of audio."""
+    """The emotion recognised in a span of audio."""
 
     label: str
-    score: float = Field(ge=0, le=1, description="of the label")
-    scores: dict[str, float] = Field(description="of every label; they sum to 1")
+    score: float = Field(ge=0, le=1, description="score of the label")
+    scores: dict[str, float] = Field(description="score of every label; they sum to 1")
     start: float = Field(description="seconds")
     end: float = Field(description="seconds")
-    certain: bool = Field(description="false: the model abstains, the label is its best guess")
+    certain: bool = Field(description="false if the model abstains; the label is its best guess")
     final: bool
-    moments: list[Moment] = Field([], description="with explain=true alone")
+    moments: list[Moment] = Field([], description="only with explain=true")
 
 
 class Part(Prediction):
-    """What was heard in a part of a recording."""
+    """The emotion recognised in a segment of a recording."""
 
-    channel: int = Field(0, description="counted from 0; with channels=separate alone")
+    channel: int = Field(0, description="index from 0; only with channels=separate")
 
 
 class TurningPoint(_Answer):
-    """One emotion gave way to another."""
+    """A change from one emotion to another."""
 
     at: float = Field(description="seconds")
     before: str
@@ -47,43 +47,45 @@ class TurningPoint(_Answer):
 
 
 class Summary(_Answer):
-    """What the parts of a recording come to."""
+    """Summary of the segments of a recording."""
 
     speech_seconds: float
-    shares: dict[str, float] = Field(description="of the speech time of each label")
-    uncertain: float = Field(description="share in which the model abstains")
-    turning_points: list[TurningPoint] = Field([], description="not of several channels together")
+    shares: dict[str, float] = Field(description="share of each label in the speech time")
+    uncertain: float = Field(description="share of the speech time in which the model abstains")
+    turning_points: list[TurningPoint] = Field(
+        [], description="empty for several channels together"
+    )
 
 
 class ChannelSummary(Summary):
-    """What the parts of one channel come to."""
+    """Summary of the segments of one channel."""
 
     channel: int
 
 
 class _Recording(_Answer):
     model: str = Field(description="fingerprint of the model file")
-    seconds: float = Field(description="of the recording")
-    compute_ms: float = Field(description="that recognising took")
+    seconds: float = Field(description="length of the recording")
+    compute_ms: float = Field(description="milliseconds spent on recognition")
 
 
 class Whole(_Recording):
-    """A recording answered as a whole."""
+    """Answer to a recording as a whole."""
 
     prediction: Prediction
 
 
 class Segments(_Recording):
-    """A recording answered part by part."""
+    """Answer to a recording, segment by segment."""
 
     segments: list[Part]
     summary: Summary
-    summaries: list[ChannelSummary] = Field([], description="with channels=separate alone")
-    warning: str = Field("", description="where the recording breaks off")
+    summaries: list[ChannelSummary] = Field([], description="only with channels=separate")
+    warning: str = Field("", description="where the recording breaks off, if it does")
 
 
 class Baseline(_Answer):
-    """How a speaker usually sounds, as a model hears it."""
+    """A speaker's baseline for one model."""
 
     version: Literal[1] = Field(alias="schema")
     model: str = Field(description="fingerprint of the model file")
@@ -93,14 +95,14 @@ class Baseline(_Answer):
 
 
 class Model(BaseModel):
-    """A model's card: these keys among others."""
+    """A model card; it has further keys."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     name: str
     labels: list[str]
     rate: int = Field(description="Hz")
-    threshold: float = Field(description="of the score, below which a prediction is not certain")
+    threshold: float = Field(description="score below which a prediction is not certain")
     licence: str
     features: dict[str, Any]
     figures: dict[str, float]
@@ -108,19 +110,19 @@ class Model(BaseModel):
 
 
 class Sign(_Answer):
-    """A sign of life."""
+    """Answer of a health check."""
 
     status: Literal["ok"]
 
 
 class Mistake(_Answer):
-    """A word for programs, and a line for people."""
+    """A code for programs, and a line for people."""
 
     code: str
     message: str
 
 
 class Refusal(_Answer):
-    """Why there is no answer."""
+    """Body of every error."""
 
     error: Mistake

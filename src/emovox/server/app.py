@@ -1,4 +1,4 @@
-"""The app: its routes, and what stands around them."""
+"""The FastAPI app: its routes and middleware."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from .settings import ServerSettings
 from .uploads import add_uploads
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
-not of what somebody feels. Tell those who speak. No audio is kept."""
+not of what a person feels. Inform the speakers. No audio is kept."""
 _REFERENCE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>emovox: reference</title>
 <h1>emovox</h1>
@@ -32,11 +32,11 @@ _REFERENCE = """<!doctype html>
 sessions are a WebSocket at <code>/v1/stream</code>; docs/http.md in the repository has both.</p>
 </html>
 """
-_CLOSE_S = 0.5  # for the recogniser's threads to end, when all that waited for them has
+_CLOSE_S = 0.5  # seconds for the worker threads to end after all requests
 
 
 def create_app(settings: ServerSettings | None = None) -> FastAPI:
-    """Make the app, its model open; any ASGI server can run it.
+    """Open the model and make the app, which any ASGI server can run.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     Raises
     ------
     ConfigError, ModelError
-        If a setting cannot be, or the model cannot be opened.
+        If a setting is invalid, or the model cannot be opened.
     """
     service = open_service(settings or ServerSettings.from_environment())
     sessions = Sessions(service)
@@ -68,7 +68,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     app.state.service = service
     app.state.sessions = sessions
     add_refusals(app)
-    _add_signs_of_life(app, service, sessions)
+    _add_operation(app, service, sessions)
     _add_model(app, service)
     add_uploads(app, service)
     add_live(app, sessions)
@@ -85,23 +85,23 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     return app
 
 
-def _add_signs_of_life(app: FastAPI, service: Service, sessions: Sessions) -> None:
+def _add_operation(app: FastAPI, service: Service, sessions: Sessions) -> None:
     @app.get("/healthz", tags=["operation"], response_model=Sign)
     async def healthz() -> dict[str, str]:
-        """Tell that the process answers."""
+        """Check that the process answers."""
         return {"status": "ok"}
 
     busy = {"description": "Busy", "model": Refusal}
 
     @app.get("/readyz", tags=["operation"], response_model=Sign, responses={503: busy})
     async def readyz(request: Request) -> dict[str, str]:
-        """Tell whether a new live session would be taken."""
+        """Check whether a new live session would be accepted."""
         sessions.check_room(address_of(request.scope))
         return {"status": "ok"}
 
     @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """Tell figures to Prometheus."""
+        """Return metrics for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -111,7 +111,7 @@ def _add_model(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/model", tags=["model"], response_model=Model)
     async def model() -> Json:
-        """Return the model's card."""
+        """Return the model card."""
         return Json(answer)
 
 

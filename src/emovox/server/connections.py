@@ -1,4 +1,4 @@
-"""Connections: how many, how soon and how large, which the web server itself does not limit."""
+"""Connections: limits of number, time and size that uvicorn does not have."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from .rates import Shares
 from .refusals import RefusedError
 from .settings import ServerSettings
 
-_PROMPT_S = 10.0  # within which TLS is agreed on, headers arrive, and what was answered is read
-_SLOWEST = 100_000  # bytes that are read of an answer in that time
+_PROMPT_S = 10.0  # seconds for the TLS handshake, for headers to arrive, for a client to read
+_SLOWEST = 100_000  # bytes of an answer that a client must read in that time
 _MAX_HEADER_BYTES = 65_536
 _MAX_HEADERS = 100
-_SLICE = 4_096  # bytes of a live session that are parsed without a break
-_MAX_FRAGMENTS = 1_000  # of one message
-_MAX_UNREAD = 1_000_000  # bytes that a live session's client may leave unread
-_BREATH_S = 0.1  # before the next try, where no connection can be taken in
-_SPARE = 200  # connections besides live sessions and uploads: the page, signs of life
+_SLICE = 4_096  # bytes of a live session that are parsed at a time
+_MAX_FRAGMENTS = 1_000  # in a message
+_MAX_UNREAD = 1_000_000  # bytes that the client of a live session may leave unread
+_BREATH_S = 0.1  # seconds before the next try when no connection can be accepted
+_SPARE = 200  # connections besides live sessions and uploads: the page, health checks
 
 
 class Connections:
@@ -61,7 +61,7 @@ class Connections:
         while True:
             try:
                 connection, address = await loop.sock_accept(listener)
-            except OSError:  # no more open files, or a client that is gone already
+            except OSError:  # too many open files, or a client that is gone already
                 await asyncio.sleep(_BREATH_S)
                 continue
             if limit := self._places.take(address[0]):
@@ -70,19 +70,19 @@ class Connections:
             place = contextlib.ExitStack()
             place.callback(self._places.leave, address[0])
             opening = loop.create_task(self._open(connection, make_http(), place))
-            self._opening.add(opening)  # or it could be gone before it is done
+            self._opening.add(opening)  # or it could be garbage-collected
             opening.add_done_callback(self._opening.discard)
 
     async def _open(
         self, connection: socket.socket, http: "HttpProtocol", place: contextlib.ExitStack
     ) -> None:
         http.place = place
-        within = _PROMPT_S if self._tls else None
+        timeout_s = _PROMPT_S if self._tls else None
         opened = False
         try:
-            with contextlib.suppress(OSError):  # no TLS, or too late
+            with contextlib.suppress(OSError):  # failed TLS, or too late
                 await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: http, connection, ssl=self._tls, ssl_handshake_timeout=within
+                    lambda: http, connection, ssl=self._tls, ssl_handshake_timeout=timeout_s
                 )
                 opened = True
         finally:
@@ -98,49 +98,49 @@ class Connections:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, within limits of time and size.
+    """uvicorn's HTTP protocol with limits of time and size.
 
-    While no request is being answered, its client has some seconds to end the one before and to
-    send the headers of the next; and always to read a part of what it was answered.
+    While no request is being answered, a client has `_PROMPT_S` to finish the last one and to send
+    the headers of the next; it always has as long to read a part of its answer.
     """
 
-    place: contextlib.ExitStack  # the connection's, to be closed with it
-    _answering: deque[Any]  # uvicorn's cycles that are not complete, in order
+    place: contextlib.ExitStack  # of the connection, closed with it
+    _answering: deque[Any]  # uvicorn's incomplete cycles, in order
     _deadline: asyncio.TimerHandle | None = None
     _unsent = 0  # bytes when the deadline was set
-    _n_bytes = 0  # that came and are neither complete headers nor a body
+    _n_bytes = 0  # received since the last complete headers or body
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for headers."""
+        """Start to wait for headers."""
         super().connection_made(transport)
         self._answering = deque()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more, and let nothing be written."""
+        """Stop waiting and writing."""
         self._stop_waiting()
         self.place.close()
         super().connection_lost(exc)
-        for cycle in self._answering:  # uvicorn tells the last alone
+        for cycle in self._answering:  # uvicorn does it for the last only
             cycle.disconnected = True
 
     def data_received(self, data: bytes) -> None:
-        """Refuse what never becomes a request: endless headers, trailers, empty lines."""
+        """Refuse endless headers, trailers and empty lines."""
         self._n_bytes += len(data)
         super().data_received(data)
         if self._n_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; cookies are other services', which share them on one host's ports."""
+        """Take a header; drop cookies, which belong to other services on the same host."""
         if name.lower() == b"cookie":
             return
         if len(self.headers) >= _MAX_HEADERS:
-            raise ValueError("too many headers")  # the parser makes it one of its own errors
+            raise ValueError("too many headers")  # which the parser turns into its own error
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Wait no more, if an answer begins."""
+        """Stop waiting if an answer begins."""
         self._n_bytes = 0
         before = self.cycle
         super().on_headers_complete()
@@ -154,25 +154,25 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """Begin to wait for one more request."""
+        """Start to wait for the next request."""
         self._answering.popleft()
         super().on_response_complete()
         if not self._answering:
             self._wait()
 
     def pause_writing(self) -> None:
-        """Begin to wait for the client to read."""
+        """Start to wait for the client to read."""
         super().pause_writing()
         self._wait()
 
     def resume_writing(self) -> None:
-        """Wait no more for that."""
+        """Stop waiting for the client to read."""
         super().resume_writing()
         if self._answering:
             self._stop_waiting()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, unless the handshake is none."""
+        """Hand the connection over, unless the handshake is invalid."""
         self._stop_waiting()
         super().handle_websocket_upgrade()
         live: Any = self.transport.get_protocol()
@@ -181,18 +181,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read as a request."""
+        """Refuse an unreadable request."""
         if any(cycle.response_started for cycle in self._answering):
             self.transport.abort()
         else:
             self._refuse()
 
     def _refuse(self) -> None:
-        why = (
+        reason = (
             f"expected a request of HTTP/1.1, with at most {_MAX_HEADERS} headers and "
             f"{_MAX_HEADER_BYTES // 1024} kB of them"
         )
-        self.transport.write(_raw(RefusedError(400, "http", why)))
+        self.transport.write(_raw(RefusedError(400, "http", reason)))
         self.transport.close()
 
     def _wait(self) -> None:
@@ -216,11 +216,11 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, within limits of size.
+    """uvicorn's WebSocket protocol with limits of size.
 
-    What comes at once is parsed a slice a turn of the loop: a quarter of a megabyte holds 40,000
-    of the smallest messages, for which nobody else should have to wait. Nothing more is read before
-    the app has taken what a slice held.
+    Each turn of the event loop parses one slice of the received bytes, since 250 kB can hold 40,000
+    small messages and would keep others waiting. Reading pauses until the app has taken the
+    messages of a slice.
     """
 
     place: contextlib.ExitStack
@@ -228,11 +228,11 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unparsed = bytearray()
-        self._turn: asyncio.Handle | None = None  # at which the next slice is parsed
-        self._n_late = 0  # bytes that came after the session had been closed
+        self._turn: asyncio.Handle | None = None  # parses the next slice
+        self._n_late = 0  # bytes received after the session was closed
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: those of the handshake at once, as its headers have a limit of their own."""
+        """Take bytes; those of the handshake at once, since headers have their own limit."""
         if not self.handshake_initiated:
             super().data_received(data)
             return
@@ -254,10 +254,10 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     async def receive(self) -> Any:
-        """Give the app the next message; the next slice is parsed when it has taken all."""
+        """Return the next message; parse the next slice once the app has taken all."""
         message = await super().receive()
         if self._unparsed:
-            self._parse_soon()  # the line above has perhaps begun to read again
+            self._parse_soon()  # the call above may have resumed reading
         return message
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -267,7 +267,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def send_receive_event_to_app(self) -> None:
-        """Hand on a message; a text that is not UTF-8 ends the session, as the protocol has it."""
+        """Pass a message on; a text that is not UTF-8 ends the session, as in RFC 6455."""
         if self.curr_msg_data_type == "text" and not _is_utf_8(b"".join(self.frames)):
             self.conn.fail(CloseCode.INVALID_DATA, "expected text as UTF-8")
             self.handle_parser_exception()
@@ -275,7 +275,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()
 
     def _parse(self) -> None:
-        """Parse a slice, and go on at the next turn unless the app has to take messages first."""
+        """Parse a slice; continue at the next turn unless the app has to take messages first."""
         self._turn = None
         if self._stopped():
             return
@@ -323,7 +323,7 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext:
 
 
 def _raw(refusal: RefusedError) -> bytes:
-    """Return a refusal as bytes, for what never gets to the app."""
+    """Return a refusal as bytes, for a connection that never reaches the app."""
     body = bytes(refusal.response().body)
     head = (
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n"

@@ -1,4 +1,4 @@
-"""What stands before every request: host, origin, token, rate; headers, counts and log after it."""
+"""Middleware: checks host, origin, rate and token; adds headers; counts and logs requests."""
 
 import asyncio
 import hmac
@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware around the whole app."""
+    """ASGI middleware around the whole app, for requests and WebSockets."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self._app = app
@@ -52,7 +52,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        served = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
         answer = _Answer(scope, send)
         try:
             try:
@@ -60,15 +60,15 @@ class Guard:
             except RefusedError as refusal:
                 await refusal.response()(scope, receive, answer.send)
             else:
-                await self._app(asked, receive, answer.send)
-        except asyncio.CancelledError:  # the service stops, and nothing awaits this task
+                await self._app(served, receive, answer.send)
+        except asyncio.CancelledError:  # the service is stopping, and nothing awaits this task
             if answer.status == 500:
                 await as_refusal(GivenUpError()).response()(scope, receive, answer.send)
         finally:
-            self._note(scope, asked, answer.status, time.perf_counter() - started)
+            self._note(scope, served, answer.status, time.perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:
-        """Raise RefusedError unless the request may go on."""
+        """Raise RefusedError unless the request is allowed."""
         headers = Headers(scope=scope)
         self._check_host(headers)
         if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
@@ -78,17 +78,17 @@ class Guard:
                 429,
                 "too_many_requests",
                 f"expected at most {self._settings.max_requests_per_s:g} requests a second from "
-                "one address; wait a little",
+                "one address; try again later",
                 {"Retry-After": "1"},
             )
         if not is_open(scope["path"]) and scope.get("method") != "OPTIONS":
             self._check_token(scope, headers)
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse names that are not the service's own, wherever no token protects it.
+        """Refuse hosts other than the service's own, unless a token protects it.
 
-        A page elsewhere could have a name made up that leads here, and would pass for a page of
-        the service (DNS rebinding). An IP address cannot be made up.
+        Another site could let a name of its own resolve to this address, and its pages would pass
+        for those of the service (DNS rebinding). An IP address cannot be forged in this way.
         """
         given = headers.getlist("host")
         if len(given) > 1:
@@ -100,8 +100,8 @@ class Guard:
             raise RefusedError(
                 403,
                 "host",
-                "without a token the service answers to IP addresses, localhost and its machine's "
-                "own name alone; for another name start it with --origin, such as "
+                "without a token, expected an IP address, localhost or the machine's own name as "
+                "the host; for another name start the service with --origin, such as "
                 "--origin https://my.example",
             )
 
@@ -116,26 +116,26 @@ class Guard:
             raise RefusedError(
                 403,
                 "origin",
-                "pages of other hosts may not use this service; start it with --origin to allow it",
+                "pages of other hosts may not use this service; --origin allows them",
             )
 
     def _check_token(self, scope: Scope, headers: Headers) -> None:
         if not self._settings.tokens:
             return
         given = _token(scope, headers).encode("utf-8", "replace")
-        # All are compared, each in constant time: how long it takes tells nothing.
+        # All are compared, each in constant time, so that the time reveals nothing.
         known = [hmac.compare_digest(given, token.encode()) for token in self._settings.tokens]
         if not any(known):
             raise RefusedError(
                 401,
                 "token",
-                "expected a known token as 'Authorization: Bearer TOKEN', or on a WebSocket as "
+                "expected a valid token as 'Authorization: Bearer TOKEN', or on a WebSocket as "
                 "the subprotocol bearer.TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    def _note(self, scope: Scope, asked: Scope, status: int, seconds: float) -> None:
-        route = getattr(asked.get("route"), "path", None) or "other"
+    def _note(self, scope: Scope, served: Scope, status: int, seconds: float) -> None:
+        route = getattr(served.get("route"), "path", None) or "other"
         live = scope["type"] == "websocket"
         self._metrics.requests.labels(route, str(status)).inc()
         if not live:
@@ -151,7 +151,7 @@ class Guard:
 
 
 class _Answer:
-    """What is sent in answer to one request: its status, and our headers with it."""
+    """Sends the answer to a request with our headers, and keeps its status."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -159,14 +159,14 @@ class _Answer:
         self.status = 500
 
     async def send(self, message: Message) -> None:
-        """Send on."""
+        """Send a message on."""
         kind = message["type"]
         if kind.endswith("response.start"):
             self.status = message["status"]
             _add_headers(MutableHeaders(scope=message), self._scope["path"])
         elif kind == "websocket.accept":
             self.status = 101
-        elif kind == "websocket.close" and self.status == 500:  # no route: an answer says so
+        elif kind == "websocket.close" and self.status == 500:  # no such route
             refusal = RefusedError(404, "not_found", "live sessions are at /v1/stream")
             await refusal.response()(self._scope, _nothing, self.send)
             return
@@ -180,9 +180,9 @@ async def _nothing() -> Message:
 
 
 def _name_of(host: str) -> str:
-    """Return the name or address in a Host header; "" if there is none."""
-    found = _HOST.fullmatch(host)
-    return (found["v6"] or found["name"]).lower() if found else ""
+    """Return the name or address in a Host header; "" if it is malformed."""
+    match = _HOST.fullmatch(host)
+    return (match["v6"] or match["name"]).lower() if match else ""
 
 
 def _is_address(name: str) -> bool:
@@ -194,12 +194,12 @@ def _is_address(name: str) -> bool:
 
 
 def is_open(path: str) -> bool:
-    """Tell whether a path is served without a token: the page, its parts, and signs of life."""
+    """Return whether a path needs no token: the page and its files, and health checks."""
     return path in _OPEN_PATHS or path.startswith("/page/")
 
 
 def _token(scope: Scope, headers: Headers) -> str:
-    """Return the token that came with a request; "" for none."""
+    """Return the token of a request; "" if it has none."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip()

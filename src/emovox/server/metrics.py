@@ -1,4 +1,4 @@
-"""What Prometheus is told: counts and durations; of what was said only how often which label."""
+"""Prometheus metrics: counts, durations and label frequencies."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30
 
 
 class Metrics:
-    """The figures of one app, in a registry of its own."""
+    """The metrics of one app, in a registry of its own."""
 
     def __init__(self, workers: Workers) -> None:
         self._registry = registry = CollectorRegistry()
@@ -21,34 +21,32 @@ class Metrics:
             "emovox_requests", "HTTP requests.", ("route", "status"), registry=registry
         )
         self.request_seconds = Histogram(
-            "emovox_request_seconds", "Time to answer a request.", ("route",),
+            "emovox_request_seconds", "Seconds to answer a request.", ("route",),
             buckets=_BUCKETS, registry=registry,
         )  # fmt: skip
-        self.live_sessions = Gauge(
-            "emovox_live_sessions", "Live sessions that are open.", registry=registry
-        )
+        self.live_sessions = Gauge("emovox_live_sessions", "Open live sessions.", registry=registry)
         self.sessions = Counter(
-            "emovox_sessions", "Live sessions that have ended.", ("reason",), registry=registry
+            "emovox_sessions", "Ended live sessions.", ("reason",), registry=registry
         )
         self.audio_seconds = Counter(
-            "emovox_audio_seconds", "Audio heard.", ("way",), registry=registry
+            "emovox_audio_seconds", "Seconds of audio received.", ("way",), registry=registry
         )
         self.decisions = Counter(
-            "emovox_decisions", "Decisions.", ("way", "label"), registry=registry
+            "emovox_decisions", "Predictions.", ("way", "label"), registry=registry
         )
         self.decision_seconds = Histogram(
-            "emovox_decision_seconds", "Last sample of a live decision to its result.",
+            "emovox_decision_seconds", "Seconds from the last sample to its live result.",
             buckets=_BUCKETS, registry=registry,
         )  # fmt: skip
         queue = Gauge(
-            "emovox_queue_depth", "Jobs that wait for a thread.", ("lane",), registry=registry
+            "emovox_queue_depth", "Jobs waiting for a thread.", ("lane",), registry=registry
         )
         lanes: tuple[Lane, ...] = ("live", "upload")
         for lane in lanes:
             queue.labels(lane).set_function(_depth(workers, lane))
 
     def text(self) -> bytes:
-        """Return the figures as Prometheus reads them."""
+        """Return the metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 

@@ -1,4 +1,4 @@
-"""The service as a process: a web server around the app, that ends in good order."""
+"""The service as a process: a web server around the app that shuts down cleanly."""
 
 import asyncio
 import contextlib
@@ -16,20 +16,20 @@ from .connections import Connections, HttpProtocol, LiveProtocol
 from .logs import flush_logs, log, set_up_logs
 from .settings import ServerSettings
 
-_UNREAD_MS = 60_000  # after which a connection is cut whose client takes nothing any more
-_BACKLOG = 2_048  # connections that the system keeps until they are taken in
-_CLOSE_S = 1.0  # of the time to stop, for what did not end by itself
+_UNREAD_MS = 60_000  # milliseconds after which a connection with unread data is cut
+_BACKLOG = 2_048  # connections that the system queues until they are accepted
+_CLOSE_S = 1.0  # seconds of the time to stop that are left for cancelling
 
 
 def serve(settings: ServerSettings) -> None:
-    """Run the service until it is told to stop.
+    """Run the service until SIGINT or SIGTERM.
 
     Raises
     ------
     ConfigError, ModelError
-        If a setting cannot be, or the model cannot be opened.
+        If a setting is invalid, or the model cannot be opened.
     OSError
-        If the address is taken.
+        If the address is in use.
     """
     with bind(settings) as listener:
         server = make_server(settings)
@@ -64,7 +64,7 @@ def make_server(settings: ServerSettings) -> "Server":
 
 
 def bind(settings: ServerSettings) -> socket.socket:
-    """Bind the address; connections it gives are cut when their clients stop reading."""
+    """Bind the address; its connections are cut when their clients stop reading."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,7 +83,7 @@ def bind(settings: ServerSettings) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server, with connections that `Connections` accepts.
 
-    Before it closes them, live sessions are told and flushed.
+    Before it stops, live sessions are flushed and closed.
     """
 
     def __init__(self, config: uvicorn.Config, state: Any, connections: Connections) -> None:
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
         self.workers = state.service.workers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the app, and take connections in."""
+        """Start the app and accept connections."""
         await super().startup(sockets=[])
         make_http = partial(HttpProtocol, self.config, self.server_state, self.lifespan.state)
         for listener in sockets or ():
@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
             self._accepting.append(task)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: in good order while there is time, and at once when asked a second time."""
+        """Stop cleanly while there is time, or at once on a second signal."""
         stopping = asyncio.ensure_future(self._stop(sockets))
         until = time.monotonic() + self._stop_s
         while not (stopping.done() or self.force_exit or time.monotonic() >= until):

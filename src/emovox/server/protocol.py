@@ -1,4 +1,4 @@
-"""The messages of a live session: what a client may say, checked; what the service says."""
+"""The messages of a live session: parsing and checking those of the client, writing ours."""
 
 import json
 import re
@@ -15,16 +15,16 @@ from ..errors import BaselineError
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 10.0
 KINDS = ("session.update", "baseline.get", "baseline.reset", "flush", "ping", "session.close")
-_MAX_NESTED = 64  # objects and lists in one message: small ones take far more memory than text
+_MAX_NESTED = 64  # objects and lists in a message: small ones take far more memory than their text
 _CHEAP = frozenset({"ping", "session.close"})
-_WORK = 20.0  # ordinary messages, that one costs which the service has to work for
+_WORK = 20.0  # ordinary messages that a message with work for the service counts as
 # Escaped backslashes and pairs of surrogates go first; a surrogate that is left stands alone.
 _WHOLE_ESCAPE = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class MessageError(Exception):
-    """A message that cannot be heeded: a code for programs, and a line for people."""
+    """An invalid client message: a code for programs, and a line for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -64,17 +64,17 @@ class Request:
 
     @property
     def cost(self) -> float:
-        """How many ordinary messages it counts as."""
+        """Number of ordinary messages that it counts as."""
         return 1.0 if self.kind in _CHEAP else _WORK
 
 
 def read_message(text: str) -> Request:
-    """Read a text message; of one that is no session.update its type alone is kept.
+    """Parse a text message; only the options of a session.update are kept.
 
     Raises
     ------
     MessageError
-        If it is not JSON, its type is not one of `KINDS`, or a wish cannot be granted.
+        If it is not JSON, its type is not one of `KINDS`, or an option is invalid.
     """
     message = _parsed(text)
     kind = message.get("type") if isinstance(message, dict) else None
@@ -90,7 +90,7 @@ def read_samples(data: bytes) -> NDArray[np.int16]:
     Raises
     ------
     MessageError
-        If its bytes are not whole samples.
+        If the number of bytes is odd.
     """
     if len(data) % 2:
         raise MessageError(
@@ -112,7 +112,7 @@ def as_text(message: Mapping[str, Any]) -> str:
 
 
 def _parsed(text: str) -> object:
-    """Return what JSON says, after a look at how much work and memory it will be."""
+    """Parse JSON, after a check of how much work and memory it would take."""
     if text.count("[") + text.count("{") > _MAX_NESTED:
         raise MessageError("json", f"expected at most {_MAX_NESTED} objects and lists in a message")
     if _SURROGATE.search(_WHOLE_ESCAPE.sub(" ", text)):
@@ -124,14 +124,14 @@ def _parsed(text: str) -> object:
 
 
 def _changes(message: dict[str, Any]) -> dict[str, Any]:
-    wished = {key: value for key, value in message.items() if key != "type"}
-    if unknown := wished.keys() - _READERS.keys():
+    options = {key: value for key, value in message.items() if key != "type"}
+    if unknown := options.keys() - _READERS.keys():
         known = ", ".join(_READERS)
         named = ", ".join(sorted(unknown))[:200]
         raise MessageError(
             "parameter", f"session.update takes {known}, but got {named}; audio is 16-bit samples"
         )
-    return {key: _READERS[key](value) for key, value in wished.items()}
+    return {key: _READERS[key](value) for key, value in options.items()}
 
 
 def _rate(value: Any) -> int:
@@ -168,7 +168,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 def _number(value: Any, name: str, lowest: float, highest: float) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not lowest <= value <= highest:  # NaN is not, either
+    if not is_number or not lowest <= value <= highest:  # refuses NaN, too
         wanted = f"{lowest:g} to {highest:g}"
         raise MessageError("parameter", f"{name}: expected {wanted}, got {value!r:.40}")
     return float(value)

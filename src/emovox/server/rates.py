@@ -1,4 +1,4 @@
-"""How often, and how many at the same time, for all and for one address."""
+"""Rate limits and limits of concurrency, in all and for each address."""
 
 import ipaddress
 import time
@@ -6,35 +6,35 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-_MAX_ADDRESSES = 10_000  # whose rate is remembered
+_MAX_ADDRESSES = 10_000  # whose rates are kept
 
 
 class Bucket:
-    """Holds what may still come now; it fills up as time goes by.
+    """A token bucket, full at first, that refills over time.
 
     Parameters
     ----------
     per_s : float > 0
-        What comes in each second.
-    most : float
-        What it holds when nothing was taken for long; at first, too.
+        Tokens added per second.
+    size : float
+        Tokens when full; at least 1.
     """
 
-    def __init__(self, per_s: float, most: float) -> None:
+    def __init__(self, per_s: float, size: float) -> None:
         self._per_s = per_s
-        self._most = max(1.0, most)
-        self._left = self._most
-        self._then = time.monotonic()
+        self._size = max(1.0, size)
+        self._left = self._size
+        self._updated = time.monotonic()
 
     def take(self, cost: float = 1.0) -> float:
-        """Take one, or as much as it costs; return the seconds until that was there, 0: at once.
+        """Take tokens and return 0, or take none and return the seconds until there are enough.
 
-        What costs more than the bucket holds takes all of it.
+        A cost above the size of the bucket takes all of it.
         """
-        cost = min(cost, self._most)
+        cost = min(cost, self._size)
         now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._then) * self._per_s)
-        self._then = now
+        self._left = min(self._size, self._left + (now - self._updated) * self._per_s)
+        self._updated = now
         if self._left < cost:
             return (cost - self._left) / self._per_s
         self._left -= cost
@@ -42,15 +42,15 @@ class Bucket:
 
 
 class Addresses:
-    """A bucket for each address; those not seen for longest are forgotten."""
+    """A bucket for each address; the least recently used are dropped."""
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, address: str) -> float:
-        """Take one of an address; return the seconds to wait, as `Bucket.take` does."""
-        address = one_client(address)
+        """Take a token of an address; return the seconds to wait, as `Bucket.take` does."""
+        address = client_of(address)
         bucket = self._buckets.pop(address, None) or Bucket(self._per_s, 2 * self._per_s)
         self._buckets[address] = bucket
         if len(self._buckets) > _MAX_ADDRESSES:
@@ -59,43 +59,43 @@ class Addresses:
 
 
 class Shares:
-    """Places that may be taken at the same time, of which one address may hold a share.
+    """A number of places, of which one address may hold a share.
 
     Parameters
     ----------
-    most : int
-        In all.
+    n_places : int
+        Number of places in all.
     share : float in (0, 1]
-        Of these; at least one place.
+        Share of the places for one address; at least one place.
     """
 
-    def __init__(self, most: int, share: float) -> None:
-        self._most = most
-        self._most_each = max(1, int(most * share))
+    def __init__(self, n_places: int, share: float) -> None:
+        self._n_places = n_places
+        self._n_each = max(1, int(n_places * share))
         self._held: Counter[str] = Counter()
 
     def take(self, address: str) -> str:
-        """Take a place; return "" or, if there is none left, the limit that is reached."""
-        client = one_client(address)
-        if self._held.total() >= self._most:
-            return f"{self._most} in all"
-        if self._held[client] >= self._most_each:
-            return f"{self._most_each} from one address"
+        """Take a place and return "", or if none is left, the limit that is reached."""
+        client = client_of(address)
+        if self._held.total() >= self._n_places:
+            return f"{self._n_places} in all"
+        if self._held[client] >= self._n_each:
+            return f"{self._n_each} from one address"
         self._held[client] += 1
         return ""
 
     def leave(self, address: str) -> None:
         """Give a place back."""
-        self._held -= Counter([one_client(address)])
+        self._held -= Counter([client_of(address)])
 
 
 def address_of(scope: Mapping[str, Any]) -> str:
-    """Return the address that a request or a session comes from; "" where it has none."""
+    """Return the client's address of a request or a session; "" if it has none."""
     return str((scope.get("client") or ("",))[0])
 
 
-def one_client(address: str) -> str:
-    """Return what stands for all addresses of one client: of IPv6, the network of its site."""
+def client_of(address: str) -> str:
+    """Return the key of a client: its address, or for IPv6 its /64 network."""
     try:
         ip = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:

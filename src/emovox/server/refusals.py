@@ -1,4 +1,4 @@
-"""How the service says no: one status, one word for programs, one line for people."""
+"""Errors of the service: a status, a code for programs, a line for people."""
 
 import json
 from typing import Any
@@ -17,20 +17,20 @@ from ..errors import (
 )
 from .workers import GivenUpError
 
-_LONGEST = 500  # letters of a message
+_MAX_MESSAGE = 500  # characters
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class Json(JSONResponse):
-    """An answer that is valid JSON whatever it quotes; NaN is a mistake of ours, and raises."""
+    """An answer that is valid JSON whatever it quotes; NaN raises ValueError."""
 
     def render(self, content: Any) -> bytes:
-        """Return the JSON in ASCII: half of a surrogate pair has no place in UTF-8."""
+        """Return the JSON in ASCII, since UTF-8 has no lone surrogates."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class RefusedError(EmovoxError):
-    """A request that is not answered: an HTTP status, a code for programs, a line for people."""
+    """A refused request: an HTTP status, a code for programs, a line for people."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: dict[str, str] | None = None
@@ -51,14 +51,14 @@ def busy(reason: str, retry_s: int) -> RefusedError:
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return the JSON of every error of the service; what it quotes may be long, or many lines."""
+    """Return the JSON of an error, its message as one line of limited length."""
     line = " ".join(message.split())
-    short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    short = line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}…"
     return {"error": {"code": code, "message": short}}
 
 
 def add_refusals(app: FastAPI) -> None:
-    """Give every error of an app the same form."""
+    """Give all errors of an app the same form."""
 
     async def on_error(request: Request, error: Exception) -> Json:
         return as_refusal(error).response()
@@ -69,7 +69,7 @@ def add_refusals(app: FastAPI) -> None:
 
 
 def as_refusal(error: Exception) -> RefusedError:
-    """Return what is said of an error; of a mistake of our own only that there was one."""
+    """Map an exception to an HTTP error; hide the details of internal ones."""
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, SilenceError):
@@ -78,20 +78,22 @@ def as_refusal(error: Exception) -> RefusedError:
         return RefusedError(422, "audio", str(error))
     if isinstance(error, BaselineError):
         return RefusedError(422, "baseline", str(error))
-    if isinstance(error, ClientDisconnect):  # nobody reads this but the log
+    if isinstance(error, ClientDisconnect):  # only the log shows this
         return RefusedError(499, "gone", "the client went away")
     if isinstance(error, GivenUpError):
-        return RefusedError(503, "busy", "the service stops; try again later")
+        return RefusedError(503, "busy", "the service is stopping; try again later")
     if isinstance(error, RequestValidationError):
         return RefusedError(422, "parameter", _first_problem(error))
     if isinstance(error, HTTPException):
         code = _CODES.get(error.status_code, "request")
         headers = dict(error.headers) if error.headers else None
         return RefusedError(error.status_code, code, str(error.detail), headers)
-    return RefusedError(500, "internal", "a mistake of the service; its log has more")
+    return RefusedError(
+        500, "internal", "an internal error of the service; its log has the details"
+    )
 
 
 def _first_problem(error: RequestValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first.get("loc", ()))
-    return f"{where}: {first.get('msg', 'not as expected')}"
+    return f"{where}: {first.get('msg', 'invalid')}"

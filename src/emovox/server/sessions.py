@@ -1,4 +1,4 @@
-"""Live sessions: audio of one speaker in, decisions out, over a WebSocket."""
+"""Live sessions over a WebSocket: the audio of one speaker in, predictions out."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _RETRY_S = 5  # after which a client that found no place may try again
 
 
 class _GoneError(Exception):
-    """The client went away, or does not read what it is sent."""
+    """The client has disconnected, or does not read its messages."""
 
 
 class Sessions:
@@ -42,12 +42,13 @@ class Sessions:
         self._places = Shares(settings.max_sessions, settings.max_share)
 
     def check_room(self, address: str) -> None:
-        """Refuse where no other session of an address would be taken.
+        """Check that the address could open another session.
 
         Raises
         ------
         RefusedError
-            If the service stops, or the limit of all sessions or of an address is reached.
+            If the service is stopping, or the limit of sessions, in all or of one address, is
+            reached.
         """
         with self._place(address):
             pass
@@ -82,7 +83,7 @@ class Sessions:
             self._service.metrics.live_sessions.dec()
 
     async def close(self) -> None:
-        """End all sessions in good order, within the time for it, and take no other."""
+        """End all sessions cleanly, within `shutdown_s`, and accept no more."""
         self._closing = True
         for session in self._open:
             session.end(End("shutdown", 1001))
@@ -95,8 +96,8 @@ class Sessions:
 class Session:
     """One speaker's WebSocket.
 
-    One task reads messages into an inbox, another works it off in order: audio in jobs of the
-    workers' threads, never more than one at a time, and all else at once.
+    One task reads messages into an inbox; another handles them in order. Audio is recognised in
+    the workers' threads, one job of a session at a time.
     """
 
     def __init__(self, websocket: WebSocket, service: Service) -> None:
@@ -112,7 +113,7 @@ class Session:
         self._stream: LiveStream
 
     def end(self, end: End) -> None:
-        """Let the session end after what has come in so far."""
+        """End the session after the messages received so far."""
         self._inbox.put(end)
 
     async def run(self) -> None:
@@ -143,7 +144,7 @@ class Session:
             reason = "gone"
         except Exception:
             logging.getLogger("emovox.server").exception("session_failed")
-            await self._say_failed()
+            await self._send_failure()
         finally:
             limit.cancel()
             await _cancelled(reader, worker)
@@ -151,7 +152,7 @@ class Session:
             log("session_end", session=self._id, reason=reason, decisions=self._decisions)
 
     async def _read(self) -> bool:
-        """Put what comes into the inbox until an end has; False: the client is gone."""
+        """Read messages into the inbox, up to the last one; return False if the client is gone."""
         bucket = Bucket(self._settings.max_messages_per_s, 2 * self._settings.max_messages_per_s)
         while True:
             try:
@@ -167,11 +168,11 @@ class Session:
             if self._is_last(item):
                 return True
             while delay := bucket.take(_cost(item, n_bytes)):
-                await asyncio.sleep(delay)  # what is not read, the client has to wait with
+                await asyncio.sleep(delay)  # backpressure: unread messages make the client wait
             await self._inbox.room(self._options.bytes_per_s)
 
     def _is_last(self, item: Item) -> bool:
-        """Tell whether nothing after an item is read; too many errors are the end."""
+        """Return whether reading ends after this item; too many errors end it, too."""
         self._n_errors += isinstance(item, MessageError)
         if self._n_errors < _MAX_ERRORS:
             return isinstance(item, Request) and item.kind == "session.close"
@@ -179,7 +180,7 @@ class Session:
         return True
 
     async def _work(self) -> str:
-        """Work off the inbox until the session ends; return why it did."""
+        """Handle the messages in the inbox until the session ends; return the reason."""
         self._stream = await self._in_thread(partial(LiveStream, self._service, self._options))
         await self._send(self._created())
         while True:
@@ -211,10 +212,10 @@ class Session:
         return result.message(latency_s)
 
     async def _handle(self, item: Request | MessageError) -> End | None:
-        """Do what a text message asks for; return why the session ends, if it does.
+        """Handle a text message; return an End if the session ends with it.
 
-        Before the first audio a message that cannot be heeded ends the session: it may have said
-        how to hear what comes, and audio that is heard otherwise gets answers that mean nothing.
+        Before the first audio, an invalid message ends the session: it may have set options, and
+        audio interpreted with the wrong options gives meaningless results.
         """
         try:
             if isinstance(item, MessageError):
@@ -238,7 +239,9 @@ class Session:
         else:
             if request.kind == "baseline.reset":
                 self._stream.reset_baseline()
-            baseline = await self._in_thread(self._stream.baseline)  # as a job, it waits its turn
+            baseline = await self._in_thread(
+                self._stream.baseline
+            )  # a job, so that it waits for its turn
             await self._send({"type": "baseline", "baseline": baseline})
         return None
 
@@ -254,7 +257,7 @@ class Session:
         await self._send({"type": "session.updated", **options.to_dict()})
 
     async def _close(self, end: End) -> None:
-        """Say what is still to be said, and close."""
+        """Send the remaining messages and close the connection."""
         await self._send_updates(await self._in_thread(self._stream.flush))
         if end.message:
             await self._send({**_error(end.reason, end.message), "fatal": True})
@@ -269,9 +272,11 @@ class Session:
         )
         await self._websocket.close(end.close_code, end.reason)
 
-    async def _say_failed(self) -> None:
+    async def _send_failure(self) -> None:
         with contextlib.suppress(Exception):
-            await self._send({**_error("internal", "a mistake of the service"), "fatal": True})
+            await self._send(
+                {**_error("internal", "an internal error of the service"), "fatal": True}
+            )
             await self._websocket.close(1011, "internal")
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -304,7 +309,7 @@ class Session:
 
 
 def _read_item(message: Mapping[str, Any]) -> tuple[Item, int]:
-    """Check a message; return what is to be done for it, and its size."""
+    """Parse a message; return it and its size in bytes."""
     text, data = message.get("text"), message.get("bytes") or b""
     n_bytes = len(data) if text is None else len(text.encode())
     try:
@@ -316,7 +321,7 @@ def _read_item(message: Mapping[str, Any]) -> tuple[Item, int]:
 
 
 def _cost(item: Item, n_bytes: int) -> float:
-    """Return how many ordinary messages one counts as: text has to be read, and may mean work."""
+    """Return how many ordinary messages an item counts as: text has to be parsed, or is work."""
     if isinstance(item, Block):
         return 1.0
     return n_bytes / 1000 + (item.cost if isinstance(item, Request) else 1.0)

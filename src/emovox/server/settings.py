@@ -16,8 +16,8 @@ from ..files import read_limited
 
 PREFIX = "EMOVOX_"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-# A browser can send a token on a WebSocket as a subprotocol alone, so it is a token of RFC 7230.
-_OF_TOKENS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+# A browser can only send a token on a WebSocket as a subprotocol, which is a token of RFC 7230.
+_TOKEN_LETTERS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 _MAX_TOKEN_FILE = 100_000  # bytes
 
 
@@ -151,9 +151,9 @@ def _parsed(setting: "dataclasses.Field[Any]", name: str, text: str) -> Any:
 
 def _tokens_of(environment: Mapping[str, str]) -> list[str]:
     text = environment.get(f"{PREFIX}TOKEN")
-    if text is not None and not text.strip():  # a secret that was not filled in
+    if text is not None and not text.strip():  # an unfilled secret
         raise ConfigError(
-            f"{PREFIX}TOKEN: expected a token, got none; to serve without one, unset the variable"
+            f"{PREFIX}TOKEN: expected a token, got none; unset the variable to serve without one"
         )
     return (text or "").split()
 
@@ -173,8 +173,8 @@ def _tokens_in(path: str | os.PathLike[str] | None) -> list[str]:
 
 
 def _check_token(token: str) -> None:
-    """Refuse a token that is easily guessed, or that a browser could not send."""
-    if foreign := sorted(set(token) - _OF_TOKENS):
+    """Refuse a token that is easy to guess, or that a browser cannot send."""
+    if foreign := sorted(set(token) - _TOKEN_LETTERS):
         raise ConfigError(
             "expected tokens of letters, digits and !#$%&'*+-.^_`|~, since a browser can send no "
             f"others on a WebSocket, got one with {' '.join(map(ascii, foreign[:5]))}; "
@@ -188,7 +188,7 @@ def _check_token(token: str) -> None:
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers write it: no path, no usual port, small letters."""
+    """Return an origin as browsers write it: lower case, without path or default port."""
     if text == "*":
         return text
     try:
@@ -200,8 +200,8 @@ def _origin(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
         raise ConfigError(f"expected an origin like https://my.example, got {text!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if port in (None, usual) else f":{port}")
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if port in (None, default_port) else f":{port}")
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:

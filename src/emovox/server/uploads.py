@@ -23,19 +23,19 @@ from .service import Service
 from .settings import ServerSettings
 
 T = TypeVar("T")
-_MAX_FILES = 100  # in one request for a baseline
-_MAX_HELD = 4  # requests of the largest size that are held in memory at the same time
-_MAX_NAME = 200  # letters, of a speaker
+_MAX_FILES = 100  # files in a request for a baseline
+_MAX_HELD = 4  # requests of maximum size that are held in memory at the same time
+_MAX_NAME = 200  # characters in a speaker's name
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "model": Refusal}
     for status, description in (
-        (400, "Not a readable request or multipart body"),
-        (401, "No known token"),
-        (403, "A foreign host or origin"),
+        (400, "Unreadable request or multipart body"),
+        (401, "No valid token"),
+        (403, "Host or origin not allowed"),
         (408, "The request came too slowly"),
         (413, "Too many bytes, or too long a recording"),
-        (415, "No multipart body or recording, or no audio that can be read"),
-        (422, "No speech, a broken recording, or a parameter that cannot be"),
+        (415, "No multipart body or recording, or unreadable audio"),
+        (422, "No speech, a broken recording, or an invalid parameter"),
         (429, "Too many requests from one address"),
         (503, "Busy; try again"),
     )
@@ -77,9 +77,9 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         explain: bool = False,
         channels: Channels = "mix",
     ) -> Json:
-        """Recognise the emotion of a recording: as a whole, or of each part of speech."""
+        """Recognise the emotion of a recording, as a whole or segment by segment."""
         if channels == "separate" and not segments:
-            raise RefusedError(422, "parameter", "channels=separate goes with segments=true alone")
+            raise RefusedError(422, "parameter", "channels=separate needs segments=true")
         with slots.taken(request) as hold:
             content, baseline = await _recording(request, service, hold)
             if segments:
@@ -96,21 +96,23 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         tags=["recordings"],
     )
     async def baselines(request: Request) -> Response:
-        """Learn how a speaker usually sounds; the baseline is returned, and not kept."""
+        """Learn a speaker's baseline and return it; the service does not keep it."""
         with slots.taken(request) as hold:
             async with _form(request, service, hold, max_files=_MAX_FILES) as form:
-                contents = [await _content(one, "files") for one in form.getlist("files")]
+                contents = [await _content(field, "files") for field in form.getlist("files")]
                 name = form.get("name", "")
             if not contents:
                 raise RefusedError(422, "files", "expected recordings in the form field `files`")
             if not isinstance(name, str) or len(name) > _MAX_NAME:
-                raise RefusedError(422, "name", f"expected a name of at most {_MAX_NAME} letters")
+                raise RefusedError(
+                    422, "name", f"expected a name of at most {_MAX_NAME} characters"
+                )
             text = await _unless_gone(request, answer_baseline(service, contents, name))
         return Response(text, media_type="application/json")
 
 
 class _Slots:
-    """The requests with recordings that may be there at the same time, and their bytes."""
+    """Limits the number and the bytes of concurrent requests with recordings."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._places = Shares(settings.max_uploads, settings.max_share)
@@ -119,7 +121,7 @@ class _Slots:
 
     @contextmanager
     def taken(self, request: Request) -> Iterator[Callable[[int], None]]:
-        """Take a place; call what is yielded with each number of bytes that is held."""
+        """Take a place; yield a function to call with the size of each piece that is kept."""
         address = address_of(request.scope)
         if limit := self._places.take(address):
             raise busy(f"{limit} is the limit of concurrent requests with recordings", 1)
@@ -141,13 +143,13 @@ class _Slots:
 
 
 class _MemoryParser(MultiPartParser):
-    """A parser of multipart bodies that never begins a file on the disk."""
+    """A parser of multipart bodies that never writes to disk."""
 
     spool_max_size = sys.maxsize
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T:
-    """Await an answer, but cancel it when its client goes away."""
+    """Await an answer, but cancel it if the client disconnects."""
     made = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -168,7 +170,7 @@ async def _gone(request: Request) -> None:
 async def _recording(
     request: Request, service: Service, hold: Callable[[int], None]
 ) -> tuple[bytes, Baseline | None]:
-    """Read the one recording of a request, from a form or as the body itself."""
+    """Read the recording of a request, from a form or from the body itself."""
     kind = _kind(request)
     if kind.startswith("audio/") or kind == "application/octet-stream":
         async with _in_time(service):
@@ -184,21 +186,21 @@ def _kind(request: Request) -> str:
 
 @asynccontextmanager
 async def _in_time(service: Service) -> AsyncIterator[None]:
-    """Refuse a request that does not arrive within the time for it."""
-    most = service.settings.upload_timeout_s
+    """Refuse a request that does not arrive within `upload_timeout_s`."""
+    max_s = service.settings.upload_timeout_s
     try:
-        async with asyncio.timeout(most):
+        async with asyncio.timeout(max_s):
             yield
     except TimeoutError:
-        why = f"expected the whole request within {most:g} s"
-        raise RefusedError(408, "too_slow", why, {"Connection": "close"}) from None
+        reason = f"expected the whole request within {max_s:g} s"
+        raise RefusedError(408, "too_slow", reason, {"Connection": "close"}) from None
 
 
 @asynccontextmanager
 async def _form(
     request: Request, service: Service, hold: Callable[[int], None], max_files: int
 ) -> AsyncIterator[FormData]:
-    """Read a multipart body within the limits of size and time; it is gone afterwards."""
+    """Read a multipart body within the limits of size and time; close it at the end."""
     _check_form(request)
     body = _limited(request, service, hold)
     parser = _MemoryParser(request.headers, body, max_files=max_files, max_fields=10)
@@ -207,7 +209,7 @@ async def _form(
             form = await parser.parse()
     except MultiPartException as error:
         raise RefusedError(
-            400, "multipart", f"not a readable multipart body: {error.message}"
+            400, "multipart", f"unreadable multipart body: {error.message}"
         ) from None
     try:
         yield form
@@ -216,50 +218,50 @@ async def _form(
 
 
 def _check_form(request: Request) -> None:
-    """Refuse what is no form, and a form in another code than UTF-8: some take very long to read.
+    """Refuse other bodies than forms, and other charsets than UTF-8: some decode very slowly.
 
-    No browser names a code, and no other program that was tried.
+    No browser, and no other client that was tried, sends a charset.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data":
         raise RefusedError(
             415,
             "content_type",
-            f"expected a multipart form, got {_kind(request)[:100] or 'a body of no type'}; with "
-            "curl say -F file=@recording.wav, or to send a recording as the body itself "
+            f"expected a multipart form, got {_kind(request)[:100] or 'a body without a type'}; "
+            "with curl use -F file=@recording.wav, or to send the recording as the body "
             "--data-binary @recording.wav -H 'Content-Type: audio/wav'",
         )
     if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
-        raise RefusedError(415, "content_type", "expected a form in UTF-8; name no charset")
+        raise RefusedError(415, "content_type", "expected a form in UTF-8, without a charset")
 
 
 async def _limited(
     request: Request, service: Service, hold: Callable[[int], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Pass a request's body on, unless it is or becomes too large."""
-    most = int(service.settings.max_upload_mb * 1e6)
+    """Yield a request's body, unless it is or becomes too large."""
+    max_bytes = int(service.settings.max_upload_mb * 1e6)
     too_large = RefusedError(
         413,
         "too_large",
-        f"expected a request of at most {most / 1e6:g} MB; cut or compress the recording",
+        f"expected a request of at most {max_bytes / 1e6:g} MB; cut or compress the recording",
     )
-    told = request.headers.get("content-length", "0")
-    if told.isdecimal() and int(told) > most:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > max_bytes:
         raise too_large
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
-        if received > most:
+        if received > max_bytes:
             too_large.headers = {"Connection": "close"}
             raise too_large
         hold(len(chunk))
         yield chunk
 
 
-async def _content(found: UploadFile | str | None, name: str) -> bytes:
-    if not isinstance(found, UploadFile):
+async def _content(field: UploadFile | str | None, name: str) -> bytes:
+    if not isinstance(field, UploadFile):
         raise RefusedError(422, name, f"expected a recording in the form field `{name}`")
-    return await found.read()
+    return await field.read()
 
 
 def _baseline(form: FormData) -> Baseline | None:

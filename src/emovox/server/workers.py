@@ -1,4 +1,4 @@
-"""The threads that recognise: some for live sessions alone, and few at a time for recordings."""
+"""Worker threads: some for live sessions only, and a few at a time for recordings."""
 
 import asyncio
 import os
@@ -12,29 +12,29 @@ from typing import Literal, TypeVar
 
 T = TypeVar("T")
 Lane = Literal["live", "upload"]
-_TURN_S = 0.3  # that an upload runs while others wait
-_MAX_LARGE = 2  # uploads that hold much memory, at the same time
+_TURN_S = 0.3  # seconds that an upload runs while others wait
+_MAX_LARGE = 2  # concurrent uploads that take much memory
 
 
 class GivenUpError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client is gone or the service is stopping: the answer is no longer needed."""
 
 
 class Workers:
     """Threads for two kinds of work, so that neither waits for the other.
 
-    Jobs of live sessions are short; a session hands in one at a time, and the first come is the
-    first served. An upload may take minutes, so uploads take turns: one calls its `Turn` between
-    pieces of work, and waits there while others have theirs. It gets a thread only when its first
-    turn has come, so that short uploads share a few threads and the memory these have in hand.
-    One core less than there are threads for live sessions is left to uploads, but at least one.
+    Jobs of live sessions are short, one at a time for each session, and run in the order of their
+    arrival. An upload may take minutes, so uploads take turns: each calls its `Turn` between pieces
+    of work and waits there while others have theirs. It gets a thread only at its first turn, so
+    that short uploads share a few threads and their memory. Uploads run on one thread less than
+    live sessions have, but at least on one.
 
     Parameters
     ----------
     n_threads : int
-        For live sessions; 0: as many as the machine has cores.
+        Threads for live sessions; 0: one per core.
     max_uploads : int
-        Uploads at the same time.
+        Maximum number of concurrent uploads.
     """
 
     def __init__(self, n_threads: int = 0, max_uploads: int = 32) -> None:
@@ -44,12 +44,12 @@ class Workers:
         self._large = asyncio.Semaphore(_MAX_LARGE)
         self._turns = _Turns(max(1, self.n_threads - 1))
         self._changed = threading.Condition()
-        self._n_waiting = 0  # live jobs that have not been begun
-        self._n_running = 0  # jobs of either kind
+        self._n_waiting = 0  # live jobs that have not started
+        self._n_running = 0  # jobs of both kinds
         self._closed = threading.Event()
 
     async def run_live(self, call: Callable[[], T]) -> T:
-        """Run a live session's job and return what it returns, or raise what it raises."""
+        """Run a live session's job; return its result or raise its exception."""
         self._note(waiting=1)
 
         def job() -> T:
@@ -61,9 +61,9 @@ class Workers:
         return await asyncio.wrap_future(future)
 
     async def run_upload(self, call: "Callable[[Turn], T]", *, large: bool = False) -> T:
-        """Run an upload's call, which takes turns; cancelled, it ends when it next asks for one.
+        """Run an upload's call, which takes turns; if cancelled, it ends at its next turn.
 
-        Of those that are large, since they hold much memory, few are begun at a time.
+        Only a few `large` calls, which take much memory, run at a time.
         """
         turn = Turn(self._turns, self._closed)
 
@@ -81,16 +81,16 @@ class Workers:
                 turn.give_up()
 
     def waiting(self, lane: Lane) -> int:
-        """Return how many jobs of a lane wait for a thread or a turn."""
+        """Return the number of jobs that wait for a thread or a turn."""
         return self._n_waiting if lane == "live" else self._turns.n_waiting
 
     @property
     def running(self) -> int:
-        """How many jobs of either kind have been begun and have not ended."""
+        """Number of running jobs of both kinds."""
         return self._n_running
 
     def close(self, timeout_s: float) -> bool:
-        """Cancel what waits, and wait for what runs; tell whether all of it has ended in time."""
+        """Cancel waiting jobs, wait for running ones; return whether all have ended in time."""
         self._closed.set()
         for pool in (self._live, self._uploads):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -112,10 +112,10 @@ class Workers:
 
 
 class Turn:
-    """The right of an upload to run: it has begun, and ends with the `with` block around the work.
+    """The right of an upload to run, which ends with the `with` block around its work.
 
-    Call it between pieces of work of less than a second. It lets others run where they wait, and
-    raises GivenUpError where nobody waits for the answer any more.
+    Call it between pieces of work of less than a second. It lets waiting uploads run, and raises
+    GivenUpError if the answer is no longer needed.
     """
 
     def __init__(self, turns: "_Turns", closed: threading.Event) -> None:
@@ -123,34 +123,34 @@ class Turn:
         self._closed = closed
         self._given_up = False
         self._since = 0.0
-        self._spent_s = 0.0  # in turns before
+        self._spent_s = 0.0  # in earlier turns
 
     @property
     def spent_s(self) -> float:
-        """Seconds that this upload has run, without those it waited."""
+        """Seconds that this upload has run, without waiting."""
         return self._spent_s + time.monotonic() - self._since
 
     async def begin(self) -> None:
-        """Wait for the first turn; raise GivenUpError where the service ends before it."""
-        mine = self._turns.ask()
+        """Wait for the first turn; raise GivenUpError if the service stops before."""
+        ticket = self._turns.ask()
         try:
-            await asyncio.wrap_future(mine)
+            await asyncio.wrap_future(ticket)
             self._check()
         except (asyncio.CancelledError, GivenUpError):
-            if not mine.cancel():  # it has come already
+            if not ticket.cancel():  # the turn has come already
                 self.end()
             raise
 
     def end(self) -> None:
-        """Leave the turn to the next."""
+        """Pass the turn to the next upload."""
         self._turns.give()
 
     def give_up(self) -> None:
-        """Let the upload end at its next call; from any thread."""
+        """Make the upload end at its next call; can be called from any thread."""
         self._given_up = True
 
     def __call__(self) -> None:
-        """Go on, perhaps after others."""
+        """Continue, perhaps after other uploads."""
         if time.monotonic() - self._since >= _TURN_S and self._turns.n_waiting:
             self._spent_s = self.spent_s
             self.end()
@@ -170,7 +170,7 @@ class Turn:
 
 
 class _Turns:
-    """So many turns at a time; whoever waits longest has the next."""
+    """A number of turns at a time, given in the order of asking."""
 
     def __init__(self, n_free: int) -> None:
         self._n_free = n_free
@@ -182,21 +182,21 @@ class _Turns:
         return len(self._waiting)
 
     def ask(self) -> "Future[None]":
-        """Return what is done when the turn has come; cancelled before, it never comes."""
-        mine: Future[None] = Future()
+        """Return a future that completes when the turn comes; cancel it to leave the queue."""
+        ticket: Future[None] = Future()
         with self._lock:
             if self._n_free:
                 self._n_free -= 1
-                mine.set_result(None)
+                ticket.set_result(None)
             else:
-                self._waiting.append(mine)
-        return mine
+                self._waiting.append(ticket)
+        return ticket
 
     def give(self) -> None:
         with self._lock:
             while self._waiting:
-                mine = self._waiting.popleft()
-                if mine.set_running_or_notify_cancel():
-                    mine.set_result(None)
+                ticket = self._waiting.popleft()
+                if ticket.set_running_or_notify_cancel():
+                    ticket.set_result(None)
                     return
             self._n_free += 1
