@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sound_server import SoundServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TINY = REPOSITORY / "tests" / "tiny.onnx"
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
@@ -58,54 +60,8 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a real, though untrained and tiny, model file."""
-    import torch
-
-    from emovox.card import SCHEMA, Card
-    from emovox.training.acoustic.features import AcousticFeatures
-    from emovox.training.export import export_model
-    from emovox.training.network import EmotionNetwork, WaveformModel
-    from emovox.training.settings import AcousticConfig, NetworkConfig
-
-    config = AcousticConfig()
-    n_features, n_labels = config.n_features, len(LABELS)
-    with torch.random.fork_rng():
-        torch.manual_seed(20240229)
-        network = EmotionNetwork(n_features, n_labels, NetworkConfig(channels=(8, 8), n_lstm=4))
-    network.standardise_by(torch.full((n_features,), -10.0), torch.full((n_features,), 10.0))
-    torch.nn.init.normal_(
-        network.output.weight, std=3.0, generator=torch.Generator().manual_seed(1)
-    )  # so that the scores of different sounds differ
-    card = Card(
-        schema=SCHEMA,
-        name="tiny",
-        labels=LABELS,
-        features={"kind": "acoustic"},
-        rate=16_000,
-        window_s=4.0,
-        temperature=1.5,
-        threshold=0.3,
-        baseline=(0.0,) * n_features,
-        baseline_seconds=4.0,
-        corpora=(
-            {
-                "name": "made",
-                "title": "Made-up noise",
-                "licence": "free",
-                "utterances": 10,
-                "speakers": 20,
-            },
-        ),
-        protocol="speaker",
-        figures={"test_uar": 0.5},
-        notes="An untrained model for tests.",
-        licence="free",
-        emovox_version="0.1.0",
-        code_revision="abc",
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    export_model(WaveformModel(AcousticFeatures(config), network).eval(), card, path)
-    return path
+    """Give a copy of a real, though untrained and tiny, model file; see make_tiny_model.py."""
+    return shutil.copy(TINY, tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="session")
