@@ -11,7 +11,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 CUDA = cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
 	nvidia-nvshmem-cu13 triton
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test test-core check bench lock clean
 
 demo: $(VENV)/core
 	$(BIN)/emovox info
@@ -19,6 +19,10 @@ demo: $(VENV)/core
 
 test: $(VENV)/full
 	$(BIN)/python -m pytest $(ARGS)
+
+# What runs without the extras: no torch, no browser, no sound server. Under a minute.
+test-core: $(VENV)/core-only/tests
+	$(VENV)/core-only/bin/python -m pytest $(ARGS)
 
 check: $(VENV)/full
 	$(BIN)/ruff check .
@@ -42,6 +46,13 @@ $(VENV)/bin/python:
 
 $(VENV)/core: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/core-only/tests: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)/core-only
+	$(VENV)/core-only/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(VENV)/core-only/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e . --group test
 	touch $@
 
 $(VENV)/full: $(SOURCES) | $(VENV)/bin/python

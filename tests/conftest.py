@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,51 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY = REPOSITORY / "tests" / "tiny.onnx"
+EXTRAS = {
+    "train": ("torch", "librosa", "matplotlib", "onnx", "safetensors", "scipy", "sklearn", "pooch"),
+    "live": ("sounddevice", "platformdirs"),
+    "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
+    "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
+    "dev": ("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
+}
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+
+def not_installed(module: str | None) -> str:
+    """Return why a test that needs a module is skipped; "" for one that the core needs itself."""
+    name = (module or "").partition(".")[0]
+    extras = [extra for extra, modules in EXTRAS.items() if name in modules]
+    return f"{name} is not installed; it comes with {extras[0]}" if extras else ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> "Iterator[None]":
+    """Skip a test file that imports what only an extra brings, where that is not installed."""
+    report = yield
+    missing = re.search(r"No module named '([^']+)", str(report.longrepr))
+    if report.failed and missing and (reason := not_installed(missing[1])):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 1, f"Skipped: {reason}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> "Iterator[None]":
+    """Skip a test whose mark names a module that is not installed."""
+    for mark in item.iter_markers("needs"):
+        pytest.importorskip(mark.args[0], reason=not_installed(mark.args[0]))
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> "Iterator[None]":
+    """Skip a test that came upon a module which is not installed."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        if reason := not_installed(error.name):
+            pytest.skip(reason)
+        raise
 
 
 @pytest.fixture
@@ -56,6 +101,14 @@ def benchmarks() -> "Iterator[Callable[[str], ModuleType]]":
 def rng() -> np.random.Generator:
     """Give a seeded random generator."""
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write empty files for pictures: their rendering is four fifths of a short training run."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"<svg/>"))
 
 
 @pytest.fixture(scope="session")

@@ -330,6 +330,7 @@ class TestInfo:
         assert "no such model file" in error_of("info", "none.onnx")
 
 
+@pytest.mark.needs("torch")
 class TestTrainArguments:
     """`emovox train` refuses what no run can be made of, before it touches the folder."""
 
@@ -377,6 +378,7 @@ class TestTrainArguments:
         )
 
 
+@pytest.mark.needs("torch")
 class TestEvaluate:
     """Measure a model on a corpus."""
 
