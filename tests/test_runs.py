@@ -49,6 +49,13 @@ def _cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _pictures(request):
+    """Draw a report's pictures where the test asks for them alone."""
+    if "pictures" not in request.keywords:
+        request.getfixturevalue("undrawn")
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> str:
     """Give the source of a small corpus."""
@@ -104,6 +111,7 @@ def weights(path: Path) -> list[bytes]:
     return [one.SerializeToString() for one in onnx.load(path).graph.initializer]
 
 
+@pytest.mark.pictures
 def test_a_run_leaves_everything(settings, tmp_path):
     """A run's folder holds settings, split, history, model, answers, report and figures."""
     out = tmp_path / "run"
@@ -330,6 +338,7 @@ def test_evaluate_does_not_write_into_a_run(settings, corpus, tmp_path):
         evaluate_model(tmp_path / "run" / "model.onnx", (corpus,), tmp_path / "run")
 
 
+@pytest.mark.pictures
 @pytest.mark.corpora
 def test_the_chain_on_real_recordings(corpora_root, tmp_path):
     """Trained on a tenth of TESS for a few epochs, most of a random test part is recognised."""
