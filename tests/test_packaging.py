@@ -276,7 +276,12 @@ CORE = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"
 FULL = CORE + [
     one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra
 ]
-DEV = FULL + [one for one in PROJECT["dependency-groups"]["dev"] if isinstance(one, str)]
+DEV = FULL + [
+    one
+    for group in ("dev", "test")
+    for one in PROJECT["dependency-groups"][group]
+    if isinstance(one, str)
+]
 
 
 class TestPinned:
