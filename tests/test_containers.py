@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from emovox.audio import RATE, load_audio
-from emovox.containers import Layout, layout_of, other_format
 from emovox.decoding import read_blocks
 from emovox.errors import AudioError
+from emovox.sound.containers import Layout, layout_of, other_format
 
 KINDS = {
     "Vorbis": {"format": "OGG", "subtype": "VORBIS"},

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import typer
 
-from ..extras import missing_extra
+from ..errors import missing_extra
 from .corpus import corpus_app
 from .enrol import enrol
 from .listen import listen

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import CorpusError
-from ..extras import optional
+from ..errors import CorpusError, optional
 from . import SPECS, load_corpus
 from .scan import Progress, absolute
 from .utterance import CorpusSpec, Download

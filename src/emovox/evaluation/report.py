@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..extras import optional
+from ..errors import optional
 from ..figures import (
     EMOTION_COLOURS,
     confusion,

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..audio import NOISE_FLOOR, RATE, Samples, load_audio
 from ..corpora.utterance import Utterance
-from ..errors import AudioError, CorpusError
-from ..extras import optional
+from ..errors import AudioError, CorpusError, optional
 
 N_FFT, HOP = 1_024, 256  # samples; 64 ms and 16 ms
 N_MELS = 64  # bands of the mel spectrogram, from 0 Hz to 8 kHz

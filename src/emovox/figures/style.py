@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..emotions import EMOTIONS
-from ..errors import EmovoxError, one_line
-from ..extras import optional
+from ..errors import EmovoxError, one_line, optional
 from ..files import written_whole
 
 if TYPE_CHECKING:

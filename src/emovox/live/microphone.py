@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..audio import Samples
-from ..errors import MicrophoneError
-from ..extras import optional
+from ..errors import MicrophoneError, optional
 from .source import BLOCK_S, LiveBlock, LiveSource
 
 LATENCY_S = 0.2  # seconds the sound card's own buffer holds, so that a busy computer loses nothing

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
-from ..errors import EmovoxError
-from ..extras import optional
+from ..errors import EmovoxError, optional
 
 if TYPE_CHECKING:
     from ..baseline import Baseline

@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ..errors import AudioError
 from .containers import Layout, Link, layout_of, other_format
-from .errors import AudioError
 
 Samples = NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
