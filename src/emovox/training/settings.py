@@ -296,7 +296,8 @@ def _check_fields(settings: Any) -> None:
             fits = all(number in wanted for number in values)
             _expect(fits, entry.name, value, str(wanted))
         elif choices := entry.metadata.get("choices"):
-            _expect(set(values) <= set(choices), entry.name, value, ", ".join(choices))
+            wanted = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            _expect(set(values) <= set(choices), entry.name, value, wanted)
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
