@@ -13,11 +13,12 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from .. import audio, cleaning, containers, sound
+from .. import audio, cleaning, sound
 from ..audio import RATE, Samples, check_audible, load_audio, without_silence
 from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
+from ..sound import containers
 from .acoustic import features
 from .acoustic.features import AcousticFeatures, trim_silence
 from .cache import ArrayCache, cache_key
@@ -160,6 +161,6 @@ def _gather(
 
 def code_digest(*modules: ModuleType) -> str:
     """Tell this code from any other: stored features must not outlive the code that made them."""
-    heard_by = (audio, cleaning, containers, sound)
+    heard_by = (audio, cleaning, sound, containers)
     sources = [__file__, *(str(module.__file__) for module in (*heard_by, *modules))]
     return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()
