@@ -698,7 +698,7 @@ class TestPage:
             tokens.write_text("another-token-0123456789\n")
             own.start()
             visitor.wait_state("Finished")
-            assert "does not know this access token any more" in visitor.problem()
+            assert "no longer accepts this access token" in visitor.problem()
             visitor.check_clean(f"status of 401|Authentication failed|{NOT_REACHED}")
 
     def test_token_that_no_browser_can_send(self, visit, tmp_path):

@@ -11,9 +11,9 @@ const ROWS = 200; // in the table; the downloads hold all
 const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
 // What the button does, how it stands, and what is said until somebody was heard.
 const STATES = {
-  connecting: ["Pause", "Connecting…", "Talk when the connection stands."],
+  connecting: ["Pause", "Connecting…", "Wait for the connection, then talk."],
   live: ["Pause", "Listening.", "Talk for a few seconds."],
-  waiting: ["Pause", "Waiting for the server.", "Talk when the connection stands."],
+  waiting: ["Pause", "Waiting for the server.", "Wait for the connection, then talk."],
   paused: ["Go on", "Paused. The microphone is off.", "Press Go on and talk for a few seconds."],
   closed: ["Start anew", "Finished. The microphone is off.", "Nobody was heard."],
 };
@@ -49,7 +49,7 @@ export class Live {
     notice("live-problem", "");
     const { session } = this;
     try {
-      const gone = () => this.pause("The microphone is gone. Plug it in, then press Go on.");
+      const gone = () => this.pause("The microphone was unplugged. Plug it in, then press Go on.");
       this.microphone = await openMicrophone((frame) => this.feed(frame), gone);
     } catch (error) {
       return notice("live-problem", microphoneProblem(error));
@@ -159,15 +159,15 @@ export class Live {
     const learning = share < KNOWN ? "Getting to know your voice" : "Your voice is known";
     $("voice-title").textContent = heard ? learning : "Your voice";
     $("voice-words").textContent = heard
-      ? `${Math.round(heard)} s heard: your own way of talking counts ${percent(share)}, that of all ` +
-        `voices the rest.${this.kept ? " Kept in this browser." : ""}`
-      : "A voice is judged against how it usually sounds. That is learnt as you talk.";
+      ? `${Math.round(heard)} s heard: your own baseline counts ${percent(share)}, the average voice ` +
+        `the rest.${this.kept ? " Kept in this browser." : ""}`
+      : "Your voice is compared with how it usually sounds, which is learned as you talk.";
     $("voice-share").value = share;
     $("forget").disabled = !heard;
   }
 
   keep() {
-    if (!keepVoice(this.baseline)) notice("live-problem", "This browser lets pages store nothing.");
+    if (!keepVoice(this.baseline)) notice("live-problem", "This browser does not let pages store data.");
     this.learn(this.baseline);
   }
 

@@ -58,12 +58,12 @@ function sourceAt(stream, sampleRate) {
 }
 
 const INSECURE =
-  "The browser gives the microphone only to pages of this very machine or over HTTPS. Open the " +
+  "The browser allows the microphone only on pages of this machine or over HTTPS. Open the " +
   "page as http://localhost, or serve it over HTTPS. The File tab works as it is.";
 const PROBLEMS = {
   ServerError: "The server does not answer. When it runs again, press the button once more.",
   NotAllowedError:
-    "The browser did not allow the microphone. Allow it at the sign beside the address, then " +
+    "The browser did not allow the microphone. Allow it with the icon beside the address, then " +
     "press Start again. The File tab works without.",
   NotFoundError: "There is no microphone. Plug one in, then press Start again.",
   NotReadableError: "Another program may be using the microphone. Close that, then press Start.",

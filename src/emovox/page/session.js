@@ -2,9 +2,9 @@
 
 const SILENT_MS = 8000; // the server tells the level five times a second: silent for long is gone
 const FOR_GOOD = [1003, 1007, 1008, 1009]; // trying again would end the same way
-const NO_TOKEN = "The server does not know this access token any more. Load the page anew.";
+const NO_TOKEN = "The server no longer accepts this access token. Reload the page.";
 const BAD_TOKEN = "The access token holds characters that a browser cannot send to a live session, " +
-  "such as / or =. Ask for one of letters and digits.";
+  "such as / or =. Ask for a token of letters and digits.";
 
 export class Session {
   // `on` holds functions: state(state, problem), result(prediction, facts), gap({start, end}),
@@ -61,7 +61,7 @@ export class Session {
 
   greet({ model }) {
     this.greeted = true;
-    if (model !== this.model) return this.end("The server has another model now. Load the page anew.");
+    if (model !== this.model) return this.end("The server has another model now. Reload the page.");
     this.tell({ type: "session.update", rate: this.rate, baseline: this.baseline, learn: true });
   }
 
@@ -114,7 +114,7 @@ export class Session {
     const answer = await fetch("v1/model", { headers, cache: "no-store" }).catch(() => null);
     if (!answer || this.state !== "waiting") return;
     if (answer.status === 401) return this.end(NO_TOKEN);
-    this.set("waiting", "The server is busy: all its places are taken. Trying again…");
+    this.set("waiting", "The server is busy: it has no free place. Trying again…");
   }
 
   end(problem) {

@@ -1,8 +1,8 @@
-// What was learnt of a voice, in this browser's storage, only as long as the user wants it there.
+// The baseline of the user's voice in this browser's storage, as long as the user wants it there.
 
 const KEY = "emovox.voice";
 
-// A baseline fits the model it was learnt with alone. Storage may be switched off.
+// A baseline fits only the model it was learned with. Storage may be switched off.
 export function keptVoice(model) {
   try {
     const baseline = JSON.parse(localStorage.getItem(KEY));

@@ -127,11 +127,7 @@ class Session:
         limit = asyncio.get_running_loop().call_later(
             self._settings.max_session_s,
             self.end,
-            End(
-                "session_limit",
-                _VIOLATION,
-                f"a session lasts {self._settings.max_session_s:g} s",
-            ),
+            End("session_limit", _VIOLATION, f"a session lasts {self._settings.max_session_s:g} s"),
         )
         reason = "internal"
         try:
@@ -239,9 +235,7 @@ class Session:
         else:
             if request.kind == "baseline.reset":
                 self._stream.reset_baseline()
-            baseline = await self._in_thread(
-                self._stream.baseline
-            )  # a job, so that it waits for its turn
+            baseline = await self._in_thread(self._stream.baseline)  # a job, to wait its turn
             await self._send({"type": "baseline", "baseline": baseline})
         return None
 
@@ -274,9 +268,7 @@ class Session:
 
     async def _send_failure(self) -> None:
         with contextlib.suppress(Exception):
-            await self._send(
-                {**_error("internal", "an internal error of the service"), "fatal": True}
-            )
+            await self._send({**_error("internal", "an error of the service"), "fatal": True})
             await self._websocket.close(1011, "internal")
 
     async def _send(self, message: dict[str, Any]) -> None:

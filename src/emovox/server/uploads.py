@@ -130,8 +130,8 @@ class _Slots:
         def hold(n_bytes: int) -> None:
             nonlocal held
             if self._bytes + n_bytes > self._max_bytes:
-                limit_mb = self._max_bytes / 1e6
-                raise busy(f"{limit_mb:g} MB is the limit of recordings at the same time", 1)
+                limit = f"{self._max_bytes / 1e6:g} MB is the limit of concurrent recordings"
+                raise busy(limit, 1)
             held += n_bytes
             self._bytes += n_bytes
 
