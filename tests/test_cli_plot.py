@@ -90,7 +90,7 @@ def test_another_picture_is_left_alone(wav, folder, tmp_path, name):
     before = out.read_bytes()
     assert run("corpus", f"own={folder}", "--out", out).exit_code == 1
     error = run("corpus", f"own={folder}", "--out", tmp_path / "a").exception
-    assert f"{out}: is there already, and no picture of `emovox plot corpus`" in str(error)
+    assert f"{out}: exists and is not a picture by `emovox plot corpus`" in str(error)
     assert out.read_bytes() == before
     out.write_bytes(b"a photograph of mine")
     assert run("recording", wav, "--out", out).exit_code == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emovox.corpora import SPECS, load_corpora, load_corpus, parse_source, summarise
+from emovox.corpora import SPECS, describe, load_corpora, load_corpus, parse_source
 from emovox.corpora.utterance import Corpus, Problem
 from emovox.emotions import EMOTIONS
 from emovox.errors import CorpusError
@@ -229,7 +229,7 @@ class TestEveryCorpus:
 
     def test_summary_is_json(self, fake: tuple[Fake, Path]) -> None:
         """A summary counts the clips in every way and can be written as JSON."""
-        summary = summarise(load_corpus(fake[0].name, fake[1]))
+        summary = describe(load_corpus(fake[0].name, fake[1]))
         n_files = len(fake[0].files)
         assert json.loads(json.dumps(summary)) == summary
         assert summary["n_utterances"] == n_files
@@ -282,7 +282,7 @@ class TestTess:
         """An AIFF file in a .wav name is read as any other."""
         soundfile.write(tmp_path / "x.aiff", np.full(100, 0.1), RATE)
         (tmp_path / "x.aiff").rename(tmp_path / "YAF_germ_angry.wav")
-        assert summarise(load_corpus("tess", tmp_path))["rates"] == {str(RATE): 1}
+        assert describe(load_corpus("tess", tmp_path))["rates"] == {str(RATE): 1}
 
 
 class TestOtherCorpora:
@@ -342,7 +342,7 @@ class TestOtherCorpora:
         """A file that is no audio does not stop a summary; it is named."""
         record(tmp_path / "03a01Fa.wav")
         (tmp_path / "03a01Wa.wav").write_text("not audio")
-        summary = summarise(load_corpus("emodb", tmp_path))
+        summary = describe(load_corpus("emodb", tmp_path))
         assert summary["problems"][-1]["kind"] == "unreadable"
         assert summary["problems"][-1]["files"] == ["03a01Wa.wav"]
         assert sum(summary["rates"].values()) == 1
@@ -381,7 +381,9 @@ class TestFolder:
     def test_typo_lists_the_known_names(self, tmp_path: Path) -> None:
         """A misspelt corpus name ends in the list of names, not in an empty corpus."""
         record(tmp_path / "OAF_angry" / "OAF_back_angry.wav")
-        with pytest.raises(CorpusError, match=r'"tes" is none of the published corpora \(tess, '):
+        with pytest.raises(
+            CorpusError, match=r'"tes" is not a published corpus \(expected one of tess, '
+        ):
             load_corpora([f"tes={tmp_path}"])
 
 
@@ -523,7 +525,7 @@ class TestRealCorpora:
         n_sentences: int,
     ) -> None:
         """Each real corpus is read whole."""
-        summary = summarise(load_corpus(name, corpora_root / name))
+        summary = describe(load_corpus(name, corpora_root / name))
         assert summary["n_utterances"] == n_utterances
         assert summary["n_speakers"] == n_speakers
         assert summary["n_emotions"] == n_emotions

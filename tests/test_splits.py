@@ -278,7 +278,7 @@ class TestSpeaker:
         [
             ({}, "at least one group"),
             ({"one": []}, "group one has no speaker"),
-            ({"one": ["eve"]}, 'no clip is of speaker "eve" of group one; there are mine:s0'),
+            ({"one": ["eve"]}, 'unknown speaker "eve" in group one; expected one of mine:s0'),
             ({"one": ["s0"], "two": ["s0"]}, "speaker s0 is twice in groups: one, two"),
             ({"one": ["s0", "s1", "s2"]}, "holds every speaker"),
         ],
@@ -291,7 +291,7 @@ class TestSpeaker:
     def test_ambiguous_speaker(self) -> None:
         """A name that two corpora have must say which is meant."""
         clips = corpus_of(2, 3, corpus="a") + corpus_of(2, 3, corpus="b", start=500)
-        with pytest.raises(SplitError, match="may be any of a:s0, b:s0"):
+        with pytest.raises(SplitError, match="is ambiguous; use one of a:s0, b:s0"):
             make_folds(clips, "speaker", groups={"one": ["s0"]})
 
 

@@ -18,7 +18,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @corpus_app.command("list")
 def list_corpora(as_json: JsonOption = False) -> None:
-    """List the published corpora that are known by name."""
+    """List the published corpora."""
     from ..corpora import SPECS
 
     if as_json:
@@ -41,17 +41,17 @@ def list_corpora(as_json: JsonOption = False) -> None:
 
 @corpus_app.command()
 def summary(
-    source: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A corpus and its location.")],
+    source: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A corpus and its path.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Count clips by speaker and emotion, durations and rates, and name the problems found."""
-    from ..corpora import load_corpus, parse_source, summarise
+    """Show clips by speaker and emotion, durations, sample rates and problems."""
+    from ..corpora import describe, load_corpus, parse_source
 
     name, path = parse_source(source)
     with progress_bar(f"reading {name}") as on_progress:
         corpus = load_corpus(name, path, on_progress=on_progress)
     with progress_bar(f"measuring {name}") as on_progress:
-        result = summarise(corpus, on_progress)
+        result = describe(corpus, on_progress)
     if as_json:
         say_json(result)
     else:
@@ -60,9 +60,10 @@ def summary(
 
 @corpus_app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="A name of `emovox corpus list`.")],
+    name: Annotated[str, typer.Argument(help="A name from `emovox corpus list`.")],
     to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The corpus becomes DIR/NAME.")
+        Path,
+        typer.Option("--to", metavar="DIR", help="Parent folder; the corpus becomes DIR/NAME."),
     ] = Path("corpora"),
     url: Annotated[str | None, typer.Option(help="A mirror of the publisher's archive.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the corpus's terms.")] = False,
@@ -88,7 +89,7 @@ def download(
 
 
 def _confirm(question: str) -> bool:
-    """Ask on stderr, so that stdout holds results alone; no answer is a no."""
+    """Ask on stderr, since stdout is for results; no answer means no."""
     sys.stderr.write(f"{question} [y/N]: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -111,7 +112,7 @@ def _print_summary(result: dict[str, Any]) -> None:
     print_table("", ("speaker", "sex", *emotions, "clips"), rows)
     if seconds := result["seconds"]:
         say(
-            f"Duration: {seconds['total'] / 60:.1f} min in all; a clip {seconds['min']:.2f} to "
+            f"Duration: {seconds['total'] / 60:.1f} min in total; a clip {seconds['min']:.2f} to "
             f"{seconds['max']:.2f} s, {seconds['mean']:.2f} s on average."
         )
     rates = (f"{int(rate):,} Hz ({number:,})" for rate, number in result["rates"].items())
@@ -125,5 +126,5 @@ def _print_summary(result: dict[str, Any]) -> None:
 def _headline(result: dict[str, Any]) -> str:
     n, expected = result["n_utterances"], result["n_expected"]
     clips = f"{n:,} of {counted(expected, 'utterance')}" if expected else counted(n, "utterance")
-    told = [counted(result[f"n_{noun}s"], noun) for noun in ("speaker", "emotion", "sentence")]
-    return f"{result['name']}: {', '.join((clips, *told))}"
+    counts = [counted(result[f"n_{noun}s"], noun) for noun in ("speaker", "emotion", "sentence")]
+    return f"{result['name']}: {', '.join((clips, *counts))}"

@@ -26,7 +26,7 @@ plot_app = typer.Typer(help="Draw a recording or a corpus, to understand it.", n
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Where to write: NAME.png, NAME.svg, or NAME or a folder for both.", show_default=False
+        help="Output: NAME.png, NAME.svg, or NAME or a folder for both.", show_default=False
     ),
 ]
 
@@ -35,7 +35,7 @@ Out = Annotated[
 class _Pictures:
     """The files of one picture: `path` with a suffix for each of the formats.
 
-    Each kind of picture has names of its own, and never takes the place of another file.
+    A picture may replace an older one of its kind, but no other file.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class _Pictures:
 
     @classmethod
     def of(cls, kind: str, subject: str, out: Path | None) -> "_Pictures":
-        """Choose PNG, SVG or both, as the suffix of `out` says, and names where it gives none."""
+        """Choose PNG, SVG or both by the suffix of `out`, and default names."""
         name = f"{subject}.{kind}"
         if out is None or out.is_dir():
             return cls(kind, Path(name) if out is None else out / name, ("png", "svg"))
@@ -59,19 +59,19 @@ class _Pictures:
         return [self.path.with_name(f"{self.path.name}.{suffix}") for suffix in self.formats]
 
     def check(self, inputs: Iterable[Path | None]) -> None:
-        """Refuse, before any work, to write over what is read or is no such picture."""
+        """Refuse early to overwrite an input, or a file that is not such a picture."""
         from ..figures import is_of_kind
 
         check_outputs({f"--out {file.suffix}": file for file in self.files}, inputs)
         for file in self.files:
             if file.exists() and not is_special(file) and not is_of_kind(file, self.kind):
                 raise EmovoxError(
-                    f"{file}: is there already, and no picture of `emovox plot {self.kind}`; "
+                    f"{file}: exists and is not a picture by `emovox plot {self.kind}`; "
                     "choose another name with --out, or delete it"
                 )
 
     def write(self, figure: "Figure") -> None:
-        """Write the files, print their paths, and tell which took the place of an older one."""
+        """Write the files, print their paths, and warn of each that replaced an older one."""
         from ..figures import save
 
         older = [file for file in self.files if file.exists()]
@@ -104,10 +104,10 @@ def plot_timeline(
         Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
     ] = None,
     explain: Annotated[
-        bool, typer.Option(help="Draw which moments carried each label; this takes longest.")
+        bool, typer.Option(help="Draw how much each moment contributed to the label (slow).")
     ] = True,
 ) -> None:
-    """Draw a recording as it was heard: emotions, labels, loudness, pitch, what carried them."""
+    """Draw the emotions recognised along a recording, with loudness and pitch."""
     from ..audio import load_audio
     from ..baseline import Baseline
     from ..figures import timeline
@@ -117,30 +117,30 @@ def plot_timeline(
     pictures = _Pictures.of("timeline", file.stem, out)
     pictures.check([file, baseline, find_model(model)])
     recognizer = Recognizer.load(model)
-    known = Baseline.load(baseline) if baseline else None
+    speaker = Baseline.load(baseline) if baseline else None
     audio = load_audio(file)
     with progress_bar("listening") as progress:
-        predictions = _heard(recognizer, audio, known, explain, progress)
+        predictions = _decisions(recognizer, audio, speaker, explain, progress)
     pictures.write(timeline(audio, predictions, file.name))
 
 
-def _heard(
+def _decisions(
     recognizer: "Recognizer",
     audio: "Samples",
     baseline: "Baseline | None",
     explain: bool,
     progress: Progress,
 ) -> "list[Prediction]":
-    """Feed a recording to a stream; return all that it says."""
+    """Feed a recording to a stream; return all its decisions."""
     from ..audio import RATE
 
     stream = recognizer.stream(RATE, baseline=baseline, explain=explain)
-    heard: list[Prediction] = []
+    decisions: list[Prediction] = []
     blocks = [audio[first : first + RATE] for first in range(0, len(audio), RATE)]
     for done, block in enumerate(blocks, start=1):
-        heard += stream.feed(block)
+        decisions += stream.feed(block)
         progress(done, len(blocks) + 1)
-    return heard + stream.flush()
+    return decisions + stream.flush()
 
 
 @plot_app.command("corpus")

@@ -1,4 +1,4 @@
-"""Corpora: published ones known by name, and a user's own as folders or as a table."""
+"""Corpora: published ones by name, and your own as folders or tables."""
 
 import os
 import re
@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from ..errors import CorpusError
 from . import crema_d, emodb, emovo, nemo, ravdess, savee, tess
+from .contents import describe
 from .folder import load_folder
 from .scan import scan
-from .summary import summarise
 from .table import load_table
 from .utterance import Corpus, CorpusSpec, Download, Parsed, Problem, Utterance
 
@@ -22,10 +22,10 @@ __all__ = [
     "Parsed",
     "Problem",
     "Utterance",
+    "describe",
     "load_corpora",
     "load_corpus",
     "parse_source",
-    "summarise",
 ]
 
 SPECS: Mapping[str, CorpusSpec] = MappingProxyType(
@@ -45,16 +45,16 @@ def load_corpus(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
-    """Load a corpus: a published one by its name, else the user's own.
+    """Load a published corpus by its name, or your own.
 
     Parameters
     ----------
     name : str
-        A name of `SPECS`; any other is the user's own corpus and may be chosen freely.
+        A name of `SPECS`, or any other name for your own corpus.
     path : path
         The folder of the recordings, or a `.csv` table of them (see `load_table`).
     on_progress : callable, optional
-        Called with (files read, files in all).
+        Called with (files read, total files).
 
     Returns
     -------
@@ -75,7 +75,7 @@ def load_corpus(
         return load_folder(name, path, on_progress)
     except CorpusError as error:
         raise CorpusError(
-            f'{error}; "{name}" is none of the published corpora ({", ".join(SPECS)})'
+            f'{error}; "{name}" is not a published corpus (expected one of {", ".join(SPECS)})'
         ) from None
 
 
@@ -98,7 +98,7 @@ def load_corpora(
 
 
 def parse_source(source: str) -> tuple[str, Path]:
-    """Take "NAME=PATH" apart.
+    """Split "NAME=PATH" into name and path.
 
     Examples
     --------

@@ -1,11 +1,11 @@
 """CREMA-D: 91 actors, 12 sentences, 6 emotions, English."""
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from .table import enclosed_table
 from .utterance import CorpusSpec, Parsed
 
 _LABELS = MappingProxyType(
@@ -29,13 +29,8 @@ def _parse(path: Path) -> Parsed | None:
 
 
 def _sexes(root: Path) -> Mapping[str, str]:
-    for table in sorted(root.rglob("VideoDemographics.csv"))[:1]:
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            return {
-                (row.get("ActorID") or "").strip(): (row.get("Sex") or "").strip().lower()
-                for row in csv.DictReader(lines)
-            }
-    return {}
+    rows = enclosed_table(root, "VideoDemographics.csv", ("ActorID", "Sex"))
+    return {row["ActorID"]: row["Sex"].lower() for row in rows}
 
 
 SPEC = CorpusSpec(

@@ -1,4 +1,4 @@
-"""A user's own corpus as folders: one folder a label, folders of speakers inside or around it."""
+"""Your own corpus as folders: one for each label, with speaker folders inside or around it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,12 +24,12 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
     root : Path
         The folder that holds the label folders.
     on_progress : callable, optional
-        Called with (files read, files in all).
+        Called with (files read, total files).
 
     Returns
     -------
     corpus : Corpus
-        Speakers are "" where no folder names them; sentences and language are "".
+        Speakers are "" if no folder names them; sentences and language are "".
 
     Raises
     ------
@@ -61,7 +61,7 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
 
 
 def _label_level(folders: Iterable[tuple[str, ...]]) -> int | None:
-    """Say at which depth the folders are named for emotions: 0, 1 or nowhere."""
+    """Return the depth of the folders named for emotions: 0, 1, or None if there are none."""
     for level in (0, 1):
         if any(parts[level:] and canonical(parts[level]) for parts in folders):
             return level

@@ -1,11 +1,11 @@
 """nEMO: 9 speakers, 90 sentences, 6 emotions, Polish."""
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from .table import enclosed_table
 from .utterance import CorpusSpec, Download, Parsed
 
 _LABELS = MappingProxyType(
@@ -18,7 +18,6 @@ _LABELS = MappingProxyType(
         "surprised": "surprise",
     }
 )
-_COLUMNS = ("file_id", "speaker_id", "gender")  # of data.tsv
 _NAME = re.compile(r"([A-Z]{2}\d)_([a-z]+)_(\d+)", re.IGNORECASE)
 
 
@@ -31,11 +30,7 @@ def _parse(path: Path) -> Parsed | None:
 
 
 def _rows(root: Path) -> Iterator[dict[str, str]]:
-    """Read the corpus's own table; a copy of the corpus without it is fine."""
-    for table in sorted(root.rglob("data.tsv"))[:1]:
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            for row in csv.DictReader(lines, delimiter="\t"):
-                yield {name: (row.get(name) or "").strip() for name in _COLUMNS}
+    return enclosed_table(root, "data.tsv", ("file_id", "speaker_id", "gender"), delimiter="\t")
 
 
 def _sexes(root: Path) -> Mapping[str, str]:

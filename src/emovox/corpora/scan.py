@@ -1,8 +1,8 @@
-"""Walk a corpus's folder: read the file names, find copies, and say what is missing or foreign."""
+"""Scan a corpus's folder: read file names, find copies, missing and foreign files."""
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from .utterance import Corpus, CorpusSpec, Parsed, Problem, Utterance
 
 Progress = Callable[[int, int], None]
 
-N_NAMED = 10  # so many files a problem's text names; its `files` hold all
-POINTER = b"version https://git-lfs"  # what stands in place of a file that git-lfs did not fetch
+N_NAMED = 10  # files named in the text of a problem; its `files` hold all
+POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
 _COMPARED_FIRST = 1 << 10  # samples
 _BLOCK = 1 << 16  # samples compared at a time
 LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus"})
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A file that belongs to the corpus, and what its name and its bytes tell."""
+class _Member:
+    """A file of the corpus, with its parsed name and the digest of its content."""
 
     file: Path
     parsed: Parsed
@@ -40,11 +40,11 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     Parameters
     ----------
     spec : CorpusSpec
-        How file names are read and what the corpus should hold.
+        Describes the file names and the complete corpus.
     root : Path
         A folder; the audio may lie at any depth below it.
     on_progress : callable, optional
-        Called with (files read, files in all).
+        Called with (files read, total files).
 
     Returns
     -------
@@ -60,13 +60,13 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     files = audio_files(root)
     if not files:
         raise CorpusError(f"{spec.name}: expected recordings below {root}, found no audio file")
-    mine, foreign = _parse_names(spec, root, files)
-    labelled, unmapped = _map_labels(spec, mine)
+    parsed, foreign = _parse_names(spec, root, files)
+    labelled, unmapped = _map_labels(spec, parsed)
     digests, pointers = _read(list(labelled), on_progress)
-    found = [_Found(file, labelled[file], digest) for file, digest in digests.items()]
-    kept, copies = _without_copies(root, found)
+    members = [_Member(file, labelled[file], digest) for file, digest in digests.items()]
+    kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
-    utterances = tuple(_utterance(spec, sexes.get(one.parsed.speaker, ""), one) for one in kept)
+    utterances = tuple(_utterance(spec, sexes, member) for member in kept)
     problems = (
         *copies,
         *_unmapped_problem(root, unmapped),
@@ -90,7 +90,7 @@ def existing_folder(name: str, root: Path) -> Path:
 
 
 def absolute(name: str, path: Path) -> Path:
-    """Return an absolute path, "~" filled in, or raise a CorpusError if it can be none."""
+    """Return an absolute path, "~" filled in, or raise a CorpusError if it is unusable."""
     try:
         path = path.expanduser().resolve()
         path.exists()  # fails for a name too long
@@ -117,17 +117,17 @@ def digests_of_samples(digests: dict[Path, str]) -> dict[Path, str]:
     for file in digests:
         by_beginning[_beginning(file)].append(file)
     by_beginning.pop(None, None)
-    found = dict(digests)
+    merged = dict(digests)
     for files in by_beginning.values():
         if len({digests[file] for file in files}) > 1:
             first: dict[str, str] = {}
             for file in files:
-                found[file] = first.setdefault(_samples_of(file), digests[file])
-    return found
+                merged[file] = first.setdefault(_samples_of(file), digests[file])
+    return merged
 
 
 def _beginning(file: Path) -> tuple[int | None, int, int, bytes] | None:
-    """Return length, rate, channels and first samples; None where nothing can be compared."""
+    """Return length, rate, channels and first samples; None for lossy and unreadable files."""
     if file.suffix.lower() in LOSSY:
         return None
     try:
@@ -139,7 +139,7 @@ def _beginning(file: Path) -> tuple[int | None, int, int, bytes] | None:
 
 
 def _samples_of(file: Path) -> str:
-    """Return a digest of what is heard; a broken file, which is like no other, gives its name."""
+    """Return a digest of the samples, or the name of a broken file, which equals no other."""
     digest = hashlib.sha256()
     try:
         with open_sound(file, str(file)) as sound:
@@ -188,21 +188,21 @@ def _more(number: int) -> str:
 def _parse_names(
     spec: CorpusSpec, root: Path, files: Iterable[Path]
 ) -> tuple[dict[Path, Parsed], list[Path]]:
-    mine, foreign = {}, []
+    names, foreign = {}, []
     for file in files:
         parsed = spec.parse(file.relative_to(root))
         if parsed is None:
             foreign.append(file)
         else:
-            mine[file] = parsed
-    return mine, foreign
+            names[file] = parsed
+    return names, foreign
 
 
 def _map_labels(
-    spec: CorpusSpec, mine: dict[Path, Parsed]
+    spec: CorpusSpec, names: dict[Path, Parsed]
 ) -> tuple[dict[Path, Parsed], dict[Path, str]]:
     labelled, unmapped = {}, {}
-    for file, parsed in mine.items():
+    for file, parsed in names.items():
         if spec.labels.get(parsed.label.lower()) is None:
             unmapped[file] = parsed.label
         else:
@@ -213,7 +213,7 @@ def _map_labels(
 def _read(
     files: Sequence[Path], on_progress: Progress | None
 ) -> tuple[dict[Path, str], list[Path]]:
-    """Hash the files; set apart what is no recording but a pointer to one."""
+    """Hash the files; list Git LFS pointers separately."""
     digests, pointers = {}, []
     for done, file in enumerate(files, start=1):
         digest = digest_of(file)
@@ -232,33 +232,33 @@ def _is_pointer(file: Path) -> bool:
     return file.read_bytes().startswith(POINTER)
 
 
-def _without_copies(root: Path, found: list[_Found]) -> tuple[list[_Found], list[Problem]]:
+def _without_copies(root: Path, members: list[_Member]) -> tuple[list[_Member], list[Problem]]:
     """Keep one file of each utterance: the first by path, lossless ones before lossy ones."""
-    first: dict[str, _Found] = {}
+    first: dict[str, _Member] = {}
     same: list[tuple[Path, Path]] = []
     other: list[tuple[Path, Path]] = []
-    for one in sorted(found, key=lambda one: one.file.suffix.lower() in LOSSY):
-        kept = first.setdefault(one.key, one)
-        if kept is not one:
-            (same if kept.digest == one.digest else other).append((one.file, kept.file))
+    for member in sorted(members, key=lambda member: member.file.suffix.lower() in LOSSY):
+        kept = first.setdefault(member.key, member)
+        if kept is not member:
+            (same if kept.digest == member.digest else other).append((member.file, kept.file))
     problems = [
-        _copies_problem(root, same, "second copies of files that are there"),
-        _copies_problem(
+        *_copies_problem(root, same, "second copies of files that are there"),
+        *_copies_problem(
             root, other, "other versions (their bytes differ) of utterances that are there"
         ),
     ]
-    kept_files = {one.file for one in first.values()}
-    return [one for one in found if one.file in kept_files], [one for one in problems if one]
+    kept_files = {member.file for member in first.values()}
+    return [member for member in members if member.file in kept_files], problems
 
 
-def _copies_problem(root: Path, pairs: list[tuple[Path, Path]], what: str) -> Problem | None:
+def _copies_problem(root: Path, pairs: list[tuple[Path, Path]], kind: str) -> Iterator[Problem]:
     if not pairs:
-        return None
+        return
     names = sorted((relative_name(copy, root), relative_name(kept, root)) for copy, kept in pairs)
     copy, kept = names[0]
-    text = f"{count(len(names), 'file')} left out, {what}: {copy} beside {kept}"
+    text = f"{count(len(names), 'file')} left out, {kind}: {copy} beside {kept}"
     text += f", and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return Problem("copy", text, tuple(name for name, _ in names))
+    yield Problem("copy", text, tuple(name for name, _ in names))
 
 
 def _unmapped_problem(root: Path, unmapped: dict[Path, str]) -> Iterator[Problem]:
@@ -295,9 +295,9 @@ def _pointer_problem(root: Path, pointers: list[Path]) -> Iterator[Problem]:
         )
 
 
-def _missing(spec: CorpusSpec, root: Path, kept: list[_Found]) -> Iterator[Problem]:
-    """Name the utterances a complete corpus has and this one has not, as far as can be told."""
-    keys = frozenset(one.key for one in kept)
+def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Problem]:
+    """Name the utterances that are missing from this copy, as far as their names are known."""
+    keys = frozenset(member.key for member in kept)
     expected = spec.expected(root, keys) if spec.expected else keys
     missing = sorted(expected - keys)
     total = max(spec.n_expected, len(expected))
@@ -317,17 +317,17 @@ def _nothing_found(spec: CorpusSpec, root: Path, problems: Sequence[Problem]) ->
     return CorpusError(f"{spec.name}: found no recording of {spec.title} below {root}: {why}")
 
 
-def _utterance(spec: CorpusSpec, sex: str, one: _Found) -> Utterance:
-    parsed = one.parsed
+def _utterance(spec: CorpusSpec, sexes: Mapping[str, str], member: _Member) -> Utterance:
+    parsed = member.parsed
     emotion = spec.labels[parsed.label.lower()]
     assert emotion is not None  # unmapped labels were set apart before
     return Utterance(
-        file=one.file,
+        file=member.file,
         emotion=emotion,
         speaker=parsed.speaker,
         sentence=parsed.sentence,
         corpus=spec.name,
         language=spec.language,
-        sex=parsed.sex or sex,
-        digest=one.digest,
+        sex=parsed.sex or sexes.get(parsed.speaker, ""),
+        digest=member.digest,
     )

@@ -1,7 +1,7 @@
-"""A user's own corpus as a table: a CSV file with a row for each recording."""
+"""Your own corpus as a table: a CSV file with a row for each recording."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..emotions import EMOTIONS, canonical
@@ -39,7 +39,7 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     """Load the recordings a CSV table names.
 
     Columns are `file` and `emotion`, and optionally `speaker`, `sentence`, `split` (or `subset`:
-    train, val, test), `sex` (f, m, female, male; anything else counts as not told) and
+    train, val, test), `sex` (f, m, female, male; anything else counts as unknown) and
     `language`; other columns are ignored. Files are relative to the table's folder.
 
     Parameters
@@ -49,7 +49,7 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     path : Path
         A UTF-8 text file, comma-separated, with a header.
     on_progress : callable, optional
-        Called with (files read, files in all).
+        Called with (files read, total files).
 
     Returns
     -------
@@ -67,7 +67,7 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     _check_cells(name, rows)
     files = [absolute(name, path.parent / row["file"]) for _, row in rows]
     _check_files(name, rows, files)
-    by_file, copies = _one_a_file(name, path.parent, rows, files)
+    by_file, copies = _unique_files(name, path.parent, rows, files)
     digests = {}
     for done, file in enumerate(sorted(by_file), start=1):
         digests[file] = digest_of(file)
@@ -87,8 +87,8 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
     Raises
     ------
     CorpusError
-        If the file is missing, no UTF-8 text or malformed, a column is missing, or there is no
-        row; `name` says in its text what the table is.
+        If the file is missing, malformed or not UTF-8 text, a column is missing, or there is no
+        row; the text begins with `name`.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -118,6 +118,19 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
                 f"{name}: expected {len(header)} cells in line {line} of {path}, got {len(cells)}"
             )
     return [(line, dict(zip(header, cells, strict=True))) for line, cells in rows]
+
+
+def enclosed_table(
+    root: Path, name: str, columns: Sequence[str], *, delimiter: str = ","
+) -> Iterator[dict[str, str]]:
+    """Yield columns of a table that comes with a corpus, "" for missing cells.
+
+    A copy of the corpus may lack the table; then there are no rows.
+    """
+    for table in sorted(root.rglob(name))[:1]:
+        with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            for row in csv.DictReader(lines, delimiter=delimiter):
+                yield {column: (row.get(column) or "").strip() for column in columns}
 
 
 def _check_cells(name: str, rows: Sequence[Row]) -> None:
@@ -152,7 +165,7 @@ def _check_files(name: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
         )
 
 
-def _one_a_file(
+def _unique_files(
     name: str, folder: Path, rows: Sequence[Row], files: Sequence[Path]
 ) -> tuple[dict[Path, dict[str, str]], list[Problem]]:
     """Keep one row of each file; two rows that disagree are an error."""

@@ -1,4 +1,4 @@
-"""What every corpus yields: utterances, and the problems found on the way."""
+"""The values of a corpus: utterances, problems, and the facts about published corpora."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ class Utterance:
     """One labelled recording of one speaker.
 
     `file` is an absolute path; `emotion` is of `emovox.emotions.EMOTIONS`; `speaker` and
-    `sentence` are unique within the corpus ("" where the corpus does not tell); `corpus` is the
+    `sentence` are unique within the corpus ("" if unknown); `corpus` is the
     corpus's name; `language` is an ISO 639-1 code or ""; `sex` is "female", "male" or "";
     `digest` is the sha256 of the file's bytes, or of those of the first file with the same
     samples: equal digests are the same recording; `subset` is "train", "val" or "test" where a
@@ -30,7 +30,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about a corpus its user should know: `kind` is a short code, `text` a sentence.
+    """A peculiarity of a corpus that you should know: `kind` is a short code, `text` a sentence.
 
     Kinds: "copy" (a second copy was left out), "missing" (a file the corpus should hold is not
     there), "unmapped" (labels outside the vocabulary), "foreign" (audio files that do not belong),
@@ -44,10 +44,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A loaded corpus: its utterances in a stable order, and what was wrong with it.
+    """A loaded corpus: its utterances in a stable order, and its problems.
 
     `root` is the folder of the recordings, or of the table that names them. `n_expected` is the
-    number of utterances the corpus was published with, 0 where not known.
+    number of utterances the corpus was published with, 0 if unknown.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a file's name tells: its label is the corpus's own, not yet mapped."""
+    """The parts of a file's name; the label is the corpus's own, not yet mapped."""
 
     label: str
     speaker: str
@@ -83,11 +83,11 @@ class Parsed:
 class CorpusSpec:
     """The facts about a corpus and how its file names are read.
 
-    `labels` holds the corpus's own labels in lower case; what is not in it (or is None) is left
-    out and counted. `parse` gets a path below the root and says what it tells, None if the file
-    does not belong. `expected` gets the root and the keys found and gives the keys a complete
-    corpus holds. `sexes` reads the speakers' sexes from a file of the corpus below the root.
-    `by_hand` says how to get the corpus where it cannot be downloaded.
+    `labels` holds the corpus's own labels in lower case; other labels, and those mapped to None,
+    are left out and counted. `parse` reads a path below the root, None if the file does not belong.
+    `expected` gets the root and the keys found and gives the keys a complete corpus holds. `sexes`
+    reads the speakers' sexes from a file of the corpus below the root. `by_hand` tells you how to
+    get a corpus that cannot be downloaded.
     """
 
     name: str

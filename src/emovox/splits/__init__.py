@@ -1,7 +1,7 @@
-"""Splits: which clips train, which choose the best epoch, which are tested, by named protocols.
+"""Splits: clips for training, validation and test, divided by named protocols.
 
-Every protocol makes a promise about what never stands on two sides; `check_fold` holds it to it.
-Equal recordings (equal digests) never stand on two sides under any protocol.
+Every protocol promises to keep something on one side, such as a speaker; `check_fold` verifies it.
+Under any protocol, equal recordings (equal digests) stay on one side.
 """
 
 from .fold import OTHER_SPEAKERS, PARTS, PROTOCOLS, SAME_SPEAKERS, Fold, check_fold

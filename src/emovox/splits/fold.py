@@ -14,15 +14,15 @@ SAME_SPEAKERS = "clips of the training speakers"
 OWN_TABLE = "as the table says"
 
 Block = tuple[Utterance, ...]  # clips that must stay together
-Key = Callable[[Utterance], Hashable]  # what must not stand on two sides
+Key = Callable[[Utterance], Hashable]  # equal keys must stay on one side
 
 
 @dataclass(frozen=True)
 class Fold:
     """One division of the clips into three parts, each sorted by corpus and file.
 
-    `protocol` is of `PROTOCOLS`; `validation` says in words what the validation part is; `test`
-    is empty for protocol "all" alone.
+    `protocol` is of `PROTOCOLS`; `validation` describes the validation part in words; `test` is
+    empty only for protocol "all".
     """
 
     name: str
@@ -47,40 +47,40 @@ def check_fold(fold: Fold) -> None:
         raise unknown_protocol(fold.protocol)
     for part in PARTS:
         if bool(getattr(fold, part)) == (part == "test" and fold.protocol == "all"):
-            what = "may have no test part" if fold.protocol == "all" else f"has no {part} part"
-            raise SplitError(f"{where} {what}")
+            fault = "may have no test part" if fold.protocol == "all" else f"has no {part} part"
+            raise SplitError(f"{where} {fault}")
     sides = {part: getattr(fold, part) for part in PARTS}
-    _check_apart(where, "file", sides, lambda one: one.file)
-    _check_apart(where, "recording", sides, lambda one: one.digest or one.file)
-    learning = {"train or val": fold.train + fold.val, "test": fold.test}
+    _check_apart(where, "file", sides, lambda clip: clip.file)
+    _check_apart(where, "recording", sides, lambda clip: clip.digest or clip.file)
+    trained = {"train or val": fold.train + fold.val, "test": fold.test}
     if fold.protocol == "sentence":
         _check_apart(where, "sentence", sides, sentence_of)
     elif fold.protocol == "speaker":
-        _check_apart(where, "speaker", learning, speaker_of)
+        _check_apart(where, "speaker", trained, speaker_of)
     elif fold.protocol == "corpus":
-        _check_apart(where, "corpus", learning, corpus_of)
+        _check_apart(where, "corpus", trained, corpus_of)
     if fold.validation == OTHER_SPEAKERS:
         _check_apart(where, "speaker", {"train": fold.train, "val": fold.val}, speaker_of)
 
 
-def place(one: Utterance) -> tuple[str, str]:
-    """Say where a clip stands in any list."""
-    return one.corpus, one.file.as_posix()
+def place(clip: Utterance) -> tuple[str, str]:
+    """Return the sort key of a clip: corpus and file."""
+    return clip.corpus, clip.file.as_posix()
 
 
-def speaker_of(one: Utterance) -> tuple[str, str]:
-    """Name a speaker; two corpora's speakers are never the same person."""
-    return one.corpus, one.speaker
+def speaker_of(clip: Utterance) -> tuple[str, str]:
+    """Return corpus and speaker; equal names in two corpora are different people."""
+    return clip.corpus, clip.speaker
 
 
-def sentence_of(one: Utterance) -> tuple[str, str]:
-    """Name a sentence; sentences are compared within a corpus."""
-    return one.corpus, one.sentence
+def sentence_of(clip: Utterance) -> tuple[str, str]:
+    """Return corpus and sentence; sentences are compared within a corpus."""
+    return clip.corpus, clip.sentence
 
 
-def corpus_of(one: Utterance) -> str:
-    """Name a clip's corpus."""
-    return one.corpus
+def corpus_of(clip: Utterance) -> str:
+    """Return a clip's corpus."""
+    return clip.corpus
 
 
 def join(clips: Sequence[Utterance], key: Key) -> list[Block]:
@@ -97,26 +97,28 @@ def join(clips: Sequence[Utterance], key: Key) -> list[Block]:
     for index, clip in enumerate(clips):
         marks = [("key", key(clip))] + ([("digest", clip.digest)] if clip.digest else [])
         for mark in marks:
-            ours, theirs = root(index), root(first.setdefault(mark, index))
-            parent[max(ours, theirs)] = min(ours, theirs)
+            low, high = sorted((root(index), root(first.setdefault(mark, index))))
+            parent[high] = low
     blocks = defaultdict(list)
     for index, clip in enumerate(clips):
         blocks[root(index)].append(clip)
     return [tuple(block) for block in blocks.values()]
 
 
-def _check_apart(where: str, what: str, sides: Mapping[str, Sequence[Utterance]], key: Key) -> None:
+def _check_apart(
+    where: str, thing: str, sides: Mapping[str, Sequence[Utterance]], key: Key
+) -> None:
     seen: dict[Hashable, tuple[str, Utterance]] = {}
     for side, clips in sides.items():
         for clip in clips:
             first_side, first = seen.setdefault(key(clip), (side, clip))
             if first_side != side:
                 raise SplitError(
-                    f"{where} has the same {what} in {first_side} and in {side}: "
+                    f"{where} has the same {thing} in {first_side} and in {side}: "
                     f"{first.file} and {clip.file}"
                 )
 
 
 def unknown_protocol(protocol: str) -> SplitError:
-    """Make the error that lists the protocols there are."""
+    """Return the error that lists the protocols."""
     return SplitError(f'unknown protocol "{protocol}"; expected one of {", ".join(PROTOCOLS)}')

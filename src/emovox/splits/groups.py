@@ -1,4 +1,4 @@
-"""Groups of speakers, or of corpora, that are left out and tested in turn."""
+"""Groups of speakers or corpora, each left out and tested in turn."""
 
 import re
 from collections import defaultdict
@@ -29,8 +29,8 @@ def corpus_groups(clips: Sequence[Utterance]) -> Groups:
     blocks = join(clips, corpus_of)
     groups = [sorted({corpus_of(clip) for clip in block}) for block in blocks]
     if len(groups) < 2:
-        what = " and ".join(groups[0]) + ", which share recordings" * (len(groups[0]) > 1)
-        raise SplitError(f"protocol corpus needs at least two corpora, got only {what}")
+        names = " and ".join(groups[0]) + ", which share recordings" * (len(groups[0]) > 1)
+        raise SplitError(f"protocol corpus needs at least two corpora, got only {names}")
     return _named(("+".join(group), frozenset(group)) for group in groups)
 
 
@@ -49,12 +49,15 @@ def speaker_groups(
     blocks = join(clips, speaker_of)
     speakers = [sorted({speaker_of(clip) for clip in block}) for block in blocks]
     if len(blocks) < 2:
-        names = ", ".join(_label(one, many=False) for one in speakers[0])
+        names = ", ".join(_label(speaker, many=False) for speaker in speakers[0])
         raise SplitError(f"protocol speaker needs at least two speakers, got only {names}")
     if n_groups is not None:
         return _balanced_groups(blocks, n_groups, rng)
-    many = len({one.corpus for one in clips}) > 1
-    return _named(("+".join(_label(s, many=many) for s in one), frozenset(one)) for one in speakers)
+    many = len({clip.corpus for clip in clips}) > 1
+    return _named(
+        ("+".join(_label(speaker, many=many) for speaker in together), frozenset(together))
+        for together in speakers
+    )
 
 
 def _label(speaker: tuple[str, str], *, many: bool) -> str:
@@ -62,7 +65,7 @@ def _label(speaker: tuple[str, str], *, many: bool) -> str:
 
 
 def _balanced_groups(blocks: Sequence[Block], n_groups: int, rng: np.random.Generator) -> Groups:
-    """Deal speakers out, those with most clips first, to whichever group is short of them.
+    """Deal speakers out, those with the most clips first, to the groups with the fewest.
 
     Among the groups about as small as the smallest, the one with the fewest of the speaker's sex
     gets them.
@@ -74,7 +77,7 @@ def _balanced_groups(blocks: Sequence[Block], n_groups: int, rng: np.random.Gene
     order = sorted(range(len(blocks)), key=lambda i: (-len(blocks[i]), blocks[i][0].sex, turn[i]))
     for block in (blocks[index] for index in order):
         sizes = [sum(map(len, group)) for group in groups]
-        alike = [sum(one[0].sex == block[0].sex for one in group) for group in groups]
+        alike = [sum(other[0].sex == block[0].sex for other in group) for group in groups]
         limit = min(sizes) + len(block) / 2
         short = [index for index in range(n_groups) if sizes[index] <= limit]
         groups[min(short, key=lambda i: (alike[i], sizes[i]))].append(block)
@@ -102,7 +105,7 @@ def _given_groups(clips: Sequence[Utterance], groups: Mapping[str, Sequence[str]
     if not groups:
         raise SplitError("expected at least one group of speakers, got none")
     return _named(
-        (group, frozenset(who for who, theirs in group_of.items() if theirs == group))
+        (group, frozenset(speaker for speaker, own in group_of.items() if own == group))
         for group in groups
     )
 
@@ -110,13 +113,15 @@ def _given_groups(clips: Sequence[Utterance], groups: Mapping[str, Sequence[str]
 def _find_speaker(
     known: Mapping[str, set[tuple[str, str]]], group: str, word: str
 ) -> tuple[str, str]:
-    found = known.get(word, set())
-    if not found:
+    speakers = known.get(word, set())
+    if not speakers:
         names = sorted(name for name in known if ":" in name)
         raise SplitError(
-            f'no clip is of speaker "{word}" of group {group}; there are {", ".join(names[:30])}'
+            f'unknown speaker "{word}" in group {group}; expected one of {", ".join(names[:30])}'
         )
-    if len(found) > 1:
-        corpora = ", ".join(":".join(one) for one in sorted(found))
-        raise SplitError(f'speaker "{word}" of group {group} may be any of {corpora}; say which')
-    return next(iter(found))
+    if len(speakers) > 1:
+        names = [":".join(speaker) for speaker in sorted(speakers)]
+        raise SplitError(
+            f'speaker "{word}" of group {group} is ambiguous; use one of {", ".join(names)}'
+        )
+    return next(iter(speakers))

@@ -69,7 +69,7 @@ def make_folds(
     Raises
     ------
     SplitError
-        If the utterances do not allow what is asked for.
+        If the utterances do not allow the protocol.
     """
     clips = tuple(sorted(utterances, key=place))
     _check_request(clips, protocol, seed, groups, n_groups)
@@ -102,16 +102,16 @@ def _check_request(
         raise SplitError(f"groups of speakers belong to protocol speaker, not to {protocol}")
     if groups is not None and n_groups is not None:
         raise SplitError("expected either groups of speakers or their number, got both")
-    emotions = sorted({one.emotion for one in clips})
+    emotions = sorted({clip.emotion for clip in clips})
     if len(emotions) < 2:
         raise SplitError(f"needs at least two emotions, got {', '.join(emotions) or 'no clips'}")
-    n_recordings = len({one.digest or one.file for one in clips})
+    n_recordings = len({clip.digest or clip.file for clip in clips})
     if protocol in ("random", "all") and n_recordings < MIN_CLIPS:
         raise SplitError(
             f"too few clips: {protocol} needs at least {MIN_CLIPS} recordings, got {n_recordings}"
         )
     if protocol in ("speaker", "sentence"):
-        without = [one for one in clips if not getattr(one, protocol)]
+        without = [clip for clip in clips if not getattr(clip, protocol)]
         if without:
             raise SplitError(
                 f"protocol {protocol} needs a {protocol} for each clip; {len(without):,} of "
@@ -186,13 +186,13 @@ def _all(clips: Sequence[Utterance], rng: np.random.Generator) -> Fold:
 
 
 def _table(clips: Sequence[Utterance], rng: np.random.Generator) -> Fold:
-    without = [one for one in clips if not one.subset]
+    without = [clip for clip in clips if not clip.subset]
     if without:
         raise SplitError(
             f"protocol table needs a split for each clip (train, val or test); {len(without):,} of "
             f"{len(clips):,} have none, for example {without[0].file}"
         )
-    train, val, test = (tuple(one for one in clips if one.subset == part) for part in PARTS)
+    train, val, test = (tuple(clip for clip in clips if clip.subset == part) for part in PARTS)
     if val or not train:
         return Fold("table", "table", train, val, test, OWN_TABLE)
     train, val, words = _hold_out(train, rng)
@@ -213,11 +213,11 @@ def _hold_out(
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...], str]:
     """Divide training clips into train and val: by speakers, else by sentences, else by clips."""
     by_speaker = join(clips, speaker_of)
-    if all(one.speaker for one in clips) and len(by_speaker) >= MIN_SPEAKERS:
+    if all(clip.speaker for clip in clips) and len(by_speaker) >= MIN_SPEAKERS:
         val, train = _take(by_speaker, len(clips) / 10, rng)
         return _clips(train), _clips(val), OTHER_SPEAKERS
     by_sentence = join(clips, sentence_of)
-    if all(one.sentence for one in clips) and len(by_sentence) >= MIN_SENTENCES:
+    if all(clip.sentence for clip in clips) and len(by_sentence) >= MIN_SENTENCES:
         val, train = _take(by_sentence, len(clips) / 10, rng)
         return _clips(train), _clips(val), SAME_SPEAKERS
     return *_tenth_of_clips(clips, rng), SAME_SPEAKERS
@@ -230,11 +230,11 @@ def _leave_out(
     groups: Groups,
     seed: int,
 ) -> list[Fold]:
-    """Test each group of keys once; what is held out for validation has its own seed a fold."""
+    """Test each group of keys once; each fold draws its validation part with its own seed."""
     folds = []
     for index, (name, keys) in enumerate(groups.items()):
-        test = tuple(one for one in clips if key(one) in keys)
-        rest = tuple(one for one in clips if key(one) not in keys)
+        test = tuple(clip for clip in clips if key(clip) in keys)
+        rest = tuple(clip for clip in clips if key(clip) not in keys)
         if not rest:
             raise SplitError(f"group {name} holds every {protocol}; nothing is left to train on")
         train, val, words = _hold_out(rest, np.random.default_rng([seed, index]))

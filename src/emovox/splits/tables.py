@@ -1,4 +1,4 @@
-"""Splits and groups of speakers as CSV tables, so that anyone can use the same ones again."""
+"""Splits and groups of speakers as CSV tables that anyone can use again."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ from ..corpora.scan import absolute
 from ..corpora.table import Row, read_csv
 from ..corpora.utterance import Utterance
 from ..errors import CorpusError, SplitError
-from ..files import spreadsheet_safe, write_text
+from ..files import write_text
+from ..tracks import csv_table
 from .fold import OTHER_SPEAKERS, PARTS, SAME_SPEAKERS, Fold, check_fold, place, speaker_of
 
 COLUMNS = ("file", "emotion", "speaker", "sentence", "subset", "corpus", "digest")
@@ -33,9 +34,9 @@ def write_split(fold: Fold, path: str | os.PathLike[str]) -> None:
 
 
 def count_changes(fold: Fold, path: str | os.PathLike[str]) -> int:
-    """Count the recordings of a fold that are not those of a table that `write_split` wrote.
+    """Count the recordings by which a fold differs from a table written by `write_split`.
 
-    A recording is known by its content, labels and part, wherever it lies now.
+    Recordings are compared by content, labels and part, not by path.
 
     Raises
     ------
@@ -53,15 +54,12 @@ def count_changes(fold: Fold, path: str | os.PathLike[str]) -> int:
 
 def _text_of(fold: Fold) -> str:
     rows = [(part, clip) for part in PARTS for clip in getattr(fold, part)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(*row) for row in sorted(rows, key=lambda row: place(row[1])))
-    return text.getvalue()
+    rows.sort(key=lambda row: place(row[1]))
+    return csv_table(COLUMNS, (_cells(part, clip) for part, clip in rows))
 
 
 def _contents(table: str) -> "Counter[tuple[str, ...]]":
-    """Count the rows of a split table by all that they say but the file's place."""
+    """Count the rows of a split table by all columns but the file's path."""
     place_of_file = COLUMNS.index("file")
     rows = csv.reader(io.StringIO(table, newline=""))
     return Counter((*row[:place_of_file], *row[place_of_file + 1 :]) for row in rows)
@@ -70,7 +68,7 @@ def _contents(table: str) -> "Counter[tuple[str, ...]]":
 def read_split(
     path: str | os.PathLike[str], utterances: Iterable[Utterance], protocol: str
 ) -> Fold:
-    """Read a fold from a table that `write_split` or a person made.
+    """Read a fold from a table written by `write_split` or by hand.
 
     A row is matched to an utterance by its digest, else by its file (as written or from the
     table's folder), else by the file's name without suffix if that is unambiguous: a table made
@@ -88,8 +86,10 @@ def read_split(
     chosen = {
         part: tuple(c for c, p in zip(clips, parts, strict=True) if p == part) for part in PARTS
     }
-    apart = {speaker_of(one) for one in chosen["train"]}.isdisjoint(map(speaker_of, chosen["val"]))
-    words = OTHER_SPEAKERS if apart and all(one.speaker for one in clips) else SAME_SPEAKERS
+    apart = {speaker_of(clip) for clip in chosen["train"]}.isdisjoint(
+        map(speaker_of, chosen["val"])
+    )
+    words = OTHER_SPEAKERS if apart and all(clip.speaker for clip in clips) else SAME_SPEAKERS
     fold = Fold(path.stem, protocol, **chosen, validation=words)
     check_fold(fold)
     return fold
@@ -111,16 +111,9 @@ def read_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     return dict(groups)
 
 
-def _cells(part: str, one: Utterance) -> tuple[str, ...]:
-    return (
-        spreadsheet_safe(one.file.as_posix()),
-        one.emotion,
-        spreadsheet_safe(one.speaker),
-        spreadsheet_safe(one.sentence),
-        part,
-        spreadsheet_safe(one.corpus),
-        one.digest,
-    )
+def _cells(part: str, clip: Utterance) -> tuple[str, ...]:
+    file = clip.file.as_posix()
+    return file, clip.emotion, clip.speaker, clip.sentence, part, clip.corpus, clip.digest
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -131,7 +124,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def _parts_of(rows: Sequence[Row], path: Path, clips: Sequence[Utterance]) -> list[str]:
-    """Say for each clip in which part the table puts it."""
+    """Return the part of each clip according to the table."""
     finders = _finders(path.parent, clips)
     parts = [""] * len(clips)
     unknown = []
@@ -140,19 +133,19 @@ def _parts_of(rows: Sequence[Row], path: Path, clips: Sequence[Utterance]) -> li
             raise SplitError(
                 f'expected train, val or test in line {line} of {path}, got "{row["subset"]}"'
             )
-        found = next((hits for find in finders if (hits := find(row))), [])
-        if not found:
+        matches = next((hits for find in finders if (hits := find(row))), [])
+        if not matches:
             unknown.append(row["file"])
-        for index in found:
+        for index in matches:
             if parts[index] not in ("", row["subset"]):
                 raise SplitError(
                     f"{path} puts {clips[index].file} in {parts[index]} and in {row['subset']}"
                 )
             parts[index] = row["subset"]
     left = [clip.file for clip, part in zip(clips, parts, strict=True) if not part]
-    for files, what in ((unknown, "are in no given corpus"), (left, "are not in the table")):
+    for files, fault in ((unknown, "are in no given corpus"), (left, "are not in the table")):
         if files:
-            raise SplitError(f"{path}: {len(files):,} recordings {what}, for example {files[0]}")
+            raise SplitError(f"{path}: {len(files):,} recordings {fault}, for example {files[0]}")
     return parts
 
 

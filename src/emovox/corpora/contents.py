@@ -1,4 +1,4 @@
-"""What is in a corpus: counts, durations, sample rates and the problems found."""
+"""The contents of a corpus: counts, durations, sample rates and problems."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,8 @@ from .scan import Progress, count, named, relative_name
 from .utterance import Corpus, Problem, Utterance
 
 
-def summarise(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, Any]:
-    """Count what a corpus holds; what it returns can be written as JSON.
+def describe(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, Any]:
+    """Describe a corpus in numbers, ready to be written as JSON.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def summarise(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, 
 
     Returns
     -------
-    summary : dict
-        `name`, `path`, `n_utterances`, `n_expected` (None where not known), `n_speakers`,
+    contents : dict
+        `name`, `path`, `n_utterances`, `n_expected` (None if unknown), `n_speakers`,
         `n_emotions`, `n_sentences`, `languages`, `emotions` {label: clips}, `speakers` {speaker:
         {sex, clips, emotions {label: clips}}}, `sexes` {sex: clips}, `seconds` {min, mean, max,
         total} (None where no file could be read), `rates` {Hz: clips}, `problems` [{kind, text,
@@ -38,13 +38,13 @@ def summarise(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, 
         "path": str(corpus.root),
         "n_utterances": len(utterances),
         "n_expected": corpus.n_expected or None,
-        "n_speakers": len({one.speaker for one in utterances if one.speaker}),
-        "n_emotions": len({one.emotion for one in utterances}),
-        "n_sentences": len({one.sentence for one in utterances if one.sentence}),
-        "languages": sorted({one.language for one in utterances if one.language}),
-        "emotions": _counts(one.emotion for one in utterances),
+        "n_speakers": len({utterance.speaker for utterance in utterances if utterance.speaker}),
+        "n_emotions": len({utterance.emotion for utterance in utterances}),
+        "n_sentences": len({utterance.sentence for utterance in utterances if utterance.sentence}),
+        "languages": sorted({utterance.language for utterance in utterances if utterance.language}),
+        "emotions": _counts(utterance.emotion for utterance in utterances),
         "speakers": _by_speaker(utterances),
-        "sexes": _counts(one.sex or "unknown" for one in utterances),
+        "sexes": _counts(utterance.sex or "unknown" for utterance in utterances),
         "seconds": _statistics(seconds),
         "rates": {str(rate): number for rate, number in sorted(rates.items())},
         "problems": [{**asdict(problem), "files": list(problem.files)} for problem in problems],
@@ -89,7 +89,7 @@ def _by_speaker(utterances: tuple[Utterance, ...]) -> dict[str, dict[str, Any]]:
         speaker: {
             "sex": clips[0].sex,
             "clips": len(clips),
-            "emotions": _counts(one.emotion for one in clips),
+            "emotions": _counts(utterance.emotion for utterance in clips),
         }
         for speaker, clips in sorted(speakers.items())
     }
