@@ -104,11 +104,11 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write empty files for pictures: their rendering is four fifths of a short training run."""
-    from matplotlib.figure import Figure
-
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"<svg/>"))
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write empty pictures, four fifths of a report's time, unless a test is marked `pictures`."""
+    figure = pytest.importorskip("matplotlib.figure", reason=not_installed("matplotlib")).Figure
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(figure, "savefig", lambda _, file, **options: file.write(b"<svg/>"))
 
 
 @pytest.fixture(scope="session")

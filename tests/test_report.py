@@ -12,6 +12,8 @@ from emovox.evaluation.metrics import Results, concatenate, summarise
 from emovox.evaluation.report import write_report, write_summary
 from emovox.evaluation.words import PROTOCOLS, percent
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LABELS = ("angry", "happy", "sad")
 HISTORY = [
     {
@@ -111,6 +113,7 @@ def test_json_holds_facts_and_numbers(tmp_path):
     assert report["settings"] == {"features": {"kind": "acoustic"}, "out": "runs/a", "rate": 0.5}
 
 
+@pytest.mark.pictures
 def test_files_of_a_report(tmp_path):
     """JSON, page and figures are written, the training curves only where something was trained."""
     write_report(tmp_path / "a" / "b", make_results(), facts=FACTS, history=HISTORY)
@@ -123,6 +126,7 @@ def test_files_of_a_report(tmp_path):
     assert names == {f"a/b/{name}" for name in files | curves} | {f"c/{name}" for name in files}
 
 
+@pytest.mark.pictures
 def test_page_stands_alone(tmp_path):
     """Nothing is loaded from elsewhere: no script, no link to a host, pictures within."""
     write_report(tmp_path, make_results(), facts=FACTS, history=HISTORY)
@@ -137,6 +141,7 @@ def test_page_stands_alone(tmp_path):
     assert "url(" not in html
 
 
+@pytest.mark.pictures
 def test_page_is_accessible(tmp_path):
     """The page has a language, texts for its pictures, headers in every table, one heading 1."""
     write_report(tmp_path, make_results(wrong=(1,)), facts=FACTS, history=HISTORY)
@@ -263,6 +268,7 @@ def test_one_recording_of_an_unknown_speaker(tmp_path):
     assert "On 1 recording, the model named the right emotion 0 times" in page_of(tmp_path).text
 
 
+@pytest.mark.pictures
 def test_report_is_deterministic(tmp_path):
     """The same results give the same files, to the byte."""
     for name in ("a", "b"):

@@ -38,6 +38,8 @@ from emovox.training.speech.backbone import backbone_digest
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from made_corpus import make_corpus
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FILES = {
     "config.toml", "split.csv", "history.csv", "model.onnx", "report.json", "report.html",
     "predictions.csv", "checkpoint.pt", "figures",
@@ -47,13 +49,6 @@ FILES = {
 @pytest.fixture(autouse=True)
 def _cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-@pytest.fixture(autouse=True)
-def _pictures(request):
-    """Draw a report's pictures where the test asks for them alone."""
-    if "pictures" not in request.keywords:
-        request.getfixturevalue("undrawn")
 
 
 @pytest.fixture(scope="module")
