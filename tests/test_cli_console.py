@@ -166,6 +166,7 @@ class TestStreams:
         assert emovox("predict", "none.wav", redirected=redirected).returncode == 1
         assert emovox("predict", redirected=redirected).returncode == 2
 
+    @pytest.mark.needs("pooch")
     def test_closed_stdin(self, tmp_path):
         """A question that nobody can answer is not accepted."""
         done = emovox("corpus", "download", "emodb", "--to", tmp_path, redirected="<&-")
