@@ -30,6 +30,7 @@ from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
 from emovox.archive.voices import hear_part, judge_part, learn_groups
 from emovox.archive.worker import introduce, score_part
 from emovox.audio import load_audio
+from emovox.cleaning import cleaned
 from emovox.errors import ArchiveError
 from emovox.version import __version__
 from made_archive import make_archive
@@ -547,7 +548,7 @@ class TestTasks:
     @pytest.mark.parametrize("segments", [False, True])
     @pytest.mark.parametrize("kind", ["speech", "acoustic"])
     def test_speakers(self, start, archive, model_file, kind, segments):
-        """Each is judged with what `Recognizer.learn` makes of all that the speaker said."""
+        """Each is judged with what `Recognizer.enrol` makes of all that the speaker said."""
         path = model_file if kind == "acoustic" else None
         job = start(path, speaker_column="speaker", segments=segments)
         if head := cut_head(path):
@@ -625,7 +626,7 @@ def by_hand(model: Recognizer, archive: Path, rows: list[dict], segments: bool):
     for file, speaker in files.items():
         if speaker:
             clips = parts_of(archive.parent / file) if segments else None
-            clips = clips or [load_audio(archive.parent / file)]
+            clips = clips or [cleaned(load_audio(archive.parent / file))]
             baseline = known.get(speaker, model.new_baseline())
             for clip in clips:
                 baseline = baseline.after(model.hear(clip, baseline)[1])
