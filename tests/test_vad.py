@@ -16,7 +16,7 @@ TIME = np.arange(SECONDS * RATE) / RATE
 
 
 def heard(audio: np.ndarray, **options) -> list:
-    """Return all stretches of some audio."""
+    """Return all segments of some audio."""
     activity = Activity(**options)
     return [*activity.feed(audio), *activity.flush()]
 
@@ -107,7 +107,7 @@ class TestActivity:
     @settings(max_examples=25, deadline=None)
     @given(sizes=st.lists(st.integers(1, 160_000), min_size=1, max_size=8))
     def test_any_chunking(self, talk, sizes):
-        """However the audio comes in, the stretches are the same."""
+        """However the audio comes in, the segments are the same."""
         activity, found, at, turn = Activity(interval_s=0.5), [], 0, 0
         while at < len(talk):
             size = sizes[turn % len(sizes)] if turn < 300 else 16_000
@@ -138,7 +138,7 @@ class TestActivity:
         assert 40_000 - CHUNK <= first.end <= 42_000 + CHUNK
 
     def test_interim(self, voice):
-        """The first interim stretch is due within 0.8 s, then one each half second, 4 s at most."""
+        """The first interim segment is due within 0.8 s, then one each half second, 4 s at most."""
         interim = [s for s in heard(np.tile(voice, 8), interval_s=0.5) if not s.final]
         assert [s.first for s in interim] == [True] + [False] * (len(interim) - 1)
         assert interim[0].end <= 0.8 * RATE
@@ -166,7 +166,12 @@ class TestActivity:
 
     @pytest.mark.parametrize(
         "options",
-        [{"part_s": 0.5}, {"part_s": float("nan")}, {"interval_s": 0.0}, {"part_s": "long"}],
+        [
+            {"max_segment_s": 0.5},
+            {"max_segment_s": float("nan")},
+            {"interval_s": 0.0},
+            {"max_segment_s": "long"},
+        ],
     )
     def test_options(self, options):
         """A number out of range is refused."""
