@@ -196,7 +196,7 @@ def bad(source: Path, folder: Path) -> dict[str, Any]:
     for number, file in enumerate(bad_files):
         mixed.insert(20 * number, file)
     table, out = write_table(folder / "mixed.csv", mixed), folder / "mixed"
-    command = [*EMOVOX, "score", table, "--out", out, "--workers", 2, "--max-duration", 3600]
+    command = [*EMOVOX, "score", table, "--out", out, "--workers", 2, "--max-seconds", 3600]
     codes = []
     for options in ([], ["--resume", "--strict"]):
         with running(

@@ -24,8 +24,8 @@ from emovox.archive.heads import Head, cut_head, embedding_is_fixed
 from emovox.archive.job import Job
 from emovox.archive.ledger import Ledger, commit, read, tally_of
 from emovox.archive.plan import plan
-from emovox.archive.recordings import tried
-from emovox.archive.rows import Answer, Tally, kind_of, schema, table
+from emovox.archive.recordings import Failure, tried
+from emovox.archive.rows import Answer, Tally, schema, table
 from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
 from emovox.archive.voices import hear_part, judge_part, learn_groups
 from emovox.archive.worker import introduce, score_part
@@ -315,7 +315,7 @@ class TestAnswers:
             [*LISTED, ("=note", pa.string())]
         ))  # fmt: skip
         ledger = Ledger(tmp_path)
-        answers = [Answer(row, None, error="-broken") for row in range(6)]
+        answers = [Answer(row, None, failure=Failure("other", "-broken")) for row in range(6)]
         commit(ledger.scores(0), table(answers, listed, ("angry",), "abc"), {})
         with write_csv(ledger, 1).open(newline="") as lines:
             header, *found = csv.reader(lines)
@@ -339,7 +339,9 @@ class TestAnswers:
                 (_, line) = write_csv(Ledger(tmp_path), 1).read_text().splitlines()
                 assert line.endswith("<value out of range: 4611686018427387904>")
         before = (tmp_path / "scores.csv").read_text()
-        with pytest.raises(ArchiveError, match=r"the column when holds values .* without --csv"):
+        with pytest.raises(
+            ArchiveError, match=r"the column when holds values .* without --with-csv"
+        ):
             write_csv(Ledger(tmp_path), 1)
         assert (tmp_path / "scores.csv").read_text() == before
 
@@ -364,28 +366,28 @@ class TestAnswers:
         model = Recognizer.load()
         kinds = {}
         for name in (*files, "folder", "pipe", "none"):
-            found, error = tried(os.fsencode(tmp_path / name), model.predict)
-            assert found is None
-            assert str(tmp_path) not in error
-            kinds[name] = kind_of(error)
+            failure = tried(os.fsencode(tmp_path / name), model.predict)
+            assert str(tmp_path) not in failure.reason
+            kinds[name] = failure.kind
         wanted = {"folder": "not a file", "pipe": "not a file", "none": "missing"}
         assert kinds == {kind: kind for kind in files} | wanted
 
         def impatient(file: Path) -> object:
             return model.predict(file, max_seconds=0.1)
 
-        _, error = tried(os.fsencode(archive.parent / "calls/early/00.wav"), impatient)
-        assert kind_of(error) == "too long"
-        assert kind_of("something new") == "other"
+        good = os.fsencode(archive.parent / "calls/early/00.wav")
+        assert tried(good, impatient).kind == "too long"
+        assert tried(good, lambda file: 1 / 0) == Failure(
+            "other", "unexpected ZeroDivisionError: division by zero"
+        )
 
     def test_urls(self, archive):
         """A recording behind any URL that fsspec knows is judged like a file."""
         file = archive.parent / "calls" / "early" / "00.wav"
         model = Recognizer.load()
-        found, error = tried(f"file://{file}".encode(), model.predict)
-        assert (found, error) == (model.predict(file), "")
-        assert kind_of(tried(b"file:///no/such.wav", model.predict)[1]) == "missing"
-        assert kind_of(tried(b"nonsense://x.wav", model.predict)[1]) == "not fetched"
+        assert tried(f"file://{file}".encode(), model.predict) == model.predict(file)
+        assert tried(b"file:///no/such.wav", model.predict).kind == "missing"
+        assert tried(b"nonsense://x.wav", model.predict).kind == "not fetched"
 
 
 class TestCopies:
@@ -410,7 +412,7 @@ class TestCopies:
             seen.append(file)
             return list(folder.iterdir())
 
-        assert tried(f"file://{recording}".encode(), judge) == ([], "")
+        assert tried(f"file://{recording}".encode(), judge) == []
         assert seen
 
     def test_a_copy_elsewhere_is_private(self, archive, folder, monkeypatch):
@@ -422,7 +424,7 @@ class TestCopies:
             assert file.read_bytes() == recording.read_bytes()
             return stat.S_IMODE(file.parent.stat().st_mode)
 
-        assert tried(f"file://{recording}".encode(), judge) == (0o700, "")
+        assert tried(f"file://{recording}".encode(), judge) == 0o700
         assert not list(folder.iterdir())
 
     def test_a_worker_that_is_killed_leaves_nothing(self, archive, folder):
@@ -473,7 +475,7 @@ class TestAttempt:
         path = tmp_path / "at.json"
         for deaths in range(4):
             with Attempt(path, "session", 60.0) as attempt:
-                assert ("died 3 times" in attempt.verdict(5)) == (deaths == 3)
+                assert (attempt.verdict(5) is not None) == (deaths == 3)
                 assert not attempt.verdict(4)
                 with attempt.at(5):
                     pass  # and no more is heard of it
@@ -498,7 +500,7 @@ class TestAttempt:
         path = tmp_path / "at.json"
         done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=50, check=False)
         assert done.returncode == 75
-        assert "time limit of 0.2 s" in Attempt(path, "s", 0.2).verdict(3)
+        assert Attempt(path, "s", 0.2).verdict(3).kind == "time limit"
         assert not Attempt(path, "s", 5.0).verdict(3)  # which gives it more time
 
     def test_a_damaged_trail(self, tmp_path):

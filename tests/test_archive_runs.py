@@ -119,7 +119,18 @@ def scheduler() -> Iterator[str]:
 def test_workers_and_parts_change_nothing(archive, expected, tmp_path, capsys):
     """Two workers and small parts give the rows of one, the same CSV, and a summary."""
     out = tmp_path / "out"
-    command = ["score", archive, "--out", out, "--workers", 2, "--part-size", 2, "--csv", "--json"]
+    command = [
+        "score",
+        archive,
+        "--out",
+        out,
+        "--workers",
+        2,
+        "--part-size",
+        2,
+        "--with-csv",
+        "--json",
+    ]
     assert run([*map(str, command)]) == 0
     assert rows(out) == expected
     summary = json.loads(capsys.readouterr().out)

@@ -75,7 +75,7 @@ class TestInputs:
             ("enrol anna calls.csv --out calls.csv", "--out calls.csv"),
             ("enrol anna a.wav --out own.onnx", "--out own.onnx"),
             (
-                "score calls.csv --out scored --csv",
+                "score calls.csv --out scored --with-csv",
                 "scored/scores.csv would overwrite the input calls.csv",
             ),
             ("plot timeline pic.svg --out pic.svg", "pic.svg would overwrite the input pic.svg"),
@@ -115,7 +115,7 @@ class TestPlaces:
             ("predict a.wav --csv loop", "symbolic links"),
             ("listen --wav a.wav --record o --log o", "--record and --log would both be"),
             ("listen --wav a.wav --record more", "--record more: expected the name of a file"),
-            ("listen --wav a.wav --log calls.csv", "calls.csv: is there already"),
+            ("listen --wav a.wav --log calls.csv", "calls.csv: exists already"),
         ],
     )
     def test_refused(self, error_of, line, told):

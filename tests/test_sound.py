@@ -82,7 +82,7 @@ class TestErrors:
         heard = [next(blocks)]
         os.truncate(path, 40_000)
         heard += blocks
-        assert f"{path}: the file is cut off or damaged" in heard[-1].broken
+        assert heard[-1].broken.startswith("the file is cut off or damaged")
         assert sum(len(block.samples) for block in heard) >= RATE
 
     @pytest.mark.parametrize(

@@ -124,8 +124,7 @@ def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[
 
 
 def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
-    name = source_name(source)
-    with open_sound(source, name) as sound:
+    with open_sound(source, source_name(source)) as sound:
         _check_channel(channel, sound.channels)
         check_rate(rate := sound.samplerate)
         seconds = None if sound.frames is None else sound.frames / rate
@@ -133,14 +132,13 @@ def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
         while not is_over:
             second = sound.read(rate, channel)
             is_over = len(second) < rate
-            broken = f"{name}: {sound.broken}" if sound.broken else ""
-            if n_read == len(second) == 0 and broken:
+            if n_read == len(second) == 0 and sound.broken:
                 raise AudioError(sound.broken, "cut off")
             if n_read == len(second) == 0:
                 raise AudioError("expected audio, got zero samples", "empty")
             checked = _checked(second, n_read / rate)
             n_read += len(second)
-            yield Block(checked, rate, seconds, broken)
+            yield Block(checked, rate, seconds, sound.broken)
 
 
 def _check_channel(channel: int | None, n_channels: int) -> None:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from .recordings import Failure
+
 _MAX_DEATHS = 3  # at one recording, before it is given up
 _EXIT_CODE = 75  # "try again later", in the words of sysexits.h
 _WATCH_S = 0.1  # between two checks of the time limit
@@ -56,13 +58,14 @@ class Attempt:
         self._over.set()
         self._file.close()
 
-    def verdict(self, row: int) -> str:
-        """Return why a recording must not be tried again; "" if it may be."""
+    def verdict(self, row: int) -> Failure | None:
+        """Return why a recording must not be tried again, if it must not."""
         if self._late.get(row, 0.0) >= self._limit_s:
-            return f"took more than the time limit of {self._late[row]:g} s"
+            reason = f"took more than the time limit of {self._late[row]:g} s"
+            return Failure("time limit", reason)
         if self._deaths.get(row, 0) >= _MAX_DEATHS:
-            return f"the worker died {_MAX_DEATHS} times at it"
-        return ""
+            return Failure("worker died", f"the worker died {_MAX_DEATHS} times at it")
+        return None
 
     @contextmanager
     def at(self, row: int) -> Iterator[None]:

@@ -49,7 +49,7 @@ def _cells(name: str, column: pa.ChunkedArray) -> list[Any]:
             return [_cell(value) for value in column.cast(pa.string()).to_pylist()]
     raise ArchiveError(
         f"the column {name} holds values that cannot be written as CSV; the scores are complete; "
-        "run again with --resume and without --csv"
+        "run again with --resume and without --with-csv"
     )
 
 

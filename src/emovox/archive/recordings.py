@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -14,6 +15,18 @@ Judged = TypeVar("Judged")
 
 _BLOCK = 1 << 20
 _OPEN_FILES = Path("/proc/self/fd")  # each can be reopened here, with its own position
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a recording has no answer.
+
+    `kind` is one of `AUDIO_KINDS`, "time limit" or "worker died"; `reason` is one line without the
+    file's name, which stands in the row: the path may be a worker's own.
+    """
+
+    kind: str
+    reason: str
 
 
 @contextmanager
@@ -29,7 +42,7 @@ def local_file(path: bytes) -> Iterator[Path]:
         If it cannot be fetched.
     """
     if not path:
-        raise AudioError("no such file: its name is empty")
+        raise AudioError("no such file: its name is empty", "missing")
     if not is_url(path):
         yield Path(os.fsdecode(path))
         return
@@ -60,30 +73,25 @@ def _fetch(url: str, copy: IO[bytes]) -> None:
                 copy.write(block)
         copy.flush()
     except FileNotFoundError:
-        raise AudioError("no such file") from None
+        raise AudioError("no such file", "missing") from None
     except Exception as error:  # noqa: BLE001 (every kind of storage has its own errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AudioError(f"cannot fetch it: {reason[:200]}") from None
+        raise AudioError(f"cannot fetch it: {reason[:200]}", "not fetched") from None
 
 
-def tried(path: bytes, judge: Callable[[Path], Judged]) -> tuple[Judged | None, str]:
-    """Judge a recording; return the judgement and "", or None and the error in one line.
-
-    The error does not name the file: the row does, and the path may be a worker's own.
-    """
-    reason = ""
+def tried(path: bytes, judge: Callable[[Path], Judged]) -> Judged | Failure:
+    """Judge a recording; return the judgement, or why there is none."""
     try:
         with local_file(path) as file:
-            try:
-                return judge(file), ""
-            except EmovoxError as error:
-                reason = str(error).removeprefix(f"{file}: ")
+            return judge(file)
+    except AudioError as error:
+        return Failure(error.kind, error.reason)
     except EmovoxError as error:
-        reason = str(error)
+        return Failure("other", str(error))
     except MemoryError:
-        reason = "does not fit into the worker's memory"
+        return Failure("other", "does not fit into the worker's memory")
     except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
+        return Failure("other", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001 (any error costs this recording alone)
         reason = f"unexpected {type(error).__name__}: {error}".partition("\n")[0]
-    return None, reason
+        return Failure("other", reason)

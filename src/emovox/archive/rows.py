@@ -8,28 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from .recordings import Failure
 from .source import FILE, LISTED
 
 if TYPE_CHECKING:
     from ..recognizer import Prediction
-
-# Words of an error's text, and the kind of failure that they tell; the first that fits counts.
-KINDS = (
-    ("no such file", "missing"),
-    ("no permission", "no permission"),
-    ("got a folder", "not a file"),
-    ("a pipe or device", "not a file"),
-    ("empty (0 bytes)", "empty"),
-    ("zero samples", "empty"),
-    ("cut off", "cut off"),
-    ("not a readable audio file", "not audio"),
-    ("expected at most", "too long"),
-    ("no sound", "no speech"),
-    ("no speech", "no speech"),
-    ("time limit", "time limit"),
-    ("the worker died", "worker died"),
-    ("cannot fetch", "not fetched"),
-)
 
 
 @dataclass(frozen=True)
@@ -72,7 +55,7 @@ class Tally:
             rows=len(answers),
             seconds=sum(durations.values()),
             compute_s=compute_s,
-            failures=Counter(kind_of(answer.error) for answer in answers if answer.error),
+            failures=Counter(answer.failure.kind for answer in answers if answer.failure),
             labels=Counter(prediction.label for prediction in predictions),
             uncertain=sum(not prediction.certain for prediction in predictions),
         )
@@ -107,7 +90,7 @@ class Answer:
     duration: float | None
     prediction: "Prediction | None" = None
     baseline: str = "none"
-    error: str = ""
+    failure: Failure | None = None
 
 
 def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
@@ -164,12 +147,7 @@ def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], mode
         [answer.duration for answer in answers],
         [model] * len(answers),
         [answer.baseline for answer in answers],
-        [answer.error or None for answer in answers],
+        [answer.failure and answer.failure.reason for answer in answers],
         *carried.columns,
     ]
     return pa.table(columns, schema=schema(labels, carried.schema))
-
-
-def kind_of(error: str) -> str:
-    """Return the kind of a failure by its text."""
-    return next((kind for words, kind in KINDS if words in error), "other")

@@ -42,7 +42,7 @@ def score_archive(
     ArchiveError
         If the source, the output folder, a worker or the scheduler cannot be used.
     ModelError
-        If the model cannot be opened, or cannot be used with --speaker-column.
+        If the model cannot be opened, or cannot be used with --speaker-by.
     engine.Interrupted
         After SIGINT or SIGTERM, once the running parts are finished.
     """
@@ -148,7 +148,7 @@ class _Run:
             raise ModelError(
                 "expected a model with a tensor named voice, or with embeddings that do not depend "
                 "on the baseline; export it with this version of emovox, or score without "
-                "--speaker-column"
+                "--speaker-by"
             )
         parts = range(len(self.sizes))
         left = [part for part in parts if tally_of(self.ledger.voices(part)) is None]

@@ -26,6 +26,7 @@ from ..recognizer import Recognizer
 from .heads import Head
 from .job import Job
 from .ledger import commit, read, tally_of
+from .recordings import Failure
 from .rows import Answer, Tally
 from .worker import (
     Heard,
@@ -50,6 +51,7 @@ _VOICES = pa.schema(
         ("seconds", pa.float64()),  # of sound in the window
         ("embedding", pa.list_(pa.float32())),
         ("duration", pa.float64()),
+        ("kind", pa.string()),  # of the error
         ("error", pa.string()),
     ]
 )
@@ -88,9 +90,10 @@ def hear_part(job: Job, part: int) -> Tally:
     speakers = [_name(value) for value in plan[job.request.speaker_column].to_pylist()]
     rows: list[Row] = []
     heard = each_recording(job, part, plan, lambda _, file: _hear(job, ear, file))
-    for row, windows, error in heard:
+    for row, result in heard:
         whose = {"row": row, "speaker": speakers[row], "group": group_of(speakers[row])}
-        rows += [whose | window for window in windows or [{"error": error}]]
+        windows = [_failed(result, None)] if isinstance(result, Failure) else result
+        rows += [whose | window for window in windows]
     rows.sort(key=lambda row: row["group"])
     columns = {name: [row.get(name) for row in rows] for name in _VOICES.names}
     tally = Tally(recordings=len(plan), compute_s=time.perf_counter() - started)
@@ -123,8 +126,11 @@ def _hear(job: Job, ear: _Ear, file: Path) -> list[Row]:
         for index, (segment, windows) in enumerate(zip(heard.segments, ear.heard, strict=True))
         for embedding, seconds in windows
     ]
-    broken = [{"duration": heard.seconds, "error": heard.broken}] if heard.broken else []
-    return rows + broken
+    return rows + ([_failed(heard.failure, heard.seconds)] if heard.failure else [])
+
+
+def _failed(failure: Failure, duration: float | None) -> Row:
+    return {"duration": duration, "kind": failure.kind, "error": failure.reason}
 
 
 @dataclass(frozen=True)
@@ -246,9 +252,9 @@ def _baselines(job: Job, stored: pa.Table) -> dict[str, Baseline]:
 def _judge_stored(
     job: Job, judge: _Judge, head: Head, stored: pa.Table, baselines: Mapping[str, Baseline]
 ) -> list[Answer]:
-    """Judge a part from the stored windows; where nobody is named, as without --speaker-column."""
+    """Judge a part from the stored windows; where nobody is named, as without --speaker-by."""
     answers = [
-        Answer(row["row"], row["duration"], error=row["error"])
+        Answer(row["row"], row["duration"], failure=Failure(row["kind"], row["error"]))
         for row in stored.filter(pc.is_valid(stored["error"])).to_pylist()
     ]
     alone = "recording" if job.request.segments else "none"
@@ -263,7 +269,7 @@ def _judge_stored(
         last = segment.row
         prediction = judge.judge(head, baseline, segment)
         answers.append(Answer(segment.row, segment.duration, prediction, kind))
-    return sorted(answers, key=lambda answer: (answer.row, answer.error))
+    return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))
 
 
 def _judge_again(

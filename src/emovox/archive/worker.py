@@ -20,7 +20,7 @@ from ..version import __version__
 from .attempt import Attempt
 from .job import Job
 from .ledger import commit, read
-from .recordings import Judged, tried
+from .recordings import Failure, Judged, tried
 from .rows import Answer, Tally, table
 from .source import PATH
 
@@ -76,11 +76,11 @@ def score_part(job: Job, part: int) -> Tally:
     return commit_answers(job, part, plan, answers, time.perf_counter() - started)
 
 
-def answers_of(judged: Iterable[tuple[int, list[Answer] | None, str]]) -> list[Answer]:
-    """Return the rows of recordings; one that could not be judged has a row with its error."""
+def answers_of(judged: Iterable[tuple[int, list[Answer] | Failure]]) -> list[Answer]:
+    """Return the rows of recordings; one that could not be judged has a row with its failure."""
     answers: list[Answer] = []
-    for row, of_recording, error in judged:
-        answers += of_recording or [Answer(row, None, error=error)]
+    for row, result in judged:
+        answers += [Answer(row, None, failure=result)] if isinstance(result, Failure) else result
     return answers
 
 
@@ -95,19 +95,21 @@ def judge_file(
     kind = "recording" if baseline is None else "speaker"
     heard = hear_segments(job, model, file, baseline, learn=baseline is None)
     answers = [Answer(row, heard.seconds, segment, kind) for segment in heard.segments]
-    return answers + ([Answer(row, heard.seconds, error=heard.broken)] if heard.broken else [])
+    if heard.failure:
+        answers.append(Answer(row, heard.seconds, failure=heard.failure))
+    return answers
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The segments of a recording, its length in seconds, and why it breaks off, "" if it does not.
+    """The segments of a recording, its length in seconds, and why it breaks off, if it does.
 
     Of a recording that breaks off, the length is that of the part that could be read.
     """
 
     segments: list[Prediction]
     seconds: float
-    broken: str = ""
+    failure: Failure | None = None
 
 
 def hear_segments(
@@ -124,35 +126,36 @@ def hear_segments(
         file, baseline=baseline, learn=learn, max_seconds=job.request.max_seconds
     )
     predictions: list[Prediction] = []
-    broken = ""
+    failure = None
     try:
         for prediction in segments:
             predictions.append(prediction)  # noqa: PERF402 (kept if an error ends it)
     except AudioError as error:
         if not predictions:
             raise
-        broken = str(error)
-    broken = (broken or segments.broken).removeprefix(f"{file}: ")
+        failure = Failure(error.kind, error.reason)
+    if segments.broken:
+        failure = Failure("cut off", segments.broken)
     seconds = round(segments.seconds, 4)
-    if not predictions and not broken:
+    if not (predictions or failure):
         raise NoSpeechError(f"no speech in {seconds:.1f} s of audio")
-    return Heard(predictions, seconds, broken)
+    return Heard(predictions, seconds, failure)
 
 
 def each_recording(
     job: Job, part: int, plan: pa.Table, judge: Callable[[int, Path], Judged]
-) -> Iterator[tuple[int, Judged | None, str]]:
-    """Yield the row of each recording of a part with its judgement, or None and the error.
+) -> Iterator[tuple[int, Judged | Failure]]:
+    """Yield the row of each recording of a part with its judgement, or why there is none.
 
     Whatever a recording does to the worker, the next attempt at the part gets past it.
     """
     with Attempt(job.ledger.at(part), job.session, job.request.limit_s) as attempt:
         for row, path in enumerate(plan[PATH].to_pylist()):
-            judged, error = None, attempt.verdict(row)
-            if not error:
+            result: Judged | Failure | None = attempt.verdict(row)
+            if result is None:
                 with attempt.at(row):
-                    judged, error = tried(path, partial(judge, row))
-            yield row, judged, error
+                    result = tried(path, partial(judge, row))
+            yield row, result
 
 
 def commit_answers(

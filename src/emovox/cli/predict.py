@@ -99,8 +99,7 @@ def predict(
     """Recognise the emotion in recordings."""
     from ..model import find_model
 
-    if baseline and speaker_by is not None:
-        raise typer.BadParameter("--baseline is of one speaker: give it or --speaker-by, not both")
+    _check_speakers(baseline, speaker_by)
     _check_segments(segments, speaker_by, channels, (vtt, audacity))
     found, errors = expand(files, speaker_by)
     if len(found) > 1 and (vtt or audacity):
@@ -115,6 +114,11 @@ def predict(
         heard = predict_segments(task.recognizer, recordings, listening, outputs)
         raise typer.Exit(max(heard, report(errors, 1, "recognised")))
     raise typer.Exit(_predict(task, found, errors, outputs))
+
+
+def _check_speakers(baseline: Path | None, speaker_by: str | None) -> None:
+    if baseline and speaker_by is not None:
+        raise typer.BadParameter("--baseline is for one speaker: give it or --speaker-by, not both")
 
 
 def _check_segments(

@@ -26,6 +26,18 @@ _LOG_EVERY_S = 30.0  # if stderr is not a terminal
 _RATE_OVER_S = 600.0  # the time that the rate is averaged over: a part may take minutes
 
 
+SpeakerColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Use a baseline of the speaker named there.")
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
+    ),
+]
+
+
 def score(
     source: Annotated[
         Path, typer.Argument(help="A folder, or a table (.csv, .parquet) with a column 'file'.")
@@ -35,10 +47,7 @@ def score(
     segments: Annotated[
         bool, typer.Option("--segments", help="Answer for each segment of speech.")
     ] = False,
-    speaker_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Use a baseline of the speaker named there."),
-    ] = None,
+    speaker_by: SpeakerColumn = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
@@ -50,15 +59,9 @@ def score(
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 if a recording fails.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Also write one CSV table.")] = False,
+    as_csv: Annotated[bool, typer.Option("--with-csv", help="Also write one CSV table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    max_duration: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
-        ),
-    ] = None,
+    max_seconds: MaxSeconds = None,
     time_limit: Annotated[
         float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
     ] = 600.0,
@@ -70,18 +73,18 @@ def score(
     from ..archive import Interrupted, PartSize, Request, score_archive
     from ..model import find_model
 
-    outputs = {"--out": out / "summary.json", "--csv": out / "scores.csv" if as_csv else None}
+    outputs = {"--out": out / "summary.json", "--with-csv": out / "scores.csv" if as_csv else None}
     check_outputs(outputs, [source, find_model(model)])
     request = Request(
         source,
         out,
         model=model,
         segments=segments,
-        speaker_column=speaker_column,
+        speaker_column=speaker_by,
         scheduler=scheduler,
         n_workers=workers or os.cpu_count() or 1,
         resume=resume,
-        max_seconds=max_duration or (math.inf if segments else 3600.0),
+        max_seconds=max_seconds or (math.inf if segments else 3600.0),
         limit_s=time_limit,
         csv=as_csv,
         size=PartSize(n_recordings=part_size),
@@ -93,10 +96,7 @@ def score(
         warn("emovox: interrupted; finished parts are kept: continue with --resume")
         raise typer.Exit(130) from None
     warn(f"wrote {out / 'scores'}")
-    if as_json:
-        say_json(asdict(summary))
-    else:
-        _print(summary)
+    _report(summary, as_json=as_json)
     if strict and summary.failures:
         raise typer.Exit(1)
 
@@ -140,7 +140,11 @@ def _line(task: "Task") -> str:
     return f"{task.description} {task.completed:,.0f}{total}{rate}{left}"
 
 
-def _print(summary: "RunSummary") -> None:
+def _report(summary: "RunSummary", *, as_json: bool) -> None:
+    """Print the summary, as a table or as JSON."""
+    if as_json:
+        say_json(asdict(summary))
+        return
     failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.failures.items())
     shares = ", ".join(f"{label} {share:.1%}" for label, share in summary.labels.items())
     rows = [

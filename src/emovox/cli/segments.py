@@ -120,7 +120,8 @@ def _listen_to_channel(
     finally:
         heard.seconds = max(heard.seconds, segments.seconds)
         if segments.broken:
-            heard.problems[:] = [f"{segments.broken}; what comes before is answered"]
+            what = f"{heard.file}: {segments.broken}"
+            heard.problems[:] = [f"{what}; the sound before that is answered"]
 
 
 def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":

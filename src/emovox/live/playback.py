@@ -84,4 +84,4 @@ class Playback(LiveSource):
             for start in range(0, len(second.samples), n_piece):
                 yield second.samples[start : start + n_piece]
             if second.broken:
-                raise AudioError(second.broken)
+                raise AudioError(second.broken, "cut off", self.name)
