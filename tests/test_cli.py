@@ -432,7 +432,7 @@ class TestEvaluate:
         table = table.rename(table.with_name("predictions.csv"))
         before = table.read_text()
         error = error_of("evaluate", model_file, "--corpus", f"m={table}", "--out", "made")
-        assert "would be written over" in error
+        assert "would overwrite the input" in error
         assert table.read_text() == before
 
     def test_not_into_a_run(self, error_of, clips, model_file):

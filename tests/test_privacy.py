@@ -124,7 +124,7 @@ def test_the_service(watched: Watched):
 def test_an_archive(watched: Watched):
     """Workers speak to their driver alone; what an archive leaves is in its own folder."""
     out = watched.root / "out"
-    watched.run("score", EXAMPLES, "--out", out, "--workers", 2, "--csv")
+    watched.run("score", EXAMPLES, "--out", out, "--workers", 2, "--with-csv")
     assert len(watched.calls(INTERNET)) > 2  # to one another
     assert watched.told() == []
     assert watched.left() == set()
