@@ -29,6 +29,8 @@ from emovox.live.speakers import speaker_file
 from emovox.live.view import Status, View, clock
 from emovox.recognizer import Prediction
 
+pytestmark = pytest.mark.needs("platformdirs")
+
 RATE = 16_000
 MAIN = "from emovox.cli import main; main()"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no such signals and terminals there")

@@ -74,9 +74,10 @@ class TestInputs:
             ("enrol anna a.wav --out a.wav", "--out a.wav"),
             ("enrol anna calls.csv --out calls.csv", "--out calls.csv"),
             ("enrol anna a.wav --out own.onnx", "--out own.onnx"),
-            (
+            pytest.param(
                 "score calls.csv --out scored --with-csv",
                 "scored/scores.csv would overwrite the input calls.csv",
+                marks=pytest.mark.needs("dask"),
             ),
             ("plot timeline pic.svg --out pic.svg", "pic.svg would overwrite the input pic.svg"),
         ],

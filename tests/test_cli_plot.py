@@ -12,6 +12,8 @@ from emovox.audio import RATE
 from emovox.cli.plot import plot_app
 from emovox.errors import AudioError, CorpusError, MissingExtraError
 
+pytestmark = [pytest.mark.needs("matplotlib"), pytest.mark.needs("librosa")]
+
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="no such names there")
 
 

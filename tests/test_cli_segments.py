@@ -167,7 +167,7 @@ class TestTroubles:
         (found,) = json.loads(out)
         assert code == 1
         assert "cut.wav: the file is cut off" in err
-        assert "what comes before is answered" in err
+        assert "the sound before that is answered" in err
         assert not found["complete"]
         assert len(found["segments"]) >= 2
 

@@ -82,6 +82,7 @@ def run_console(body: str, expected: int) -> None:
 WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page != "docs/http.md"]
 
 
+@pytest.mark.needs("dask")
 @pytest.mark.parametrize("page", WITH_SNIPPETS)
 def test_snippets_run(page, tmp_path, monkeypatch):
     """The Python and console blocks of a page run in order, as from the repository's top."""

@@ -229,6 +229,7 @@ class TestMissing:
             microphone.devices()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="sounddevice brings PortAudio along there")
+    @pytest.mark.needs("sounddevice")
     def test_no_portaudio(self):
         """Without the PortAudio library, the words say how to install it."""
         hide = "import ctypes.util\nctypes.util.find_library = lambda name: None\n"

@@ -107,6 +107,7 @@ class TestRelease:
         assert f">={pythons[0]}" == PROJECT["project"]["requires-python"]
 
 
+@pytest.mark.needs("build")
 class TestSourceDistribution:
     """What is uploaded for those who build and check for themselves."""
 
@@ -132,6 +133,7 @@ class TestSourceDistribution:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.needs("build")
 class TestWheel:
     """What pip installs."""
 
@@ -183,6 +185,7 @@ print(json.dumps({"module": emovox.__file__, "prediction": prediction.to_dict()}
 """
 
 
+@pytest.mark.needs("build")
 class TestInstalledWheel:
     """The wheel in an environment of its own, without the checkout."""
 
@@ -287,6 +290,7 @@ DEV = FULL + [
 class TestPinned:
     """constraints.txt says which versions; the lock files say the same, with hashes."""
 
+    @pytest.mark.needs("torch")
     def test_everything(self):
         """Whatever an installation for development brings has its version pinned."""
         assert installed_for(DEV) - pins("constraints.txt").keys() == set()

@@ -12,6 +12,8 @@ from emovox.cli import run
 from emovox.figures.measurements import tracks
 from emovox.prediction import Moment, Prediction
 
+pytestmark = [pytest.mark.needs("matplotlib"), pytest.mark.needs("librosa")]
+
 LABELS = ("angry", "happy", "curious")
 
 
