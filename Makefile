@@ -20,9 +20,9 @@ demo: $(VENV)/core
 test: $(VENV)/full
 	$(BIN)/python -m pytest $(ARGS)
 
-# What runs without the extras: no torch, no browser, no sound server. Under a minute.
+# What runs without the extras: no torch, no browser, no sound server. 80 s on two cores.
 test-core: $(VENV)/core-only/tests
-	$(VENV)/core-only/bin/python -m pytest $(ARGS)
+	$(VENV)/core-only/bin/python -m pytest -n 2 -m "not corpora" $(ARGS)
 
 check: $(VENV)/full
 	$(BIN)/ruff check .
