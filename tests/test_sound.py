@@ -133,6 +133,17 @@ class TestKinds:
             assert str(error) == f"{error.file}: {error.reason}"
         assert kind in AUDIO_KINDS
 
+    def test_nobody_speaks(self, recognizer, tmp_path):
+        """A readable recording without speech is named as well; an array has no name."""
+        path = tmp_path / "silence.wav"
+        path.write_bytes(encoded(np.zeros(RATE, np.float32)))
+        with pytest.raises(AudioError) as caught:
+            recognizer.predict(path)
+        assert (caught.value.kind, caught.value.file) == ("no speech", str(path))
+        with pytest.raises(AudioError) as caught:
+            recognizer.predict(np.zeros(RATE, np.float32), RATE)
+        assert (caught.value.kind, caught.value.file) == ("no speech", "")
+
 
 class TestMemory:
     """Little more memory is needed than what comes out."""

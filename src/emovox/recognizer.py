@@ -1,6 +1,7 @@
 """The doors of emovox: recordings, samples and live sound in, predictions and baselines out."""
 
 import math
+import os
 from collections.abc import Iterable
 from functools import partial
 
@@ -13,6 +14,7 @@ from .decoding import read_audio, read_blocks
 from .explain import explained
 from .model import Model
 from .prediction import Prediction
+from .sound import naming, source_name
 from .stream import INTERVAL_S, Segments, Stream
 from .vad import SEGMENT_S, check_speech
 
@@ -127,11 +129,13 @@ class Recognizer(Model):
         self, audio: AudioSource | ArrayLike, rate: float | None, max_seconds: float
     ) -> Samples:
         """Read and clean a recording, and refuse it where nobody speaks."""
-        samples = read_audio(audio, rate, max_seconds=max_seconds)
-        check_audible(samples)
-        clip = cleaned(samples)
-        check_speech(clip, self.pause)
-        return clip
+        file = source_name(audio) if isinstance(audio, str | os.PathLike) else ""
+        with naming(file):
+            samples = read_audio(audio, rate, max_seconds=max_seconds)
+            check_audible(samples)
+            clip = cleaned(samples)
+            check_speech(clip, self.pause)
+            return clip
 
     def segments(
         self,

@@ -119,9 +119,7 @@ def _answer(recognizer: Recognizer, utterance: Utterance) -> Prediction | Proble
     try:
         return recognizer.predict(utterance.file)
     except AudioError as error:
-        file, text = str(utterance.file), str(error)
-        named = text if text.startswith(file) else f"{file}: {text}"
-        return Problem("unreadable", named, (file,))
+        return Problem("unreadable", str(error), (str(utterance.file),))
 
 
 def _results(

@@ -63,8 +63,8 @@ async def answer_segments(
             )
             try:
                 found += [(channel, segment) for segment in segments]
-            except AudioError:
-                if segments.seconds > most:  # the header promised less, or nothing
+            except AudioError as error:
+                if error.kind == "too long":  # the header promised less, or nothing
                     raise _too_long(most, "") from None
                 raise
         return sound, segments, found
