@@ -12,6 +12,7 @@ import numpy as np
 import soxr
 
 from .audio import NOISE_FLOOR, RATE, Samples
+from .checks import is_number
 from .cleaning import RunningOffset
 from .errors import ConfigError, NoSpeechError
 
@@ -310,10 +311,9 @@ def _until(n_samples: int, segment: Segment) -> Segment:
 
 
 def _chunks(name: str, seconds: object, least_s: float, most_s: float) -> int:
-    real = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not real or not least_s <= seconds <= most_s:  # type: ignore[operator] # NaN is not, either
+    if not is_number(seconds) or not least_s <= seconds <= most_s:
         raise ConfigError(f"expected {name} of {least_s:g} to {most_s:g} seconds, got {seconds!r}")
-    return round(seconds * RATE / CHUNK)  # type: ignore[operator] # it is a number
+    return round(seconds * RATE / CHUNK)
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline import Baseline
+from ..checks import is_number
 from ..errors import BaselineError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
@@ -167,8 +168,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _number(value: Any, name: str, lowest: float, highest: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not lowest <= value <= highest:  # refuses NaN, too
+    if not is_number(value) or not lowest <= value <= highest:
         wanted = f"{lowest:g} to {highest:g}"
         raise MessageError("parameter", f"{name}: expected {wanted}, got {value!r:.40}")
     return float(value)
