@@ -146,12 +146,12 @@ def resampler(rate: float) -> Callable[[Samples, bool], Samples]:
 
 
 def check_rate(rate: float) -> None:
-    """Refuse a sample rate that is no number, or not 1,000 to 768,000 Hz.
+    """Refuse a sample rate that is not a number from 1,000 to 768,000 Hz.
 
     Raises
     ------
     AudioError
-        If it is so.
+        If the rate is not such a number.
     """
     if not _is_real(rate):
         raise AudioError(f"expected a sample rate in Hz, got {type(rate).__name__}")
@@ -252,12 +252,12 @@ def _files(root: Path, suffixes: frozenset[str]) -> list[Path]:
 
 
 def check_limit(max_seconds: float) -> None:
-    """Refuse a limit of seconds that is no number above 0.
+    """Refuse a limit of seconds that is not a number above 0.
 
     Raises
     ------
     AudioError
-        If it is so.
+        If the limit is not such a number.
     """
     if not (_is_real(max_seconds) and max_seconds > 0):
         raise AudioError(f"expected a limit of more than 0 seconds, got {max_seconds!r}")
@@ -282,7 +282,7 @@ def as_array(samples: ArrayLike) -> NDArray[Any]:
     Raises
     ------
     AudioError
-        If they are none, such as lists of different lengths.
+        If they cannot form an array, such as lists of different lengths.
     """
     try:
         return np.asarray(samples)

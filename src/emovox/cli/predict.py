@@ -24,6 +24,13 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="A model file, or the name of one that comes with emovox."),
 ]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
+    ),
+]
 
 
 class Channels(StrEnum):
@@ -71,14 +78,7 @@ def predict(
     csv_out: Annotated[
         Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
     ] = None,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Refuse longer recordings; default 3600, none with --segments.",
-            show_default=False,
-        ),
-    ] = None,
+    max_seconds: MaxSeconds = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,

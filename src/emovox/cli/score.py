@@ -15,7 +15,7 @@ import typer
 
 from .console import say, say_json, warn
 from .outputs import check_outputs
-from .predict import ModelOption
+from .predict import MaxSeconds, ModelOption
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -28,13 +28,6 @@ _RATE_OVER_S = 600.0  # the time that the rate is averaged over: a part may take
 
 SpeakerColumn = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Use a baseline of the speaker named there.")
-]
-MaxSeconds = Annotated[
-    float | None,
-    typer.Option(
-        min=0.1,
-        help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
-    ),
 ]
 
 
