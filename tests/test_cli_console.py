@@ -101,19 +101,21 @@ class TestCommands:
     """The commands with such a file."""
 
     @pytest.mark.parametrize("options", [[], ["--segments"]])
-    def test_table(self, odd, options):
+    def test_table(self, odd, options, capsys):
         """Its name is shown, escaped, on one line."""
-        done = emovox("predict", odd, *options)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert one_line(odd) in done.stdout
-        assert "\x1b" not in done.stdout
+        assert run(["predict", odd, *options]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert one_line(odd) in out
+        assert "\x1b" not in out
 
     @pytest.mark.parametrize("options", [[], ["--segments"]])
-    def test_json(self, odd, options):
+    def test_json(self, odd, options, capsys):
         """In JSON it is the very name."""
-        done = emovox("predict", odd, "--json", *options)
-        assert json.loads(done.stdout)[0]["file"] == odd
-        assert "\x1b" not in done.stdout
+        assert run(["predict", odd, "--json", *options]) == 0
+        out = capsys.readouterr().out
+        assert json.loads(out)[0]["file"] == odd
+        assert "\x1b" not in out
 
     @pytest.mark.parametrize("options", [["--json"], ["--json", "--segments"]])
     def test_json_for_another_terminal(self, tmp_path, options):

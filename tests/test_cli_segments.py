@@ -207,7 +207,7 @@ class TestTroubles:
 
     def test_interrupted(self, model_file, talk):
         """Ctrl-C in a long recording: what was recognised until then is written, and it says so."""
-        soundfile.write("long.wav", np.tile(talk, 400), RATE, "PCM_16")
+        soundfile.write("long.wav", np.tile(talk, 100), RATE, "PCM_16")
         words = ["predict", "long.wav", "--segments", "--csv", "a.csv", "--model", str(model_file)]
         process = subprocess.Popen(
             [sys.executable, "-c", INTERRUPTIBLE, *words], stderr=subprocess.PIPE, text=True

@@ -84,6 +84,12 @@ class TestCheckSpeech:
             check_speech(load_audio(file))
 
 
+@pytest.fixture(scope="module")
+def whole(talk):
+    """Give the segments of the talk that comes in at once."""
+    return heard(talk, interval_s=0.5)
+
+
 class TestActivity:
     """How audio is cut into parts of speech."""
 
@@ -106,7 +112,7 @@ class TestActivity:
 
     @settings(max_examples=25, deadline=None)
     @given(sizes=st.lists(st.integers(1, 160_000), min_size=1, max_size=8))
-    def test_any_chunking(self, talk, sizes):
+    def test_any_chunking(self, talk, whole, sizes):
         """However the audio comes in, the segments are the same."""
         activity, found, at, turn = Activity(interval_s=0.5), [], 0, 0
         while at < len(talk):
@@ -114,11 +120,10 @@ class TestActivity:
             found += activity.feed(talk[at : at + size])
             at, turn = at + size, turn + 1
         found += activity.flush()
-        expected = heard(talk, interval_s=0.5)
         assert [(s.start, s.end, s.final) for s in found] == [
-            (s.start, s.end, s.final) for s in expected
+            (s.start, s.end, s.final) for s in whole
         ]
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(found, whole, strict=True):
             np.testing.assert_array_equal(one.audio, other.audio)
 
     @pytest.mark.parametrize("part_s", [1.0, 1.7, 4.0])
