@@ -17,10 +17,16 @@ demo: $(VENV)/core
 	$(BIN)/emovox info
 	$(BIN)/emovox predict examples
 
+# More processes than cores, since many tests wait for a server, a browser or live sound; a file
+# stays in one process, so that what its tests share is made once. For one process: ARGS="-n 0".
 test: $(VENV)/full
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
-# What runs without the extras: no torch, no browser, no sound server. 80 s on two cores.
+# torch has as many threads as there are cores. Where processes compete for these, threads that
+# wait for each other have to sleep: by default they spin, and training takes ten times as long.
+test test-core: export OMP_WAIT_POLICY = PASSIVE
+
+# What runs without the extras: no torch, no browser, no sound server.
 test-core: $(VENV)/core-only/tests
 	$(VENV)/core-only/bin/python -m pytest -n 2 -m "not corpora" $(ARGS)
 
