@@ -43,9 +43,10 @@ class Service:
     """`emovox serve` in a process of its own, on a port that stays the same over restarts."""
 
     def __init__(self, *options: object, **settings: object) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = one.getsockname()[1]
+        self.held = socket.socket()  # nobody else is given the port while the server is down
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # but the server may bind
+        self.held.bind(("127.0.0.1", 0))
+        self.port = self.held.getsockname()[1]
         self.options = [str(option).replace("PORT", str(self.port)) for option in options]
         self.variables = {f"EMOVOX_{name.upper()}": str(v) for name, v in settings.items()}
 
@@ -74,7 +75,7 @@ class Service:
                 return True
         except HTTPError:
             raise
-        except (URLError, ConnectionError):
+        except (URLError, ConnectionError, TimeoutError):  # it listens before the model is there
             return False
 
     def stop(self) -> None:
@@ -87,11 +88,12 @@ class Service:
 def serving(*options: object, **settings: object) -> Iterator[Service]:
     """Run a server until the block ends."""
     service = Service(*options, **settings)
-    service.start()
-    try:
-        yield service
-    finally:
-        service.stop()
+    with service.held:
+        try:
+            service.start()
+            yield service
+        finally:
+            service.stop()
 
 
 class Visitor:
