@@ -2,14 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from ..errors import CorpusError
-from . import crema_d, emodb, emovo, nemo, ravdess, savee, tess
 from .contents import describe
 from .folder import load_folder
+from .published import SPECS
 from .scan import scan
 from .table import load_table
 from .utterance import Corpus, CorpusSpec, Download, Parsed, Problem, Utterance
@@ -27,14 +26,6 @@ __all__ = [
     "load_corpus",
     "parse_source",
 ]
-
-SPECS: Mapping[str, CorpusSpec] = MappingProxyType(
-    {
-        module.SPEC.name: module.SPEC
-        for module in (tess, ravdess, emodb, nemo, crema_d, savee, emovo)
-    }
-)
-"""The published corpora by name."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
