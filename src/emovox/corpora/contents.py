@@ -1,14 +1,14 @@
 """The contents of a corpus: counts, durations, sample rates and problems."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import soundfile
 
-from .scan import Progress, count, named, relative_name
-from .utterance import Corpus, Problem, Utterance
+from .scan import Progress, name_files, relative_name
+from .utterance import Corpus, Utterance
 
 
 def describe(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def describe(corpus: Corpus, on_progress: Progress | None = None) -> dict[str, A
     """
     utterances = corpus.utterances
     seconds, rates, unreadable = _headers(corpus, on_progress)
-    problems = (*corpus.problems, *_unreadable_problem(unreadable))
+    fault = "that cannot be read as audio"
+    problems = (*corpus.problems, *name_files("unreadable", "file", fault, unreadable))
     return {
         "name": corpus.name,
         "path": str(corpus.root),
@@ -69,12 +70,6 @@ def _headers(
         if on_progress:
             on_progress(done, len(corpus.utterances))
     return seconds, rates, unreadable
-
-
-def _unreadable_problem(files: list[str]) -> Iterator[Problem]:
-    if files:
-        text = f"{count(len(files), 'file')} that cannot be read as audio: {named(files)}"
-        yield Problem("unreadable", text, tuple(files))
 
 
 def _counts(words: Iterable[str]) -> dict[str, int]:

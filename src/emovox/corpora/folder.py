@@ -46,7 +46,8 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
             f"{name}: expected folders named for emotions ({', '.join(EMOTIONS)}) in {root}, "
             f"found {_seen(folders)}"
         )
-    labels = {parts[level].lower(): canonical(parts[level]) for parts in folders if parts[level:]}
+    words = {parts[level].lower() for parts in folders if parts[level:]}
+    labels = {word: emotion for word in words if (emotion := canonical(word))}
     return scan(
         CorpusSpec(
             name=name,

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..audio import audio_files
-from ..errors import AudioError, CorpusError
+from ..errors import AudioError, CorpusError, counted
 from ..sound import open_sound
 from .utterance import Corpus, CorpusSpec, Parsed, Problem, Utterance
 
 Progress = Callable[[int, int], None]
 
 N_NAMED = 10  # files named in the text of a problem; its `files` hold all
+FOREIGN = "not named as the corpus's speech recordings are"
+POINTERS = "Git LFS pointers in place of audio; run `git lfs pull` in a clone of the corpus"
 POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
 _COMPARED_FIRST = 1 << 10  # samples
 _BLOCK = 1 << 16  # samples compared at a time
@@ -60,21 +62,21 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     files = audio_files(root)
     if not files:
         raise CorpusError(f"{spec.name}: expected recordings below {root}, found no audio file")
-    parsed, foreign = _parse_names(spec, root, files)
-    labelled, unmapped = _map_labels(spec, parsed)
-    digests, pointers = _read(list(labelled), on_progress)
+    labelled, unmapped, foreign = _parse_names(spec, root, files)
+    digests, pointers = _read(root, list(labelled), on_progress)
     members = [_Member(file, labelled[file], digest) for file, digest in digests.items()]
     kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
     utterances = tuple(_utterance(spec, sexes, member) for member in kept)
     problems = (
         *copies,
-        *_unmapped_problem(root, unmapped),
-        *_foreign_problem(root, foreign),
-        *_pointer_problem(root, pointers),
+        *_unmapped_problem(unmapped),
+        *name_files("foreign", "audio file", f"left out, {FOREIGN}", foreign),
+        *name_files("unreadable", "file", f"left out: {POINTERS}", pointers),
     )
     if not utterances:
-        raise _nothing_found(spec, root, problems)
+        why = "; ".join(problem.text for problem in problems)
+        raise CorpusError(f"{spec.name}: found no recording of {spec.title} below {root}: {why}")
     problems = (*problems, *_missing(spec, root, kept), *identical_recordings(utterances, root))
     return Corpus(spec.name, root, utterances, problems, spec.n_expected)
 
@@ -160,7 +162,7 @@ def identical_recordings(utterances: Sequence[Utterance], root: Path) -> Iterato
         examples = "; ".join(" = ".join(names) for names in groups[:N_NAMED])
         yield Problem(
             "identical",
-            f"{count(len(groups), 'recording')} under more than one name (kept; no split puts "
+            f"{counted(len(groups), 'recording')} under more than one name (kept; no split puts "
             f"them on two sides): {examples}{_more(len(groups))}",
             tuple(name for names in groups for name in names),
         )
@@ -171,9 +173,10 @@ def relative_name(file: Path, root: Path) -> str:
     return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
-def count(number: int, thing: str) -> str:
-    """Return "1 clip" or "2,000 clips"."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def name_files(kind: str, noun: str, fault: str, files: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem that counts and names files, if there are any."""
+    if files:
+        yield Problem(kind, f"{counted(len(files), noun)} {fault}: {named(files)}", tuple(files))
 
 
 def named(names: Sequence[str]) -> str:
@@ -187,38 +190,29 @@ def _more(number: int) -> str:
 
 def _parse_names(
     spec: CorpusSpec, root: Path, files: Iterable[Path]
-) -> tuple[dict[Path, Parsed], list[Path]]:
-    names, foreign = {}, []
+) -> tuple[dict[Path, Parsed], dict[str, str], list[str]]:
+    """Return the files to read, the labels of those outside the vocabulary, and foreign files."""
+    labelled, unmapped, foreign = {}, {}, []
     for file in files:
         parsed = spec.parse(file.relative_to(root))
         if parsed is None:
-            foreign.append(file)
-        else:
-            names[file] = parsed
-    return names, foreign
-
-
-def _map_labels(
-    spec: CorpusSpec, names: dict[Path, Parsed]
-) -> tuple[dict[Path, Parsed], dict[Path, str]]:
-    labelled, unmapped = {}, {}
-    for file, parsed in names.items():
-        if spec.labels.get(parsed.label.lower()) is None:
-            unmapped[file] = parsed.label
-        else:
+            foreign.append(relative_name(file, root))
+        elif parsed.label.lower() in spec.labels:
             labelled[file] = parsed
-    return labelled, unmapped
+        else:
+            unmapped[relative_name(file, root)] = parsed.label.lower()
+    return labelled, unmapped, foreign
 
 
 def _read(
-    files: Sequence[Path], on_progress: Progress | None
-) -> tuple[dict[Path, str], list[Path]]:
+    root: Path, files: Sequence[Path], on_progress: Progress | None
+) -> tuple[dict[Path, str], list[str]]:
     """Hash the files; list Git LFS pointers separately."""
     digests, pointers = {}, []
     for done, file in enumerate(files, start=1):
         digest = digest_of(file)
         if _is_pointer(file):
-            pointers.append(file)
+            pointers.append(relative_name(file, root))
         else:
             digests[file] = digest
         if on_progress:
@@ -227,9 +221,8 @@ def _read(
 
 
 def _is_pointer(file: Path) -> bool:
-    if file.stat().st_size > 1_000:
-        return False
-    return file.read_bytes().startswith(POINTER)
+    with file.open("rb") as stream:
+        return stream.read(len(POINTER)) == POINTER
 
 
 def _without_copies(root: Path, members: list[_Member]) -> tuple[list[_Member], list[Problem]]:
@@ -256,43 +249,17 @@ def _copies_problem(root: Path, pairs: list[tuple[Path, Path]], kind: str) -> It
         return
     names = sorted((relative_name(copy, root), relative_name(kept, root)) for copy, kept in pairs)
     copy, kept = names[0]
-    text = f"{count(len(names), 'file')} left out, {kind}: {copy} beside {kept}"
+    text = f"{counted(len(names), 'file')} left out, {kind}: {copy} beside {kept}"
     text += f", and {len(names) - 1:,} more" if len(names) > 1 else ""
     yield Problem("copy", text, tuple(name for name, _ in names))
 
 
-def _unmapped_problem(root: Path, unmapped: dict[Path, str]) -> Iterator[Problem]:
+def _unmapped_problem(unmapped: Mapping[str, str]) -> Iterator[Problem]:
     if unmapped:
-        counts = sorted(Counter(label.lower() for label in unmapped.values()).items())
-        labels = [f'"{label}" ({number:,})' for label, number in counts]
-        yield Problem(
-            "unmapped",
-            f"{count(len(unmapped), 'file')} left out, with labels outside the vocabulary: "
-            f"{named(labels)}",
-            tuple(sorted(relative_name(file, root) for file in unmapped)),
-        )
-
-
-def _foreign_problem(root: Path, foreign: list[Path]) -> Iterator[Problem]:
-    if foreign:
-        names = [relative_name(file, root) for file in foreign]
-        yield Problem(
-            "foreign",
-            f"{count(len(names), 'audio file')} left out, not named as the corpus's speech "
-            f"recordings are: {named(names)}",
-            tuple(names),
-        )
-
-
-def _pointer_problem(root: Path, pointers: list[Path]) -> Iterator[Problem]:
-    if pointers:
-        names = [relative_name(file, root) for file in pointers]
-        yield Problem(
-            "unreadable",
-            f"{count(len(names), 'file')} left out: Git LFS pointers in place of audio; run "
-            f"`git lfs pull` in a clone of the corpus: {named(names)}",
-            tuple(names),
-        )
+        counts = sorted(Counter(unmapped.values()).items())
+        labels = named([f'"{label}" ({number:,})' for label, number in counts])
+        text = f"{counted(len(unmapped), 'file')} left out, with labels outside the vocabulary"
+        yield Problem("unmapped", f"{text}: {labels}", tuple(sorted(unmapped)))
 
 
 def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Problem]:
@@ -312,18 +279,11 @@ def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Prob
     yield Problem("missing", text, tuple(missing))
 
 
-def _nothing_found(spec: CorpusSpec, root: Path, problems: Sequence[Problem]) -> CorpusError:
-    why = "; ".join(problem.text for problem in problems) or "no audio file"
-    return CorpusError(f"{spec.name}: found no recording of {spec.title} below {root}: {why}")
-
-
 def _utterance(spec: CorpusSpec, sexes: Mapping[str, str], member: _Member) -> Utterance:
     parsed = member.parsed
-    emotion = spec.labels[parsed.label.lower()]
-    assert emotion is not None  # unmapped labels were set apart before
     return Utterance(
         file=member.file,
-        emotion=emotion,
+        emotion=spec.labels[parsed.label.lower()],
         speaker=parsed.speaker,
         sentence=parsed.sentence,
         corpus=spec.name,

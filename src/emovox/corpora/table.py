@@ -9,10 +9,10 @@ from ..errors import CorpusError
 from .scan import (
     Progress,
     absolute,
-    count,
     digest_of,
     digests_of_samples,
     identical_recordings,
+    name_files,
     named,
     relative_name,
 )
@@ -178,11 +178,8 @@ def _unique_files(
         if {**first, "file": ""} != {**row, "file": ""}:
             raise CorpusError(f"{name}: lines {first_line} and {line} disagree about {row['file']}")
         copies.append(relative_name(file, folder))
-    problems = []
-    if copies:
-        text = f"{count(len(copies), 'row')} left out, repeating an earlier one: {named(copies)}"
-        problems.append(Problem("copy", text, tuple(copies)))
-    return {file: row for file, (_, row) in kept.items()}, problems
+    problems = name_files("copy", "row", "left out, repeating an earlier one", copies)
+    return {file: row for file, (_, row) in kept.items()}, list(problems)
 
 
 def _utterance(name: str, file: Path, row: dict[str, str], digest: str) -> Utterance:

@@ -83,8 +83,8 @@ class Parsed:
 class CorpusSpec:
     """The facts about a corpus and how its file names are read.
 
-    `labels` holds the corpus's own labels in lower case; other labels, and those mapped to None,
-    are left out and counted. `parse` reads a path below the root, None if the file does not belong.
+    `labels` holds the corpus's own labels in lower case; other labels are left out and counted.
+    `parse` reads a path below the root, None if the file does not belong.
     `expected` gets the root and the keys found and gives the keys a complete corpus holds. `sexes`
     reads the speakers' sexes from a file of the corpus below the root. `by_hand` tells you how to
     get a corpus that cannot be downloaded.
@@ -93,7 +93,7 @@ class CorpusSpec:
     name: str
     title: str
     language: str
-    labels: Mapping[str, str | None]
+    labels: Mapping[str, str]
     parse: Callable[[Path], Parsed | None]
     licence: str = ""
     citation: str = ""
