@@ -25,7 +25,7 @@ ALLOWED = {
     "onnxruntime": ({"training"}, {"model"}),  # training compares it with torch
     "scipy": ({"training"}, set()),
     "sklearn": (set(), set()),
-    "librosa": (set(), {"figures"}),
+    "librosa": ({"training"}, {"figures"}),
     "matplotlib": (set(), {"figures"}),
     "jinja2": (set(), {"evaluation"}),
     "pooch": (set(), {"corpora", "training"}),

@@ -14,10 +14,7 @@ from emovox.audio import load_audio
 from emovox.training.acoustic.features import (
     AcousticFeatures,
     PowerSpectrum,
-    chroma_filters,
     contrast_bands,
-    dct_matrix,
-    mel_filters,
     trim_silence,
 )
 from emovox.training.settings import AcousticConfig
@@ -98,15 +95,6 @@ def test_power_spectrum_is_that_of_the_fourier_transform(rng):
             expected = np.abs(np.fft.rfft(frame)) ** 2
             np.testing.assert_allclose(power[index], expected, atol=1e-5 * expected.max())
         assert len(power) == len(clip) // hop + 1
-
-
-def test_filters_equal_librosa():
-    """Mel, chroma and DCT matrices are librosa's and scipy's."""
-    mel = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=80, dtype=np.float64)
-    np.testing.assert_allclose(mel_filters(80, 1024), mel, atol=1e-12)
-    chroma = librosa.filters.chroma(sr=16_000, n_fft=1024, tuning=0.0, dtype=np.float64)
-    np.testing.assert_allclose(chroma_filters(CONFIG), chroma, atol=1e-12)
-    np.testing.assert_allclose(dct_matrix(80, 80) @ dct_matrix(80, 80).T, np.eye(80), atol=1e-12)
 
 
 def test_bands_cover_the_spectrum_in_order():

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -111,7 +112,7 @@ def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
         kept: NDArray[np.float32] = frames[0, : int(n_frames)].numpy()
         return kept
 
-    described = ["acoustic", asdict(config), window_s, code_digest(features)]
+    described = ["acoustic", asdict(config), window_s, code_digest(features), version("librosa")]
     return Extractor(compute, json.dumps(described))
 
 

@@ -261,7 +261,7 @@ def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
     with file.open("rb") as content_of:
         weights = hashlib.file_digest(content_of, "sha256").hexdigest()
     code = code_digest(backbone, encoder, features)
-    versions = (version("torch"), version("onnx"), version("onnxruntime"))
+    versions = map(version, ("torch", "onnx", "onnxruntime", "librosa"))
     digests = (utterance.digest for utterance in chosen)
     key = cache_key(weights, repr(config), code, *versions, *digests)
     path = default_cache_folder() / "backbones" / f"{key}.onnx"

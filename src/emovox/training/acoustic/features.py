@@ -11,7 +11,9 @@ padding or on the neighbours in a batch. There is no padding of the edges (``cen
 import math
 from itertools import pairwise
 
+import librosa
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -217,60 +219,29 @@ def _decibel(power: Tensor, floor: float) -> Tensor:
     return 10.0 * torch.log10(power.clamp(min=floor))
 
 
-def mel_filters(n_mels: int, n_fft: int, rate: int = RATE) -> NDArray[np.float64]:
-    """Make triangular filters of equal area on Slaney's mel scale, shape=(n_mels, n_bins).
-
-    The scale is linear to 1 kHz (200/3 Hz a mel) and logarithmic above (27 mels for a factor of
-    6.4): M. Slaney, Auditory Toolbox, 1998. Filters reach from 0 Hz to rate / 2.
-    """
-    edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(rate / 2), n_mels + 2))
-    bins = np.linspace(0.0, rate / 2, n_fft // 2 + 1)
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (bins - lower) / (centre - lower)
-    falling = (upper - bins) / (upper - centre)
-    triangles: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
-    return triangles * 2.0 / (upper - lower)
-
-
-def _hz_to_mel(hz: float) -> float:
-    return hz * 3 / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
-
-
-def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    logarithmic = 1000 * np.exp((mel - 15) * np.log(6.4) / 27)
-    return np.where(mel < 15, mel * 200 / 3, logarithmic)
+def mel_filters(n_mels: int, n_fft: int) -> NDArray[np.float64]:
+    """Make triangular filters of equal area on Slaney's mel scale, shape=(n_mels, n_bins)."""
+    filters: NDArray[np.float64] = librosa.filters.mel(
+        sr=RATE, n_fft=n_fft, n_mels=n_mels, dtype=np.float64
+    )
+    return filters
 
 
 def dct_matrix(n_out: int, n_in: int) -> NDArray[np.float64]:
     """Make the orthonormal DCT-II, shape=(n_out, n_in)."""
-    angle = np.pi * np.outer(np.arange(n_out), np.arange(n_in) + 0.5) / n_in
-    matrix: NDArray[np.float64] = np.cos(angle) * np.sqrt(2 / n_in)
-    matrix[0] /= np.sqrt(2)
-    return matrix
+    matrix: NDArray[np.float64] = scipy.fft.dct(np.eye(n_in), axis=0, norm="ortho")
+    return matrix[:n_out]
 
 
-def chroma_filters(config: AcousticConfig, rate: int = RATE) -> NDArray[np.float64]:
-    """Make filters that fold the spectrum onto pitch classes, C first, shape=(n_chroma, n_bins).
-
-    Each bin falls on the classes by a Gaussian around its pitch, one class or one bin wide,
-    whichever is more; bins count by a Gaussian over octaves around octave 5, two octaves wide
-    (D. Ellis, Chroma Feature Analysis and Synthesis, 2007; A4 = 440 Hz).
-    """
-    n_fft, n_chroma = config.n_fft, config.n_chroma
-    hz = np.arange(1, n_fft) * rate / n_fft
-    pitch = n_chroma * np.log2(hz / 27.5)  # in classes above A0
-    pitch = np.concatenate([[pitch[0] - 1.5 * n_chroma], pitch])  # 0 Hz: far below the first bin
-    width = np.maximum(np.diff(pitch, append=pitch[-1] + 1.0), 1.0)
-    half = round(n_chroma / 2)
-    distance = (pitch - np.arange(n_chroma)[:, None] + half) % n_chroma - half
-    shares = np.exp(-0.5 * (2 * distance / width) ** 2)
-    shares /= np.linalg.norm(shares, axis=0)
-    octave_weight = np.exp(-0.5 * ((pitch / n_chroma - 5.0) / 2.0) ** 2)
-    from_c = np.roll(shares * octave_weight, -3 * (n_chroma // 12), axis=0)
-    return from_c[:, : n_fft // 2 + 1]
+def chroma_filters(config: AcousticConfig) -> NDArray[np.float64]:
+    """Make filters that fold the spectrum onto pitch classes, C first, shape=(n_chroma, n_bins)."""
+    filters: NDArray[np.float64] = librosa.filters.chroma(
+        sr=RATE, n_fft=config.n_fft, n_chroma=config.n_chroma, tuning=0.0, dtype=np.float64
+    )
+    return filters
 
 
-def contrast_bands(config: AcousticConfig, rate: int = RATE) -> tuple[tuple[int, int, int], ...]:
+def contrast_bands(config: AcousticConfig) -> tuple[tuple[int, int, int], ...]:
     """List the bands of spectral contrast as (first bin, bin after the last, bins that count).
 
     Octaves from `contrast_fmin_hz`, the first from 0 Hz; peak and valley are the means of that
@@ -280,7 +251,7 @@ def contrast_bands(config: AcousticConfig, rate: int = RATE) -> tuple[tuple[int,
     """
     octaves = config.contrast_fmin_hz * 2.0 ** np.arange(config.n_bands)
     edges = np.concatenate([[0.0], octaves])
-    hz = np.linspace(0.0, rate / 2, config.n_fft // 2 + 1)
+    hz = np.linspace(0.0, RATE / 2, config.n_fft // 2 + 1)
     bands = []
     for index, (low, high) in enumerate(pairwise(edges)):
         inside = np.flatnonzero((hz >= low) & (hz <= high))
