@@ -23,7 +23,8 @@ from typing import Any
 
 from emovox.corpora import load_corpora
 from emovox.evaluation.answers import evaluate_running, read_results, write_results
-from emovox.evaluation.metrics import Results, confusion_matrix, uar
+from emovox.evaluation.metrics import confusion_matrix, uar
+from emovox.evaluation.results import Results
 from emovox.evaluation.run import choose, versions
 from emovox.recognizer import Recognizer
 from emovox.splits import Fold

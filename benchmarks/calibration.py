@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from emovox.evaluation.answers import read_results
-from emovox.evaluation.metrics import fit_temperature
+from emovox.evaluation.calibration import fit_temperature
 from emovox.recognizer import Recognizer
 
 COVERAGE = 0.8  # share of recordings to be answered with certainty

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from emovox.corpora import Utterance
-from emovox.evaluation.metrics import concatenate, coverage_curve, expected_calibration_error
+from emovox.evaluation.calibration import coverage_curve, expected_calibration_error
+from emovox.evaluation.results import concatenate
 from tasks import SIX
 from unheard import Answers, calibration, recall, results
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emovox.evaluation.metrics import Results, fit_temperature
+from emovox.evaluation.calibration import fit_temperature
+from emovox.evaluation.results import Results
 from emovox.files import written_whole
 from emovox.splits import Fold
 from emovox.training.network import SpeakerHead

@@ -23,7 +23,7 @@ ALLOWED = {
     "torch": ({"training"}, set()),
     "onnx": ({"training"}, {"archive"}),
     "onnxruntime": ({"training"}, {"model"}),  # training compares it with torch
-    "scipy": ({"training"}, set()),
+    "scipy": ({"training"}, {"evaluation"}),
     "sklearn": (set(), set()),
     "librosa": ({"training"}, {"figures"}),
     "matplotlib": (set(), {"figures"}),

@@ -1,7 +1,6 @@
 """A recogniser's answers to labelled recordings."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +13,15 @@ import numpy as np
 
 from ..baseline import Baseline
 from ..corpora import Problem, Utterance
-from ..errors import AudioError, CorpusError, EmovoxError, ModelError
-from ..files import spreadsheet_plain, spreadsheet_safe, write_text
+from ..errors import AudioError, CorpusError, ModelError
+from ..files import spreadsheet_plain, write_text
 from ..prediction import Prediction
 from ..recognizer import Recognizer
-from .metrics import Results
+from ..tracks import csv_table, score_columns
+from .results import Results
 
 _COLUMNS = ("file", "corpus", "speaker", "truth", "label", "score", "certain")
 _CERTAIN = {"true": True, "false": False}
-_SCORES = "scores."  # before the label in the name of a score's column
 
 
 @dataclass(frozen=True)
@@ -141,24 +140,17 @@ def _results(
 
 def write_results(results: Results, path: Path) -> None:
     """Write answers as CSV: file, corpus, speaker, truth, label, score, certain, and all scores."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *(f"{_SCORES}{label}" for label in results.labels)))
+    rows = []
     for index, file in enumerate(results.files):
         names = (file, results.corpora[index], results.speakers[index])
         emotions = (results.truth[index], results.answers[index])
         scores = (results.scores[index], *results.probabilities[index])
         score, *all_scores = (f"{one:.9g}" for one in scores)
-        writer.writerow(
-            (
-                *map(spreadsheet_safe, names),
-                *(results.labels[one] for one in emotions),
-                score,
-                str(bool(results.certain[index])).lower(),
-                *all_scores,
-            )
+        certain = str(bool(results.certain[index])).lower()
+        rows.append(
+            (*names, *(results.labels[one] for one in emotions), score, certain, *all_scores)
         )
-    write_text(path, text.getvalue())
+    write_text(path, csv_table((*_COLUMNS, *score_columns(results.labels)), rows))
 
 
 def read_results(path: Path) -> Results:
@@ -172,20 +164,21 @@ def read_results(path: Path) -> Results:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        names = [name for name in rows[0] if name.startswith(_SCORES)]
-        labels = tuple(name.removeprefix(_SCORES) for name in names)
+        labels = tuple(name[7:] for name in rows[0] if name.startswith("scores."))
+        scores = [[row[name] for name in score_columns(labels)] for row in rows]
+        probabilities = np.array(scores, dtype=np.float32)
+        if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+            raise ValueError("the scores of a recording do not sum to 1")
         return Results(
             labels=labels,
             truth=np.array([labels.index(row["truth"]) for row in rows], np.int64),
-            probabilities=np.array(
-                [[row[name] for name in names] for row in rows], dtype=np.float32
-            ),
+            probabilities=probabilities,
             files=tuple(spreadsheet_plain(row["file"]) for row in rows),
             speakers=tuple(spreadsheet_plain(row["speaker"]) for row in rows),
             corpora=tuple(spreadsheet_plain(row["corpus"]) for row in rows),
             certain=np.array([_CERTAIN[row["certain"]] for row in rows], np.bool_),
         )
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, EmovoxError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: cannot read the predictions of a finished fold: {error}"
         ) from None

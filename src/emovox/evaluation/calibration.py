@@ -1,11 +1,8 @@
 """Scores: how well they are calibrated, and the gain of abstaining by them."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import EmovoxError
 from .results import Results
 
 N_BINS = 15  # of the calibration error, as in Guo et al. 2017
@@ -77,8 +74,8 @@ def coverage_curve(results: Results) -> list[dict[str, float]]:
 def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     """Find the temperature T of the best calibrated softmax(logits / T).
 
-    It minimises the negative log-likelihood of the truth by golden-section search over log T
-    from 0.05 to 20, where it has one minimum (temperature scaling, Guo et al. 2017).
+    It minimises the negative log-likelihood of the truth over log T from 0.05 to 20, where it has
+    one minimum (temperature scaling, Guo et al. 2017).
 
     Parameters
     ----------
@@ -91,30 +88,19 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     -------
     temperature : float, 0.05 to 20
         Greater than 1 for a model that is too sure of itself.
-
-    Raises
-    ------
-    EmovoxError
-        If the shapes do not fit or a logit is not finite.
     """
-    scores, labels = np.asarray(logits, dtype=np.float64), np.asarray(truth, dtype=np.int64)
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or scores.size == 0:
-        raise EmovoxError(
-            "expected logits of shape (n, n_labels) and truth of shape (n,), "
-            f"got {scores.shape} and {labels.shape}"
-        )
-    if not np.isfinite(scores).all():
-        raise EmovoxError("expected finite logits, got some that are NaN or infinite")
-    scores = scores - scores.max(axis=1, keepdims=True)
-    of_truth = scores[np.arange(len(labels)), labels]
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    scores, labels = np.asarray(logits, dtype=np.float64), np.asarray(truth)
 
     def loss(log_temperature: float) -> float:
-        factor = np.exp(-log_temperature)
-        log_sums = np.log(np.exp(scores * factor).sum(axis=1))
-        return float((log_sums - of_truth * factor).mean())
+        chances = log_softmax(scores * np.exp(-log_temperature), axis=1)
+        return float(-chances[np.arange(len(labels)), labels].mean())
 
-    low, high = np.log(TEMPERATURES)
-    return float(np.exp(_golden_section(loss, float(low), float(high))))
+    bounds = np.log(TEMPERATURES)
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
 
 
 def fit_threshold(logits: ArrayLike, temperature: float, coverage: float) -> float:
@@ -131,8 +117,9 @@ def fit_threshold(logits: ArrayLike, temperature: float, coverage: float) -> flo
     -------
     threshold : float, 0 to 1
     """
-    scaled = np.asarray(logits) / temperature
-    scores = 1.0 / np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1)
+    from scipy.special import softmax
+
+    scores = softmax(np.asarray(logits) / temperature, axis=1).max(axis=1)
     return round(float(np.quantile(scores, 1.0 - coverage)), 4)
 
 
@@ -145,20 +132,3 @@ def _bin_sums(results: Results) -> Floats:
     weights = (np.ones_like(scores), scores, right)
     sums = [np.bincount(bins, weights=weight, minlength=N_BINS) for weight in weights]
     return np.array(sums, dtype=np.float64)
-
-
-def _golden_section(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function with one minimum between `low` and `high` has it, to 1e-6."""
-    shrink = (np.sqrt(5.0) - 1) / 2
-    left, right = high - shrink * (high - low), low + shrink * (high - low)
-    at_left, at_right = function(left), function(right)
-    while high - low > 1e-6:
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - shrink * (high - low)
-            at_left = function(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + shrink * (high - low)
-            at_right = function(right)
-    return (low + high) / 2

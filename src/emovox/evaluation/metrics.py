@@ -6,31 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import (
-    coverage_curve,
-    expected_calibration_error,
-    fit_temperature,
-    reliability,
-)
-from .results import Results, concatenate
-
-__all__ = [
-    "N_RESAMPLES",
-    "Results",
-    "accuracy",
-    "bootstrap_interval",
-    "concatenate",
-    "confusion_matrix",
-    "coverage_curve",
-    "expected_calibration_error",
-    "fit_temperature",
-    "macro_f1",
-    "per_emotion",
-    "per_speaker",
-    "reliability",
-    "summarise",
-    "uar",
-]
+from .calibration import coverage_curve, expected_calibration_error, reliability
+from .results import Results
 
 LEVEL = 0.95  # of the intervals
 N_RESAMPLES = 1_000
@@ -104,21 +81,19 @@ def per_speaker(results: Results) -> dict[str, dict[str, float | int]]:
 
     With more than one corpus a speaker is named `corpus/speaker`; an unknown one is "unknown".
     """
-    names = np.array(_speaker_names(results))
-    table: dict[str, dict[str, float | int]] = {}
-    for name in sorted(set(names.tolist())):
-        confusion = confusion_matrix(results.take(names == name))
-        table[name] = {
+    return {
+        name: {
             "n": int(confusion.sum()),
             "uar": float(uar(confusion)),
             "accuracy": float(accuracy(confusion)),
         }
-    return table
+        for name, confusion in zip(*_speaker_confusions(results), strict=True)
+    }
 
 
 def bootstrap_interval(
     results: Results, statistic: Statistic, seed: int = 0
-) -> tuple[float, float, str]:
+) -> dict[str, float | str]:
     """95 % interval of a statistic, by resampling with replacement (percentile bootstrap).
 
     Parameters
@@ -132,14 +107,13 @@ def bootstrap_interval(
 
     Returns
     -------
-    low, high : float
-        Percentiles 2.5 and 97.5 of the statistic over 1,000 resamples.
-    unit : str
-        The unit of resampling: "speakers" where at least 5 are known, else "utterances".
+    interval : dict
+        `low` and `high`, percentiles 2.5 and 97.5 of the statistic over 1,000 resamples; `level`,
+        0.95; `resampled`, "speakers" where at least 5 are known, else "utterances".
     """
     resamples, unit = _resampled_confusions(results, seed)
     low, high = np.quantile(statistic(resamples), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high), unit
+    return {"low": float(low), "high": float(high), "level": LEVEL, "resampled": unit}
 
 
 def summarise(results: Results, seed: int = 0) -> dict[str, Any]:
@@ -150,17 +124,6 @@ def summarise(results: Results, seed: int = 0) -> dict[str, Any]:
     where there are none); `accuracy_at_80` the point of `coverage_curve` at 80 %.
     """
     confusion = confusion_matrix(results)
-    resamples, unit = _resampled_confusions(results, seed)
-    bounds = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    intervals = {}
-    for name, statistic in STATISTICS:
-        low, high = np.quantile(statistic(resamples), bounds)
-        intervals[name] = {
-            "low": float(low),
-            "high": float(high),
-            "level": LEVEL,
-            "resampled": unit,
-        }
     curve = coverage_curve(results)
     sure = results.certain
     right = results.answers == results.truth
@@ -170,7 +133,9 @@ def summarise(results: Results, seed: int = 0) -> dict[str, Any]:
         "per_emotion": per_emotion(results),
         "confusion": {"labels": list(results.labels), "matrix": confusion.tolist()},
         "per_speaker": per_speaker(results),
-        "intervals": intervals,
+        "intervals": {
+            name: bootstrap_interval(results, statistic, seed) for name, statistic in STATISTICS
+        },
         "expected_calibration_error": expected_calibration_error(results),
         "reliability": reliability(results),
         "coverage": float(sure.mean()),
@@ -183,30 +148,29 @@ def summarise(results: Results, seed: int = 0) -> dict[str, Any]:
 def _resampled_confusions(results: Results, seed: int) -> tuple[NDArray[np.int64], str]:
     """Confusion matrices of 1,000 resamples, shape (1000, n_labels, n_labels), and their unit."""
     random = np.random.default_rng(seed)
-    n_labels = len(results.labels)
-    names = _speaker_names(results)
-    known = "" not in results.speakers
-    if known and len(set(names)) >= MIN_SPEAKERS:
-        speakers, index = np.unique(np.array(names), return_inverse=True)
-        cells = results.truth * n_labels + results.answers
-        counts = np.zeros((len(speakers), n_labels**2), dtype=np.int64)
-        np.add.at(counts, (index, cells), 1)
+    speakers, counts = _speaker_confusions(results)
+    if "" not in results.speakers and len(speakers) >= MIN_SPEAKERS:
         shares = np.full(len(speakers), 1 / len(speakers))
-        drawn = random.multinomial(len(speakers), shares, size=N_RESAMPLES) @ counts
-        return drawn.reshape(-1, n_labels, n_labels), "speakers"
+        drawn = random.multinomial(len(speakers), shares, size=N_RESAMPLES)
+        return np.tensordot(drawn, counts, axes=1), "speakers"
     # Drawing recordings with replacement is drawing from the cells of the confusion matrix.
-    confusion = confusion_matrix(results).ravel()
-    n = int(confusion.sum())
-    drawn = random.multinomial(n, confusion / n, size=N_RESAMPLES)
-    return drawn.reshape(-1, n_labels, n_labels), "utterances"
+    confusion, n = confusion_matrix(results), len(results.files)
+    drawn = random.multinomial(n, confusion.ravel() / n, size=N_RESAMPLES)
+    return drawn.reshape(-1, *confusion.shape), "utterances"
 
 
-def _speaker_names(results: Results) -> list[str]:
+def _speaker_confusions(results: Results) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the speakers' names, sorted, and the confusion matrix of each."""
     several = len(set(results.corpora)) > 1
-    return [
+    names = [
         (f"{corpus}/" if several else "") + (speaker or "unknown")
         for corpus, speaker in zip(results.corpora, results.speakers, strict=True)
     ]
+    speakers, index = np.unique(names, return_inverse=True)
+    n_labels = len(results.labels)
+    counts = np.zeros((len(speakers), n_labels, n_labels), dtype=np.int64)
+    np.add.at(counts, (index, results.truth, results.answers), 1)
+    return speakers.tolist(), counts
 
 
 def _right(confusion: NDArray[Any]) -> NDArray[Any]:

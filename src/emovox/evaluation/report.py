@@ -21,7 +21,8 @@ from ..figures import (
     write_file,
 )
 from . import words
-from .metrics import N_RESAMPLES, Results, summarise
+from .metrics import N_RESAMPLES, summarise
+from .results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import counted
-from .metrics import Results
+from .results import Results
 
 PROTOCOLS = {
     "random": (

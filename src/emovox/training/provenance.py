@@ -9,7 +9,8 @@ from typing import Any
 from ..audio import RATE
 from ..card import SCHEMA, Card
 from ..corpora import SPECS, Corpus, Utterance
-from ..evaluation.metrics import Results, accuracy, confusion_matrix, uar
+from ..evaluation.metrics import accuracy, confusion_matrix, uar
+from ..evaluation.results import Results
 from ..evaluation.run import licence_of
 from ..splits import Fold
 from ..version import __version__

@@ -1,7 +1,5 @@
 """A whole training run: corpora, split, features, network, model file, report."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,8 +14,8 @@ from numpy.typing import NDArray
 from ..corpora import Corpus, Utterance
 from ..errors import ConfigError, TrainingError, counted
 from ..evaluation.answers import evaluate, evaluate_running, read_results, write_results
-from ..evaluation.metrics import Results, concatenate
 from ..evaluation.report import write_report, write_summary
+from ..evaluation.results import Results, concatenate
 from ..evaluation.run import Console, Progress, corpus_facts, load_utterances
 from ..files import write_text
 from ..recognizer import Recognizer
@@ -29,6 +27,7 @@ from ..splits import (
     read_split,
     write_split,
 )
+from ..tracks import csv_table
 from .acoustic.fit import Checkpoint, Observer, Plan, Row
 from .cache import ArrayCache, cache_key, default_cache_folder
 from .export import with_card
@@ -263,8 +262,5 @@ def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
 
 
 def _write_history(history: Sequence[Row], path: Path) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
+    rows = ([row[column] for column in HISTORY_COLUMNS] for row in history)
+    write_text(path, csv_table(HISTORY_COLUMNS, rows))
