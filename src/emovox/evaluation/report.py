@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_MISTAKES = 10  # shown
-FIGURES = ("accuracy", "uar", "macro_f1")
-
-NAMES = {"accuracy": "Accuracy", "uar": "UAR", "macro_f1": "Macro F1"}
-_RUN = ("command", "model", "protocol", "fold", "seed", "n_train", "n_val", "n_test")
-MEANINGS = {
-    "accuracy": "share of right answers",
-    "uar": "recall averaged over the emotions",
-    "macro_f1": "F1 averaged over the emotions",
+FIGURES = {  # name and meaning
+    "accuracy": ("Accuracy", "share of right answers"),
+    "uar": ("UAR", "recall averaged over the emotions"),
+    "macro_f1": ("Macro F1", "F1 averaged over the emotions"),
 }
+_RUN = ("command", "model", "protocol", "fold", "seed", "n_train", "n_val", "n_test")
+_OPTIONAL = ("parts", "corpora", "left_out", "merged", "problems", "folds")  # in a report
 
 
 def write_report(
@@ -87,10 +85,8 @@ def write_report(
     if history:
         chosen = facts.get("validation", "") is not None
         pictures.append(_training_picture(directory, history, chosen=chosen))
-    page = _page_of(report, numbers, results, pictures)
-    page["score_pictures"] = _score_pictures(directory, numbers)
-    page["lead"] = words.lead(report, str(report.get("protocol") or ""))
-    _write(directory, report, page)
+    lead = words.lead(report, str(report.get("protocol") or ""))
+    _write(directory, report, _page_of(report, numbers, results, lead), pictures)
     return report
 
 
@@ -152,15 +148,20 @@ def write_summary(
             "worst_mistakes": _worst_mistakes(results),
         }
     )
-    page = _page_of(report, pooled, results, [_confusion_picture(directory, pooled)])
-    page["score_pictures"] = _score_pictures(directory, pooled)
-    page["lead"] = words.fold_lead(folds, mean, pooled, str(report.get("protocol") or ""))
-    page["folds"] = folds
-    _write(directory, report, page)
+    lead = words.fold_lead(folds, mean, pooled, str(report.get("protocol") or ""))
+    page = _page_of(report, pooled, results, lead)
+    _write(directory, report, page, [_confusion_picture(directory, pooled)])
     return report
 
 
-def _write(directory: Path, report: Mapping[str, Any], page: Mapping[str, Any]) -> None:
+def _write(
+    directory: Path,
+    report: Mapping[str, Any],
+    page: Mapping[str, Any],
+    pictures: Sequence[Mapping[str, str]],
+) -> None:
+    score_pictures = _score_pictures(directory, page["numbers"])
+    page = {**page, "pictures": pictures, "score_pictures": score_pictures}
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     write_file(directory / "report.json", (text + "\n").encode())
     write_file(directory / "report.html", _render(page).encode())
@@ -184,24 +185,26 @@ def _page_of(
     report: Mapping[str, Any],
     numbers: Mapping[str, Any],
     results: Results,
-    pictures: Sequence[Mapping[str, str]],
+    lead: Sequence[str],
 ) -> dict[str, Any]:
-    """Gather the content of the template; `numbers` are those of the answers, pooled over folds."""
+    """Gather what the template shows but its pictures; `numbers` are those of all answers."""
     protocol = str(report.get("protocol") or "")
     tiles = [
         {
-            "name": NAMES[key],
-            "meaning": MEANINGS[key],
+            "name": name,
+            "meaning": meaning,
             "value": report[key],
             "spread": report.get("mean", {}).get(f"{key}_std"),
             **numbers["intervals"][key],
         }
-        for key in FIGURES
+        for key, (name, meaning) in FIGURES.items()
     ]
     return {
+        **dict.fromkeys(_OPTIONAL, ()),
+        **report,
         "title": words.title_of(report),
-        "report": report,
         "numbers": numbers,
+        "lead": lead,
         "tiles": tiles,
         "shows": words.shows(protocol),
         "warns": protocol not in ("speaker", "corpus"),
@@ -210,24 +213,14 @@ def _page_of(
         "speakers": words.speaker_words(numbers),
         "calibration": words.calibration_words(numbers, results),
         "abstaining": words.coverage_words(numbers),
-        "pictures": pictures,
-        "mistakes": report["worst_mistakes"],
         "n_mistakes": int((results.answers != results.truth).sum()),
         "n_resamples": N_RESAMPLES,
         "colours": EMOTION_COLOURS,
         "model": words.model_words(report.get("model")),
-        "parts": report.get("parts") or {},
         "ending": words.sentence(report.get("ending")),
-        "corpora": report.get("corpora") or [],
-        "left_out": report.get("left_out") or {},
-        "merged": report.get("merged") or {},
-        "problems": report.get("problems") or [],
         "settings": _flat(report.get("settings") or {}),
         "versions": _flat(report.get("versions") or {}),
-        "run": _flat(
-            {key: report.get(key) for key in _RUN if report.get(key) not in (None, "", {})}
-        ),
-        "folds": {},
+        "run": _flat({key: report[key] for key in _RUN if report.get(key) not in (None, "", {})}),
     }
 
 

@@ -151,14 +151,12 @@ def _merged(
     utterances: Sequence[Utterance], labels: Sequence[str]
 ) -> tuple[list[Utterance], dict[str, int]]:
     """Replace emotions unknown to a model by the nearest known one; count them."""
-    known, merged = [], Counter[str]()
-    for utterance in utterances:
-        nearest = NEAREST.get(utterance.emotion, "")
-        if utterance.emotion not in labels and nearest in labels:
-            merged[utterance.emotion] += 1
-            known.append(dataclasses.replace(utterance, emotion=nearest))
-        else:
-            known.append(utterance)
+    missing = {utterance.emotion for utterance in utterances} - set(labels)
+    merge = {emotion: NEAREST[emotion] for emotion in missing if NEAREST.get(emotion) in labels}
+    merged = Counter(one.emotion for one in utterances if one.emotion in merge)
+    known = [
+        dataclasses.replace(one, emotion=merge.get(one.emotion, one.emotion)) for one in utterances
+    ]
     return known, dict(sorted(merged.items()))
 
 
