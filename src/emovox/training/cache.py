@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +66,8 @@ def _checksum(key: str, content: bytes) -> bytes:
 
 
 def cache_key(*parts: str) -> str:
-    """Return a key for a content: sha256 of its parts, each with its length."""
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
+    """Return a key for a content: sha256 of its parts and the borders between them."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def default_cache_folder() -> Path:

@@ -88,7 +88,8 @@ def extract(
         return computed
 
     results = []
-    with ThreadPoolExecutor(N_WORKERS, initializer=_one_thread) as pool:
+    # One thread of torch for each worker: two workers with two threads each would fight.
+    with ThreadPoolExecutor(N_WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for done, result in enumerate(pool.map(features_of, utterances), 1):
             results.append(result)
             if on_progress:
@@ -141,10 +142,6 @@ def speech_statistics(
     digest = backbone_digest(backbone)
     described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(rooms)]
     return Extractor(compute, json.dumps(described))
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # of this worker: two workers with two threads each would fight
 
 
 def _gather(

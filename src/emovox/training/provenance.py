@@ -33,6 +33,7 @@ def model_card(
 ) -> Card:
     """Make the card of a fold's model; its figures come after the test."""
     temperature, threshold = fit.calibrated(settings)
+    terms = [f"{corpus.name}: {licence_of(corpus)}" for corpus in corpora]
     return Card(
         schema=SCHEMA,
         name=settings.name or settings.features,
@@ -48,16 +49,10 @@ def model_card(
         protocol=fold.protocol,
         figures={},
         notes=settings.notes,
-        licence=_weights_licence(corpora),
+        licence=f"as the terms of the recordings allow ({'; '.join(terms)})",
         emovox_version=__version__,
         code_revision=code_revision(),
     )
-
-
-def _weights_licence(corpora: Sequence[Corpus]) -> str:
-    """Name the terms of the recordings that a model was trained on."""
-    terms = [f"{corpus.name}: {licence_of(corpus)}" for corpus in corpora]
-    return f"as the terms of the recordings allow ({'; '.join(terms)})"
 
 
 def _feature_settings(settings: Settings) -> dict[str, Any]:

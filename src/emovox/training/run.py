@@ -255,12 +255,8 @@ def _fit(run: Run, fold: Fold, labels: tuple[str, ...], out: Path) -> Fit:
     with run.training(fold.name, learner.plan(len(fold.train))) as observer:
 
         def on_epoch(history: Sequence[Row]) -> None:
-            _write_history(history, out / "history.csv")
+            rows = ([row[column] for column in HISTORY_COLUMNS] for row in history)
+            write_text(out / "history.csv", csv_table(HISTORY_COLUMNS, rows))
             observer.on_epoch(history)
 
         return learner.fit(fold, run.features, labels, Observer(observer.on_batch, on_epoch))
-
-
-def _write_history(history: Sequence[Row], path: Path) -> None:
-    rows = ([row[column] for column in HISTORY_COLUMNS] for row in history)
-    write_text(path, csv_table(HISTORY_COLUMNS, rows))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ...errors import TrainingError
 from ...files import written_whole
@@ -177,7 +178,9 @@ def train_network(
     with _deterministic():
         torch.manual_seed(seed)
         network = EmotionNetwork(train.frames[0].shape[1], n_classes, settings.network)
-        network.standardise_by(*_mean_and_deviation(train.frames))
+        everything = np.concatenate(train.frames).astype(np.float64)
+        mean, deviation = everything.mean(0), everything.std(0)
+        network.standardise_by(torch.from_numpy(mean).float(), torch.from_numpy(deviation).float())
         state = _State(network, settings.learning_rate)
         if checkpoint and checkpoint.path.exists():
             state.load(checkpoint)
@@ -218,11 +221,8 @@ def predict_logits(
 
 def pad_frames(frames: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     """Stack clips of different lengths with zeros behind them; return them and their lengths."""
-    n_frames = torch.tensor([len(clip) for clip in frames])
-    padded = torch.zeros(len(frames), int(n_frames.max()), frames[0].shape[1])
-    for row, clip in enumerate(frames):
-        padded[row, : len(clip)] = torch.from_numpy(clip)
-    return padded, n_frames
+    padded = pad_sequence([torch.from_numpy(clip) for clip in frames], batch_first=True)
+    return padded, torch.tensor([len(clip) for clip in frames])
 
 
 def _train_epoch(
@@ -322,12 +322,6 @@ def _validate(
 def _mean_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     losses = F.cross_entropy(logits, targets, reduction="none")
     return (losses * weight).sum() / weight.sum()
-
-
-def _mean_and_deviation(frames: Sequence[Array]) -> tuple[Tensor, Tensor]:
-    everything = np.concatenate(list(frames)).astype(np.float64)
-    mean, deviation = everything.mean(0), everything.std(0)
-    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
 def _weights(examples: Examples, n_classes: int) -> Tensor:
