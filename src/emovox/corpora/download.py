@@ -62,7 +62,9 @@ def download(
     MissingExtraError
         If pooch is not installed.
     """
-    spec = _spec(name)
+    if name not in SPECS:
+        raise CorpusError(f'unknown corpus "{name}"; expected one of {", ".join(SPECS)}')
+    spec = SPECS[name]
     source = _source(spec, url)
     destination = absolute(name, destination)
     folder = destination / name
@@ -72,7 +74,9 @@ def download(
         raise CorpusError(
             f"{folder} exists already and is not from a download; choose another folder"
         )
-    _check_extra()
+    with optional():
+        import pooch
+    pooch.get_logger().setLevel("WARNING")  # it would log the file's hash
     if not accept(terms(spec, source)):
         raise CorpusError(f"{name}: the terms were not accepted, nothing was downloaded")
     try:
@@ -97,29 +101,15 @@ def terms(spec: CorpusSpec, source: Download) -> str:
     )
 
 
-def _spec(name: str) -> CorpusSpec:
-    if name not in SPECS:
-        raise CorpusError(f'unknown corpus "{name}"; expected one of {", ".join(SPECS)}')
-    return SPECS[name]
-
-
 def _source(spec: CorpusSpec, url: str | None) -> Download:
     """Choose the address; a mirror must hold the same archive, so its checksum is kept."""
-    published = spec.download
-    if url is None and published is None:
+    if url is None and spec.download is None:
         raise CorpusError(f"{spec.name} cannot be downloaded: {spec.by_hand}; see {spec.homepage}")
-    if url is not None:
-        published = replace(published, url=url) if published else Download(url)
-    assert published is not None  # either of the two is given
-    if not published.url.startswith(("http://", "https://")):
+    source = spec.download or Download("")
+    source = source if url is None else replace(source, url=url)
+    if not source.url.startswith(("http://", "https://")):
         raise CorpusError(f"expected an address that begins with http:// or https://, got {url}")
-    return published
-
-
-def _check_extra() -> None:
-    with optional():
-        import pooch
-    pooch.get_logger().setLevel("WARNING")  # it would log the file's hash
+    return source
 
 
 class _Bar:

@@ -110,13 +110,14 @@ def _check_request(
         raise SplitError(
             f"too few clips: {protocol} needs at least {MIN_CLIPS} recordings, got {n_recordings}"
         )
-    if protocol in ("speaker", "sentence"):
-        without = [clip for clip in clips if not getattr(clip, protocol)]
-        if without:
-            raise SplitError(
-                f"protocol {protocol} needs a {protocol} for each clip; {len(without):,} of "
-                f"{len(clips):,} have none, for example {without[0].file}"
-            )
+    needed = "subset" if protocol == "table" else protocol
+    without = [clip for clip in clips if not getattr(clip, needed, True)]
+    if without:
+        thing = "split (train, val or test)" if protocol == "table" else protocol
+        raise SplitError(
+            f"protocol {protocol} needs a {thing} for each clip; {len(without):,} of "
+            f"{len(clips):,} have none, for example {without[0].file}"
+        )
 
 
 def _by_strata(clips: Sequence[Utterance], rng: np.random.Generator) -> list[Block]:
@@ -186,12 +187,6 @@ def _all(clips: Sequence[Utterance], rng: np.random.Generator) -> Fold:
 
 
 def _table(clips: Sequence[Utterance], rng: np.random.Generator) -> Fold:
-    without = [clip for clip in clips if not clip.subset]
-    if without:
-        raise SplitError(
-            f"protocol table needs a split for each clip (train, val or test); {len(without):,} of "
-            f"{len(clips):,} have none, for example {without[0].file}"
-        )
     train, val, test = (tuple(clip for clip in clips if clip.subset == part) for part in PARTS)
     if val or not train:
         return Fold("table", "table", train, val, test, OWN_TABLE)

@@ -53,9 +53,13 @@ def count_changes(fold: Fold, path: str | os.PathLike[str]) -> int:
 
 
 def _text_of(fold: Fold) -> str:
-    rows = [(part, clip) for part in PARTS for clip in getattr(fold, part)]
-    rows.sort(key=lambda row: place(row[1]))
-    return csv_table(COLUMNS, (_cells(part, clip) for part, clip in rows))
+    clips = [(clip, part) for part in PARTS for clip in getattr(fold, part)]
+    clips.sort(key=lambda one: place(one[0]))
+    rows = [
+        (one.file.as_posix(), one.emotion, one.speaker, one.sentence, part, one.corpus, one.digest)
+        for one, part in clips
+    ]
+    return csv_table(COLUMNS, rows)
 
 
 def _contents(table: str) -> "Counter[tuple[str, ...]]":
@@ -109,11 +113,6 @@ def read_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
             raise SplitError(f"expected a group and a speaker in line {line} of {path}")
         groups[row["group"]].append(row["speaker"])
     return dict(groups)
-
-
-def _cells(part: str, clip: Utterance) -> tuple[str, ...]:
-    file = clip.file.as_posix()
-    return file, clip.emotion, clip.speaker, clip.sentence, part, clip.corpus, clip.digest
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> list[Row]:
