@@ -265,10 +265,9 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
         features = data.get("features", FEATURES[0])
         if features in FEATURES:
             _check_kind(features, data)
-        settings: Settings = _build(Settings, data)
+        return _build(Settings(), data)  # type: ignore[no-any-return]
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
-    return settings
 
 
 def settings_toml(settings: Settings) -> str:
@@ -317,21 +316,20 @@ def _check_kind(features: str, data: Mapping[str, Any]) -> None:
         )
 
 
-def _build(kind: type, data: Mapping[str, Any], place: str = "") -> Any:
-    """Make a settings dataclass of a mapping, its tables first."""
-    fields = {entry.name: entry for entry in dataclasses.fields(kind)}
-    if unknown := sorted(data.keys() - fields.keys()):
-        raise ConfigError(_unknown(unknown[0], place, fields))
+def _build(defaults: Any, data: Mapping[str, Any], place: str = "") -> Any:
+    """Make a settings dataclass of its defaults and a mapping, its tables first."""
+    if unknown := sorted(data.keys() - vars(defaults).keys()):
+        raise ConfigError(_unknown(unknown[0], place, vars(defaults)))
     values = {}
     for name, value in data.items():
-        default = _default(fields[name])
-        if dataclasses.is_dataclass(default):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{name}: expected a table, got {value!r}")
-            values[name] = _build(type(default), value, f"{place}{name}.")
-        else:
+        default = getattr(defaults, name)
+        if not dataclasses.is_dataclass(default):
             values[name] = _typed(name, value, default)
-    return kind(**values)
+        elif isinstance(value, Mapping):
+            values[name] = _build(default, value, f"{place}{name}.")
+        else:
+            raise ConfigError(f"{name}: expected a table, got {value!r}")
+    return dataclasses.replace(defaults, **values)
 
 
 def _unknown(name: str, place: str, known: Mapping[str, object]) -> str:
@@ -346,15 +344,10 @@ def _unknown(name: str, place: str, known: Mapping[str, object]) -> str:
 
 def _paths(settings: Any, place: str = "") -> Iterator[str]:
     """Yield the dotted name of each setting and of each table."""
-    for entry in dataclasses.fields(settings):
-        yield f"{place}{entry.name}"
-        value = getattr(settings, entry.name)
+    for name, value in vars(settings).items():
+        yield f"{place}{name}"
         if dataclasses.is_dataclass(value):
-            yield from _paths(value, f"{place}{entry.name}.")
-
-
-def _default(entry: "dataclasses.Field[Any]") -> Any:
-    return entry.default_factory() if callable(entry.default_factory) else entry.default
+            yield from _paths(value, f"{place}{name}.")
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
