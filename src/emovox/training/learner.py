@@ -298,12 +298,11 @@ def make_clips(
 ) -> Clips:
     """Gather the clips that a head learns from; each copy is one more speaker's."""
     n_copies = features[utterances[0].file].shape[0] if with_copies else 1
-    names = sorted({(utterance.corpus, utterance.speaker) for utterance in utterances})
-    speaker_of = {name: index for index, name in enumerate(names)}
+    speakers = _numbers([(utterance.corpus, utterance.speaker) for utterance in utterances])
+    n_speakers = int(speakers.max()) + 1
     corpora = sorted({utterance.corpus for utterance in utterances})
     shown = {(utterance.corpus, utterance.emotion) for utterance in utterances}
     allowed = np.array([[(corpus, label) in shown for label in labels] for corpus in corpora])
-    speakers = [speaker_of[utterance.corpus, utterance.speaker] for utterance in utterances]
     corpus_numbers = [corpora.index(utterance.corpus) for utterance in utterances] * n_copies
     table = np.stack(
         [features[utterance.file][copy] for copy in range(n_copies) for utterance in utterances]
@@ -311,9 +310,7 @@ def make_clips(
     return Clips(
         statistics=np.ascontiguousarray(table[:, :-1]),
         targets=np.array([labels.index(u.emotion) for u in utterances] * n_copies, np.int64),
-        speakers=np.concatenate(
-            [np.array(speakers, np.int64) + copy * len(names) for copy in range(n_copies)]
-        ),
+        speakers=np.concatenate([speakers + copy * n_speakers for copy in range(n_copies)]),
         corpora=np.array(corpus_numbers, np.int64),
         seconds=np.ascontiguousarray(table[:, -1]),
         allowed=allowed[corpus_numbers],
@@ -329,13 +326,18 @@ def _examples(
     """Gather the clips that an acoustic network learns from."""
     chosen = known(utterances, labels)
     names = [(utterance.corpus, utterance.speaker or str(utterance.file)) for utterance in chosen]
-    number = {name: index for index, name in enumerate(sorted(set(names)))}
     return Examples(
         tuple(features[utterance.file] for utterance in chosen),
         np.array([labels.index(utterance.emotion) for utterance in chosen], np.int64),
-        np.array([number[name] for name in names], np.int64),
+        _numbers(names),
         np.array([corpora.index(utterance.corpus) for utterance in chosen], np.int64),
     )
+
+
+def _numbers(names: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
+    """Return the number of each clip's speaker, from 0 on, in the order of the names."""
+    number = {name: index for index, name in enumerate(sorted(set(names)))}
+    return np.array([number[name] for name in names], np.int64)
 
 
 def _answers_in_use(
