@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import counted
 from .measurements import Measurements
 from .style import EMOTION_COLOURS, EMOTION_MARKERS, INK, drawing, shortened
 
@@ -40,9 +41,8 @@ def _numbers(measurements: Measurements) -> str:
     note = "all clips measured" if n_measured == n_clips else f"{n_measured:,} clips measured"
     if measurements.n_unreadable:
         note += f", {measurements.n_unreadable:,} unreadable"
-    n_speakers = len(measurements.speakers)
-    clips = f"{n_clips:,} clip{'s' * (n_clips != 1)}"
-    return f"{clips}, {n_speakers} speaker{'s' * (n_speakers != 1)} ({note})"
+    speakers = counted(len(measurements.speakers), "speaker")
+    return f"{counted(n_clips, 'clip')}, {speakers} ({note})"
 
 
 def _draw_counts(axes: "Axes", measurements: Measurements) -> None:
@@ -141,7 +141,9 @@ def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:
     for index, emotion in enumerate(measurements.emotions):
         chosen = measurements.spectra_db[(emotions == emotion) & audible]
         if len(chosen):
-            _draw_spectrum(axes, measurements.band_hz, chosen.mean(axis=0), emotion, index % 4)
+            (line,) = axes.plot(measurements.band_hz, chosen.mean(axis=0), label=emotion)
+            line.set(color=_colour(emotion), marker=EMOTION_MARKERS.get(emotion, "."))
+            line.set(markevery=(index % 4, 4), markeredgecolor=INK, markeredgewidth=0.5)
     axes.set_xscale("log")
     ticks = (100, 200, 500, 1_000, 2_000, 4_000, 8_000)
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -149,25 +151,6 @@ def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:
     axes.set(title="Mean spectrum while speaking", ylabel="level (dB of full scale)")
     axes.set(xlabel="frequency (Hz)", xlim=(70, 8_000))
     axes.legend(ncols=3, loc="upper right", fontsize=9)
-
-
-def _draw_spectrum(
-    axes: "Axes",
-    band_hz: NDArray[np.float64],
-    level_db: NDArray[np.float64],
-    emotion: str,
-    first_marked: int,
-) -> None:
-    axes.plot(
-        band_hz,
-        level_db,
-        marker=EMOTION_MARKERS.get(emotion, "."),
-        markevery=(first_marked, 4),
-        color=_colour(emotion),
-        markeredgecolor=INK,
-        markeredgewidth=0.5,
-        label=emotion,
-    )
 
 
 def _colour(emotion: str) -> str:

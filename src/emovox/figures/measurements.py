@@ -1,8 +1,11 @@
 """Measurements of recordings: frames of a clip; duration, loudness and pitch of a corpus."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,10 +124,9 @@ def _count(
     """Count utterances by emotion (row) and speaker (column)."""
     emotions = tuple(sorted({utterance.emotion for utterance in utterances}))
     speakers = tuple(sorted({utterance.speaker for utterance in utterances}))
-    counts = np.zeros((len(emotions), len(speakers)), dtype=np.int64)
-    for utterance in utterances:
-        counts[emotions.index(utterance.emotion), speakers.index(utterance.speaker)] += 1
-    return emotions, speakers, counts
+    counts = Counter((utterance.emotion, utterance.speaker) for utterance in utterances)
+    table = [[counts[emotion, speaker] for speaker in speakers] for emotion in emotions]
+    return emotions, speakers, np.array(table, dtype=np.int64)
 
 
 def frames(audio: Samples) -> Frames:
@@ -170,27 +172,18 @@ def tracks(audio: Samples) -> tuple[Floats, Floats, Floats]:
     padded = np.pad(audio, (0, max(0, N_FFT - len(audio))))
     framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
     powers = np.array([float(frame @ frame) / N_FFT for frame in framed])
-    low, high = PITCH_HZ
-    pitch = np.concatenate([_pitch(part.reshape(-1)) for part in np.array_split(framed, 40)])
-    inside = (pitch > 1.05 * low) & (pitch < 0.95 * high)
+    pitch = _pitch(padded, hop)
+    inside = (pitch > 1.05 * PITCH_HZ[0]) & (pitch < 0.95 * PITCH_HZ[1])
     seconds = (np.arange(len(framed)) * hop + N_FFT / 2) / RATE
     loudness = 10 * np.log10(np.maximum(powers, 1e-12))
     return seconds, loudness, np.where(inside, pitch, np.nan)
 
 
-def _pitch(frames_in_a_row: Samples) -> Floats:
-    """Pitch of frames that stand one behind the other, in Hz."""
+def _pitch(audio: NDArray[Any], hop: int) -> Floats:
+    """Pitch of each frame, in Hz."""
     low, high = PITCH_HZ
-    if not frames_in_a_row.size:
-        return np.zeros(0)
     pitch = _librosa().yin(
-        frames_in_a_row,
-        fmin=low,
-        fmax=high,
-        sr=RATE,
-        frame_length=N_FFT,
-        hop_length=N_FFT,
-        center=False,
+        audio, fmin=low, fmax=high, sr=RATE, frame_length=N_FFT, hop_length=hop, center=False
     )
     return np.asarray(pitch, dtype=np.float64)
 
@@ -198,14 +191,10 @@ def _pitch(frames_in_a_row: Samples) -> Floats:
 def _evenly_chosen(utterances: Sequence[Utterance]) -> list[Utterance]:
     """Take up to 700 utterances: one of each speaker and emotion, then a second, and so on."""
     order = np.random.default_rng(0).permutation(len(utterances))
-    taken: dict[tuple[str, str], int] = {}
-    ranks = np.zeros(len(utterances), dtype=np.int64)
-    for index in order:
-        cell = (utterances[index].speaker, utterances[index].emotion)
-        ranks[index] = taken.get(cell, 0)
-        taken[cell] = taken.get(cell, 0) + 1
-    first = order[np.argsort(ranks[order], kind="stable")][:MAX_CLIPS]
-    return [utterances[index] for index in sorted(first.tolist())]
+    turns = defaultdict[tuple[str, str], Iterator[int]](count)
+    ranked = [(next(turns[utterances[i].speaker, utterances[i].emotion]), i) for i in order]
+    first = sorted(ranked, key=lambda one: one[0])[:MAX_CLIPS]
+    return [utterances[index] for index in sorted(index for _, index in first)]
 
 
 def _measure_clip(audio: Samples) -> tuple[float, float, float, Floats]:
@@ -218,12 +207,9 @@ def _measure_clip(audio: Samples) -> tuple[float, float, float, Floats]:
     active = powers >= max(NOISE_FLOOR**2, powers.max() * 10 ** (-ACTIVE_DB / 10))
     if not active.any():
         return seconds, np.nan, np.nan, np.full(N_BANDS, np.nan)
-    low, high = PITCH_HZ
-    pitch = _librosa().yin(
-        heard, fmin=low, fmax=high, sr=RATE, frame_length=N_FFT, hop_length=HOP, center=False
-    )
     loudness = 10 * np.log10(powers[active].mean())
-    return seconds, loudness, float(np.median(pitch[active])), _spectrum_db(framed[active])
+    pitch = float(np.median(_pitch(heard, HOP)[active]))
+    return seconds, loudness, pitch, _spectrum_db(framed[active])
 
 
 def _spectrum_db(framed: Floats) -> Floats:

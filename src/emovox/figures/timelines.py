@@ -1,12 +1,14 @@
 """Picture of a stream's decisions along a recording, with loudness and pitch."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import RATE, Samples
+from ..errors import counted
 from ..prediction import Prediction
 from .measurements import ACTIVE_DB, PITCH_HZ, tracks
 from .recordings import draw_waveform
@@ -49,17 +51,16 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         seconds = len(audio) / RATE
         panels[-1].set(xlabel="time (s)", xlim=(0, seconds))
         figure.align_ylabels(panels)
-        parts = f"{len(final)} part{'s' * (len(final) != 1)} of speech"
-        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {parts}")
+        parts = counted(len(final), "part")
+        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {parts} of speech")
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
 
 
 def _colours(final: Sequence[Prediction]) -> dict[str, str]:
-    labels = list(final[0].scores) if final else []
-    others = [label for label in labels if label not in EMOTION_COLOURS]
-    own = {label: _OTHERS[i % len(_OTHERS)] for i, label in enumerate(others)}
-    return {label: EMOTION_COLOURS.get(label, own.get(label, "")) for label in labels}
+    others = cycle(_OTHERS)
+    labels = final[0].scores if final else ()
+    return {label: EMOTION_COLOURS.get(label) or next(others) for label in labels}
 
 
 def _draw_probabilities(
@@ -84,16 +85,9 @@ def _draw_probabilities(
 
 
 def _hatch(axes: "Axes", prediction: Prediction) -> None:
-    width = prediction.end - prediction.start
-    axes.broken_barh(
-        [(prediction.start, width)],
-        (0, 1),
-        facecolor="none",
-        edgecolor="white",
-        hatch=_HATCH,
-        linewidth=0,
-        zorder=3,
-    )
+    span = (prediction.start, prediction.end - prediction.start)
+    bar = axes.broken_barh([span], (0, 1), facecolor="none", edgecolor="white")
+    bar.set(hatch=_HATCH, linewidth=0, zorder=3)
 
 
 def _draw_labels(
