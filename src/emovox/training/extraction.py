@@ -87,14 +87,19 @@ def extract(
         cache.put(key, computed)
         return computed
 
-    results = []
+    kept, rows, problems = [], [], []
     # One thread of torch for each worker: two workers with two threads each would fight.
     with ThreadPoolExecutor(N_WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for done, result in enumerate(pool.map(features_of, utterances), 1):
-            results.append(result)
+        results = zip(utterances, pool.map(features_of, utterances), strict=True)
+        for done, (utterance, result) in enumerate(results, start=1):
+            if isinstance(result, AudioError):
+                problems.append(Problem("unreadable", str(result), (str(utterance.file),)))
+            else:
+                kept.append(utterance)
+                rows.append(result)
             if on_progress:
                 on_progress(done, len(utterances))
-    return _gather(utterances, results)
+    return Extracted(tuple(kept), tuple(rows), tuple(problems))
 
 
 def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
@@ -142,19 +147,6 @@ def speech_statistics(
     digest = backbone_digest(backbone)
     described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(rooms)]
     return Extractor(compute, json.dumps(described))
-
-
-def _gather(
-    utterances: Sequence[Utterance], results: Sequence[NDArray[np.float32] | AudioError]
-) -> Extracted:
-    kept, features, problems = [], [], []
-    for utterance, result in zip(utterances, results, strict=True):
-        if isinstance(result, AudioError):
-            problems.append(Problem("unreadable", str(result), (str(utterance.file),)))
-        else:
-            kept.append(utterance)
-            features.append(result)
-    return Extracted(tuple(kept), tuple(features), tuple(problems))
 
 
 def code_digest(*modules: ModuleType) -> str:
