@@ -290,7 +290,7 @@ class TestFailures:
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr("pooch.HTTPDownloader.__call__", full)
+        monkeypatch.setattr("requests.Response.iter_content", full)
         with pytest.raises(CorpusError, match=r"cannot write to .*: No space left on device"):
             get(site, tmp_path)
         assert list(tmp_path.iterdir()) == []

@@ -112,45 +112,29 @@ def _source(spec: CorpusSpec, url: str | None) -> Download:
     return source
 
 
-class _Bar:
-    """Pass pooch's progress on, which it reports as tqdm expects it."""
-
-    def __init__(self, on_progress: Progress) -> None:
-        self.total = 0  # bytes, set by pooch
-        self._on_progress = on_progress
-        self._done = 0
-
-    def update(self, n_bytes: int) -> None:
-        """Count bytes; the last chunk may be smaller than pooch says."""
-        self._done += n_bytes
-        self._on_progress(min(self._done, self.total or self._done), self.total)
-
-    def reset(self) -> None:
-        """Start over; pooch does this before it reports the total at the end."""
-        self._done = 0
-
-    def close(self) -> None:
-        """End; there is nothing to do."""
-
-
 def _fetch(source: Download, folder: Path, on_progress: Progress | None) -> Path:
     """Fetch the archive into a folder and verify its checksum."""
     import pooch
     import requests
 
-    bar = _Bar(on_progress) if on_progress else False
+    def transfer(url: str, path: str, _pooch: object) -> None:
+        headers, done = {"User-Agent": "emovox"}, 0
+        with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
+            response.raise_for_status()
+            total = int(response.headers.get("Content-Length", 0))
+            with Path(path).open("wb") as file:
+                for chunk in response.iter_content(CHUNK):
+                    done += file.write(chunk)
+                    if on_progress:
+                        on_progress(done, total)
+
     try:
         archive = pooch.retrieve(
             source.url,
             known_hash=source.checksum or None,
             fname="archive.zip",
             path=folder,
-            downloader=pooch.HTTPDownloader(
-                progressbar=bar,
-                chunk_size=CHUNK,
-                timeout=TIMEOUT,
-                headers={"User-Agent": "emovox"},
-            ),
+            downloader=transfer,
         )
     except requests.RequestException as error:
         raise CorpusError(
