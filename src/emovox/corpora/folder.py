@@ -40,12 +40,13 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
     folders = {file.relative_to(root).parts[:-1] for file in audio_files(root)}
     if not folders:
         raise CorpusError(f"{name}: expected recordings below {root}, found no audio file")
-    level = _label_level(folders)
-    if level is None:
+    named = [parts for parts in folders if any(map(canonical, parts[:2]))]
+    if not named:
         raise CorpusError(
             f"{name}: expected folders named for emotions ({', '.join(EMOTIONS)}) in {root}, "
             f"found {_seen(folders)}"
         )
+    level = 0 if any(canonical(parts[0]) for parts in named) else 1
     words = {parts[level].lower() for parts in folders if parts[level:]}
     labels = {word: emotion for word in words if (emotion := canonical(word))}
     return scan(
@@ -59,14 +60,6 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
         root,
         on_progress,
     )
-
-
-def _label_level(folders: Iterable[tuple[str, ...]]) -> int | None:
-    """Return the depth of the folders named for emotions: 0, 1, or None if there are none."""
-    for level in (0, 1):
-        if any(parts[level:] and canonical(parts[level]) for parts in folders):
-            return level
-    return None
 
 
 def _parse(folders: tuple[str, ...], level: int) -> Parsed | None:

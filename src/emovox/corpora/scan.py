@@ -63,8 +63,10 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     if not files:
         raise CorpusError(f"{spec.name}: expected recordings below {root}, found no audio file")
     labelled, unmapped, foreign = _parse_names(spec, root, files)
-    digests, pointers = _read(root, list(labelled), on_progress)
-    members = [_Member(file, labelled[file], digest) for file, digest in digests.items()]
+    digests = read_digests(list(labelled), on_progress)
+    pointers = [file for file in digests if _is_pointer(file)]
+    audio = [file for file in digests if file not in pointers]
+    members = [_Member(file, labelled[file], digests[file]) for file in audio]
     kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
     utterances = tuple(_utterance(spec, sexes, member) for member in kept)
@@ -72,7 +74,12 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
         *copies,
         *_unmapped_problem(unmapped),
         *name_files("foreign", "audio file", f"left out, {FOREIGN}", foreign),
-        *name_files("unreadable", "file", f"left out: {POINTERS}", pointers),
+        *name_files(
+            "unreadable",
+            "file",
+            f"left out: {POINTERS}",
+            [relative_name(file, root) for file in pointers],
+        ),
     )
     if not utterances:
         why = "; ".join(problem.text for problem in problems)
@@ -101,29 +108,30 @@ def absolute(name: str, path: Path) -> Path:
     return path
 
 
-def digest_of(file: Path) -> str:
-    """Return the sha256 of a file's bytes in hexadecimal digits."""
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise CorpusError(f"cannot read {file}: {error.strerror}") from None
+def read_digests(files: Sequence[Path], on_progress: Progress | None) -> dict[Path, str]:
+    """Return the sha256 of each file's bytes; those of the same samples have that of the first.
 
-
-def digests_of_samples(digests: dict[Path, str]) -> dict[Path, str]:
-    """Give files that hold the same samples one digest, that of the first: FLAC beside WAV.
-
-    Only files that begin alike are decoded. Lossy ones are told apart by their bytes alone.
+    Such are a FLAC file and the WAV file beside it. Only files that begin alike are decoded. Lossy
+    ones are told apart by their bytes alone.
     """
+    digests = {}
+    for done, file in enumerate(files, start=1):
+        try:
+            with file.open("rb") as stream:
+                digests[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise CorpusError(f"cannot read {file}: {error.strerror}") from None
+        if on_progress:
+            on_progress(done, len(files))
     by_beginning = defaultdict(list)
     for file in digests:
         by_beginning[_beginning(file)].append(file)
     by_beginning.pop(None, None)
     merged = dict(digests)
-    for files in by_beginning.values():
-        if len({digests[file] for file in files}) > 1:
+    for alike in by_beginning.values():
+        if len({digests[file] for file in alike}) > 1:
             first: dict[str, str] = {}
-            for file in files:
+            for file in alike:
                 merged[file] = first.setdefault(_samples_of(file), digests[file])
     return merged
 
@@ -202,22 +210,6 @@ def _parse_names(
         else:
             unmapped[relative_name(file, root)] = parsed.label.lower()
     return labelled, unmapped, foreign
-
-
-def _read(
-    root: Path, files: Sequence[Path], on_progress: Progress | None
-) -> tuple[dict[Path, str], list[str]]:
-    """Hash the files; list Git LFS pointers separately."""
-    digests, pointers = {}, []
-    for done, file in enumerate(files, start=1):
-        digest = digest_of(file)
-        if _is_pointer(file):
-            pointers.append(relative_name(file, root))
-        else:
-            digests[file] = digest
-        if on_progress:
-            on_progress(done, len(files))
-    return digests_of_samples(digests), pointers
 
 
 def _is_pointer(file: Path) -> bool:

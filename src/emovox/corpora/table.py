@@ -9,11 +9,10 @@ from ..errors import CorpusError
 from .scan import (
     Progress,
     absolute,
-    digest_of,
-    digests_of_samples,
     identical_recordings,
     name_files,
     named,
+    read_digests,
     relative_name,
 )
 from .utterance import Corpus, Problem, Utterance
@@ -68,15 +67,8 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     files = [absolute(name, path.parent / row["file"]) for _, row in rows]
     _check_files(name, rows, files)
     by_file, copies = _unique_files(name, path.parent, rows, files)
-    digests = {}
-    for done, file in enumerate(sorted(by_file), start=1):
-        digests[file] = digest_of(file)
-        if on_progress:
-            on_progress(done, len(by_file))
-    utterances = [
-        _utterance(name, file, by_file[file], digest)
-        for file, digest in digests_of_samples(digests).items()
-    ]
+    digests = read_digests(sorted(by_file), on_progress)
+    utterances = [_utterance(name, file, by_file[file], digest) for file, digest in digests.items()]
     problems = (*copies, *identical_recordings(utterances, path.parent))
     return Corpus(name, path.parent, tuple(utterances), problems)
 
