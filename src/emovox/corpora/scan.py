@@ -64,9 +64,9 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
         raise CorpusError(f"{spec.name}: expected recordings below {root}, found no audio file")
     labelled, unmapped, foreign = _parse_names(spec, root, files)
     digests = read_digests(list(labelled), on_progress)
-    pointers = [file for file in digests if _is_pointer(file)]
-    audio = [file for file in digests if file not in pointers]
-    members = [_Member(file, labelled[file], digests[file]) for file in audio]
+    pointers = {file: relative_name(file, root) for file in digests if _is_pointer(file)}
+    audio = digests.keys() - pointers.keys()
+    members = [_Member(file, labelled[file], digests[file]) for file in sorted(audio)]
     kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
     utterances = tuple(_utterance(spec, sexes, member) for member in kept)
@@ -74,12 +74,7 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
         *copies,
         *_unmapped_problem(unmapped),
         *name_files("foreign", "audio file", f"left out, {FOREIGN}", foreign),
-        *name_files(
-            "unreadable",
-            "file",
-            f"left out: {POINTERS}",
-            [relative_name(file, root) for file in pointers],
-        ),
+        *name_files("unreadable", "file", f"left out: {POINTERS}", list(pointers.values())),
     )
     if not utterances:
         why = "; ".join(problem.text for problem in problems)

@@ -132,13 +132,9 @@ def choose(
     SplitError
         If fewer than two emotions are left.
     """
-    chosen, left_out = [], Counter[str]()
-    for utterance in utterances:
-        emotion = merge.get(utterance.emotion, utterance.emotion)
-        if labels and emotion not in labels:
-            left_out[emotion] += 1
-        else:
-            chosen.append(dataclasses.replace(utterance, emotion=emotion))
+    merged = _renamed(utterances, merge)
+    left_out = Counter(one.emotion for one in merged if labels and one.emotion not in labels)
+    chosen = [one for one in merged if one.emotion not in left_out]
     emotions = sorted({utterance.emotion for utterance in chosen})
     if len(emotions) < 2:
         raise SplitError(
@@ -154,10 +150,13 @@ def _merged(
     missing = {utterance.emotion for utterance in utterances} - set(labels)
     merge = {emotion: NEAREST[emotion] for emotion in missing if NEAREST.get(emotion) in labels}
     merged = Counter(one.emotion for one in utterances if one.emotion in merge)
-    known = [
+    return _renamed(utterances, merge), dict(sorted(merged.items()))
+
+
+def _renamed(utterances: Sequence[Utterance], merge: Mapping[str, str]) -> list[Utterance]:
+    return [
         dataclasses.replace(one, emotion=merge.get(one.emotion, one.emotion)) for one in utterances
     ]
-    return known, dict(sorted(merged.items()))
 
 
 def corpus_facts(corpora: Sequence[Corpus], problems: Sequence[Problem]) -> dict[str, Any]:

@@ -325,13 +325,7 @@ def _mean_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weights(examples: Examples, n_classes: int) -> Tensor:
-    """Weigh corpora alike in the loss, and in each its emotions, as UAR does.
-
-    Returns
-    -------
-    weights : Tensor, shape=(n_corpora, n_classes)
-        0 for the emotions that a corpus does not have.
-    """
+    """Weigh corpora alike in the loss, and in each the emotions it has: (n_corpora, n_classes)."""
     count = np.zeros((int(examples.corpora.max()) + 1, n_classes))
     np.add.at(count, (examples.corpora, examples.targets), 1)
     share = (count > 0) / np.maximum(count, 1) / np.maximum((count > 0).sum(1, keepdims=True), 1)
