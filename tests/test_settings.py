@@ -133,8 +133,6 @@ class TestKinds:
             ("[network]\nn_lstm = 5", "write it as acoustic.network"),
             ("[acoustic]\nn_fft = 512", "write it as acoustic.features.n_fft"),
             ("[head]\nn_hidden = 5", "write it as speech.head"),
-            ("[acoustic_training]\nmask = 0.1", r"belong in \[acoustic\]"),
-            ("[head_training]\nepochs = 5", r"belong in \[speech\]"),
         ],
     )
     def test_in_a_former_place(self, tmp_path, text, place):

@@ -17,8 +17,6 @@ from ..splits import PROTOCOLS
 
 FEATURES = ("acoustic", "speech")
 
-_FORMER_TABLES = {"acoustic_training": "acoustic", "head_training": "speech"}
-
 
 @dataclass(frozen=True)
 class Range:
@@ -335,8 +333,6 @@ def _build(defaults: Any, data: Mapping[str, Any], place: str = "") -> Any:
 def _unknown(name: str, place: str, known: Mapping[str, object]) -> str:
     """Describe an unknown setting: where it belongs, else the settings known there."""
     where = f"unknown setting {place}{name}"
-    if name in _FORMER_TABLES:
-        return f"{where}; its settings belong in [{_FORMER_TABLES[name]}]"
     if places := [path for path in _paths(Settings()) if path.rpartition(".")[2] == name]:
         return f"{where}; write it as {' or '.join(places)}"
     return f"{where}; known are {', '.join(sorted(known))}"
