@@ -141,12 +141,6 @@ def test_training_curves_show_small_losses():
     assert figures.training_curves(rows).axes[0].get_yscale() == "log"
 
 
-def test_training_curves_of_nothing():
-    """Curves without an epoch are refused."""
-    with pytest.raises(EmovoxError, match="at least one epoch"):
-        figures.training_curves([])
-
-
 def test_confusion_shows_counts_and_shares():
     """Each cell holds its count and its share of the row; a row without recordings is empty."""
     figure = figures.confusion(LABELS, [[3, 1, 0], [0, 0, 0], [0, 0, 5]])

@@ -394,7 +394,6 @@ class TestRefusals:
             ("sentence", "same sentence in train and in val"),
             ("corpus", "same corpus in train or val and in test"),
             ("all", "may have no test part"),
-            ("folds", "unknown protocol"),
         ],
     )
     def test_broken_promise(self, protocol: str, message: str) -> None:

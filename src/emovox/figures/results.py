@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EmovoxError
 from .style import INK, drawing
 
 if TYPE_CHECKING:
@@ -28,14 +27,12 @@ def training_curves(history: _History, *, chosen: bool = True, dark: bool = Fals
     Parameters
     ----------
     history : sequence of mappings
-        One for each epoch, with epoch, train_loss, train_accuracy, val_loss and val_accuracy.
+        One or more epochs, with epoch, train_loss, train_accuracy, val_loss and val_accuracy.
     chosen : bool
         Whether the best epoch's weights are used; if the last epoch's are, none is marked.
     dark : bool
         Draw for a dark page.
     """
-    if not history:
-        raise EmovoxError("expected the history of at least one epoch, got none")
     with drawing(dark) as new_figure:
         figure = new_figure(figsize=(9, 3.8))
         for axes, kind in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):

@@ -21,7 +21,6 @@ from .fold import (
     place,
     sentence_of,
     speaker_of,
-    unknown_protocol,
 )
 from .groups import Groups, corpus_groups, speaker_groups
 
@@ -95,7 +94,7 @@ def _check_request(
     n_groups: int | None,
 ) -> None:
     if protocol not in PROTOCOLS:
-        raise unknown_protocol(protocol)
+        raise SplitError(f'unknown protocol "{protocol}"; expected one of {", ".join(PROTOCOLS)}')
     if seed < 0:
         raise SplitError(f"expected a seed of 0 or more, got {seed}")
     if (groups is not None or n_groups is not None) and protocol != "speaker":
