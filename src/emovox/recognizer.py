@@ -58,7 +58,7 @@ class Recognizer(Model):
         BaselineError
             If the baseline was learned with another model.
         """
-        clip = self._speech(audio, rate, max_seconds)
+        clip = self.read(audio, rate, max_seconds=max_seconds)
         prediction, _ = self.hear(clip, baseline)
         return explained(self, clip, prediction, baseline) if explain else prediction
 
@@ -92,7 +92,7 @@ class Recognizer(Model):
         AudioError, BaselineError
             As for `predict`.
         """
-        prediction, windows = self.hear(self._speech(audio, rate, max_seconds), baseline)
+        prediction, windows = self.hear(self.read(audio, rate, max_seconds=max_seconds), baseline)
         return prediction, baseline.after(windows)
 
     def enrol(
@@ -125,10 +125,17 @@ class Recognizer(Model):
             )
         return baseline
 
-    def _speech(
-        self, audio: AudioSource | ArrayLike, rate: float | None, max_seconds: float
+    def read(
+        self,
+        audio: AudioSource | ArrayLike,
+        rate: float | None = None,
+        *,
+        max_seconds: float = MAX_SECONDS,
     ) -> Samples:
-        """Read and clean a recording, and refuse it where nobody speaks."""
+        """Return the clip that `predict` hears: a recording read, cleaned, and with speech in it.
+
+        For the parameters and errors see `predict`.
+        """
         file = source_name(audio) if isinstance(audio, str | os.PathLike) else ""
         with naming(file):
             samples = read_audio(audio, rate, max_seconds=max_seconds)

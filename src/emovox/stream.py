@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .audio import RATE, Samples, check_block, check_limit, check_rate, resampler, too_long
-from .baseline import Baseline
+from .baseline import Baseline, Window
 from .cleaning import cleaned
 from .decoding import Block
 from .model import Model
@@ -85,6 +85,7 @@ class Stream:
         """Begin anew, with the baseline given at the start, as a new stream would."""
         self.baseline = self._given
         self._n_fed = 0  # samples at the rate of what is fed
+        self._windows: list[Window] = []  # of the latest final segment
         self._recent = np.zeros(0, np.float32)  # of the last 100 ms
         self._latest: tuple[float, float | None] | None = None  # speech, before the last flush
         self._restart()
@@ -210,10 +211,10 @@ class Stream:
 
     def _final(self, segment: Segment) -> Prediction:
         clip, baseline = cleaned(segment.audio), self._baseline
-        prediction, windows = self._model.hear(clip, baseline)
+        prediction, self._windows = self._model.hear(clip, baseline)
         prediction = placed(prediction, segment, self._origin_s)
         if self._learn:
-            self._baseline = baseline.after(windows)
+            self._baseline = baseline.after(self._windows)
         return self._explain(clip, prediction, baseline) if self._explain else prediction
 
     def _interim(self, segment: Segment) -> Prediction:
@@ -257,7 +258,12 @@ class Segments:
         for block, segments in _ahead(_cut_blocks(self._stream, self._blocks)):
             self._stream._model.pause()
             self._note(block)
-            yield from self._stream._answer(segments)
+            yield from map(self._stream._final, segments)
+
+    @property
+    def windows(self) -> list[Window]:
+        """What was heard of the segment that came last; `Baseline.after` learns it."""
+        return self._stream._windows
 
     def _note(self, block: Block) -> None:
         """Note how far the reading is; refuse a recording that is too long as soon as known."""

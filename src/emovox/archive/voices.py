@@ -8,8 +8,8 @@ recordings may lie in any parts; speakers are learned in groups, by a checksum o
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..audio import Samples
 from ..baseline import Baseline, Window
 from ..prediction import Prediction
 from ..recognizer import Recognizer
@@ -45,11 +44,10 @@ _VOICES = pa.schema(
         ("row", pa.int64()),
         ("speaker", pa.string()),  # "" if nobody is named
         ("group", pa.int64()),
-        ("segment", pa.int64()),  # or 0: the whole recording; null: a row with an error
-        ("start", pa.float64()),
+        ("start", pa.float64()),  # of a segment, or of the whole recording
         ("end", pa.float64()),
-        ("seconds", pa.float64()),  # of sound in the window
-        ("embedding", pa.list_(pa.float32())),
+        ("embeddings", pa.list_(pa.list_(pa.float32()))),  # of its windows; null in an error's row
+        ("seconds", pa.list_(pa.float64())),  # of sound in each window
         ("duration", pa.float64()),
         ("kind", pa.string()),  # of the error
         ("error", pa.string()),
@@ -61,43 +59,20 @@ _BASELINES = pa.schema(
 Row = dict[str, Any]
 
 
-class _Ear(Recognizer):
-    """A recogniser that keeps the windows it has heard: a list for each clip."""
-
-    def __init__(self, content: bytes, *, n_threads: int = 1) -> None:
-        super().__init__(content, n_threads=n_threads)
-        self.heard: list[list[Window]] = []
-
-    def hear(
-        self, clip: Samples, baseline: Baseline | None = None
-    ) -> tuple[Prediction, list[Window]]:
-        """Recognise a clip, and keep its windows."""
-        prediction, windows = super().hear(clip, baseline)
-        self.heard.append(windows)
-        return prediction, windows
-
-
-@lru_cache(maxsize=1)
-def _ear(model: str | None) -> _Ear:
-    return _Ear.load(model)
-
-
 def hear_part(job: Job, part: int) -> Tally:
     """Hear a part's recordings, and commit the embeddings of their windows."""
     started = time.perf_counter()
-    open_model(job)  # an error if it is another model
-    ear, plan = _ear(job.request.model), read(job.ledger.plan(part))
+    model, plan = open_model(job), read(job.ledger.plan(part))
     speakers = [_name(value) for value in plan[job.request.speaker_column].to_pylist()]
     rows: list[Row] = []
-    heard = each_recording(job, part, plan, lambda _, file: _hear(job, ear, file))
-    for row, result in heard:
+    for row, result in each_recording(job, part, plan, lambda _, file: _hear(job, model, file)):
         whose = {"row": row, "speaker": speakers[row], "group": group_of(speakers[row])}
-        windows = [_failed(result, None)] if isinstance(result, Failure) else result
-        rows += [whose | window for window in windows]
+        found = [_failed(result, None)] if isinstance(result, Failure) else result
+        rows += [whose | one for one in found]
     rows.sort(key=lambda row: row["group"])
-    columns = {name: [row.get(name) for row in rows] for name in _VOICES.names}
     tally = Tally(recordings=len(plan), compute_s=time.perf_counter() - started)
-    commit(job.ledger.voices(part), pa.table(columns, _VOICES), tally, _ROWS_READ, private=True)
+    voices = pa.Table.from_pylist(rows, _VOICES)
+    commit(job.ledger.voices(part), voices, tally, _ROWS_READ, private=True)
     return tally
 
 
@@ -106,25 +81,22 @@ def _name(value: object) -> str:
     return "" if value is None or value != value else str(value).strip()
 
 
-def _hear(job: Job, ear: _Ear, file: Path) -> list[Row]:
-    """Hear one recording; return a row for each window, and one for its error if it breaks off."""
-    ear.heard.clear()
+def _hear(job: Job, model: Recognizer, file: Path) -> list[Row]:
+    """Hear one recording; return a row for each segment, and one for its error if it breaks off."""
     if job.request.segments:
-        heard = hear_segments(job, ear, file, None, learn=False)
+        heard = hear_segments(job, model, file, None, learn=False)
     else:
-        whole = ear.predict(file, max_seconds=job.request.max_seconds)
-        heard = Heard([whole], whole.end)
+        whole, windows = model.hear(model.read(file, max_seconds=job.request.max_seconds))
+        heard = Heard([(whole, windows)], whole.end)
     rows: list[Row] = [
         {
-            "segment": index,
             "start": segment.start,
             "end": segment.end,
-            "seconds": seconds,
-            "embedding": embedding,
+            "embeddings": [window.embedding for window in windows],
+            "seconds": [window.seconds for window in windows],
             "duration": heard.seconds,
         }
-        for index, (segment, windows) in enumerate(zip(heard.segments, ear.heard, strict=True))
-        for embedding, seconds in windows
+        for segment, windows in heard.segments
     ]
     return rows + ([_failed(heard.failure, heard.seconds)] if heard.failure else [])
 
@@ -133,36 +105,15 @@ def _failed(failure: Failure, duration: float | None) -> Row:
     return {"duration": duration, "kind": failure.kind, "error": failure.reason}
 
 
-@dataclass(frozen=True)
-class _Segment:
-    """A segment, or a whole recording, as it was stored."""
-
-    row: int
-    speaker: str
-    start: float
-    end: float
-    duration: float
-    windows: list[Window]
-
-
-def _segments(stored: pa.Table) -> list[_Segment]:
-    """Read the segments of some stored recordings, in their order."""
-    heard = stored.filter(pc.is_valid(stored["segment"])).sort_by(
-        [("row", "ascending"), ("segment", "ascending")]
+def _heard(stored: pa.Table) -> Iterator[tuple[Row, list[Window]]]:
+    """Yield stored segments in their order, each with its windows."""
+    heard = stored.filter(pc.is_valid(stored["embeddings"])).sort_by(
+        [("row", "ascending"), ("start", "ascending")]
     )
-    if not len(heard):
-        return []
-    embeddings = heard["embedding"].combine_chunks().flatten().to_numpy().reshape(len(heard), -1)
-    rows = heard.drop_columns("embedding").to_pylist()
-    segments: list[_Segment] = []
-    last = None
-    for row, embedding in zip(rows, embeddings, strict=True):
-        if last != (row["row"], row["segment"]):
-            about = {name: row[name] for name in ("row", "speaker", "start", "end", "duration")}
-            segments.append(_Segment(**about, windows=[]))
-        segments[-1].windows.append(Window(embedding, row["seconds"]))
-        last = (row["row"], row["segment"])
-    return segments
+    rows = heard.drop_columns("embeddings").to_pylist()
+    for row, embeddings in zip(rows, heard["embeddings"], strict=True):
+        arrays = (embedding.values.to_numpy() for embedding in embeddings)
+        yield row, list(map(Window, arrays, row["seconds"]))
 
 
 class _Judge:
@@ -180,11 +131,11 @@ class _Judge:
             baseline = baseline.learned(heard, seconds)
         return baseline
 
-    def judge(self, head: Head, baseline: Baseline, segment: _Segment) -> Prediction:
-        """Return the prediction of a segment with a baseline."""
+    def judge(self, head: Head, baseline: Baseline, windows: Sequence[Window]) -> Prediction:
+        """Return the prediction of a segment with a baseline, without its times."""
         vector = self._vector(baseline)
-        logits = np.stack([head.infer(embedding, vector)[0] for embedding, _ in segment.windows])
-        return replace(self.model.decide(logits, 0.0), start=segment.start, end=segment.end)
+        logits = np.stack([head.infer(embedding, vector)[0] for embedding, _ in windows])
+        return self.model.decide(logits, 0.0)
 
     def _vector(self, baseline: Baseline) -> NDArray[np.float32]:
         return baseline.vector(self.model.card.baseline, self.model.card.baseline_seconds)
@@ -198,20 +149,21 @@ def _head(path: Path) -> Head:
 def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> int:
     """Learn the baselines of some groups of speakers from all parts, in order; count the groups."""
     judge, ledger = _Judge(job), job.ledger
-    learned: dict[int, dict[str, Baseline]] = {group: {} for group in groups}
+    learned: dict[str, Baseline] = {}
     for part in range(n_parts):
         stored = read(ledger.voices(part), filters=[("group", "in", list(groups))])
-        for segment in _segments(stored):
-            if name := segment.speaker:
-                of_group = learned[group_of(name)]
-                before = of_group.get(name, judge.model.new_baseline(name))
-                of_group[name] = judge.learn(before, segment.windows)
-    for group, of_group in learned.items():
-        baselines = [of_group[name] for name in sorted(of_group)]
-        columns = [[getattr(baseline, name) for baseline in baselines] for name in _BASELINES.names]
-        commit(
-            ledger.baselines(group), pa.table(columns, _BASELINES), None, _ROWS_READ, private=True
-        )
+        for segment, windows in _heard(stored):
+            if name := segment["speaker"]:
+                before = learned.get(name) or judge.model.new_baseline(name)
+                learned[name] = judge.learn(before, windows)
+    for group in groups:
+        rows = [
+            {"name": name, "seconds": baseline.seconds, "total": baseline.total}
+            for name, baseline in sorted(learned.items())
+            if group_of(name) == group
+        ]
+        table = pa.Table.from_pylist(rows, _BASELINES)
+        commit(ledger.baselines(group), table, None, _ROWS_READ, private=True)
     return len(groups)
 
 
@@ -237,13 +189,10 @@ def judge_part(job: Job, part: int) -> Tally:
 
 def _baselines(job: Job, stored: pa.Table) -> dict[str, Baseline]:
     """Read the baselines of a part's speakers."""
+    names = [name for name in stored["speaker"].unique().to_pylist() if name]
     baselines = {}
-    speakers = stored.group_by("group").aggregate([("speaker", "distinct")])
-    for group in speakers.to_pylist():
-        names = [name for name in group["speaker_distinct"] if name]
-        path = job.ledger.baselines(group["group"])
-        rows = read(path, filters=[("name", "in", names)]).to_pylist() if names else []
-        for row in rows:
+    for group in {group_of(name) for name in names}:
+        for row in read(job.ledger.baselines(group), filters=[("name", "in", names)]).to_pylist():
             total = np.array(row["total"])
             baselines[row["name"]] = Baseline(job.fingerprint, total, row["seconds"], row["name"])
     return baselines
@@ -259,16 +208,17 @@ def _judge_stored(
     ]
     alone = "recording" if job.request.segments else "none"
     running, last = judge.model.new_baseline(), -1
-    for segment in _segments(stored):
-        baseline, kind = baselines.get(segment.speaker), "speaker"
+    for segment, windows in _heard(stored):
+        baseline, kind = baselines.get(segment["speaker"]), "speaker"
         if baseline is None:
-            if segment.row != last:
+            if segment["row"] != last:
                 running = judge.model.new_baseline()
             baseline, kind = running, alone
-            running = judge.learn(running, segment.windows)
-        last = segment.row
-        prediction = judge.judge(head, baseline, segment)
-        answers.append(Answer(segment.row, segment.duration, prediction, kind))
+            running = judge.learn(running, windows)
+        last = segment["row"]
+        prediction = judge.judge(head, baseline, windows)
+        prediction = replace(prediction, start=segment["start"], end=segment["end"])
+        answers.append(Answer(segment["row"], segment["duration"], prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))
 
 

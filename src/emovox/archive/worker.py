@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..baseline import Baseline
+from ..baseline import Baseline, Window
 from ..errors import ArchiveError, AudioError, NoSpeechError
 from ..prediction import Prediction
 from ..recognizer import Recognizer
@@ -94,7 +94,7 @@ def judge_file(
         return [Answer(row, prediction.end, prediction, kind)]
     kind = "recording" if baseline is None else "speaker"
     heard = hear_segments(job, model, file, baseline, learn=baseline is None)
-    answers = [Answer(row, heard.seconds, segment, kind) for segment in heard.segments]
+    answers = [Answer(row, heard.seconds, segment, kind) for segment, _ in heard.segments]
     if heard.failure:
         answers.append(Answer(row, heard.seconds, failure=heard.failure))
     return answers
@@ -102,13 +102,10 @@ def judge_file(
 
 @dataclass(frozen=True)
 class Heard:
-    """The segments of a recording, its length in seconds, and why it breaks off, if it does.
+    """The segments of a recording with their windows, and why it breaks off, if it does."""
 
-    Of a recording that breaks off, the length is that of the part that could be read.
-    """
-
-    segments: list[Prediction]
-    seconds: float
+    segments: list[tuple[Prediction, list[Window]]]
+    seconds: float  # of the recording, as far as it could be read
     failure: Failure | None = None
 
 
@@ -125,21 +122,21 @@ def hear_segments(
     segments = model.segments(
         file, baseline=baseline, learn=learn, max_seconds=job.request.max_seconds
     )
-    predictions: list[Prediction] = []
+    found: list[tuple[Prediction, list[Window]]] = []
     failure = None
     try:
         for prediction in segments:
-            predictions.append(prediction)  # noqa: PERF402 (kept if an error ends it)
+            found.append((prediction, segments.windows))  # noqa: PERF401 (kept if an error ends it)
     except AudioError as error:
-        if not predictions:
+        if not found:
             raise
         failure = Failure(error.kind, error.reason)
     if segments.broken:
         failure = Failure("cut off", segments.broken)
     seconds = round(segments.seconds, 4)
-    if not (predictions or failure):
+    if not (found or failure):
         raise NoSpeechError(f"no speech in {seconds:.1f} s of audio")
-    return Heard(predictions, seconds, failure)
+    return Heard(found, seconds, failure)
 
 
 def each_recording(
