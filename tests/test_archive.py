@@ -20,7 +20,7 @@ from emovox import Recognizer
 from emovox.archive import PartSize, Request, recordings
 from emovox.archive.attempt import Attempt
 from emovox.archive.csv_table import write_csv
-from emovox.archive.heads import Head, cut_head, embedding_is_fixed
+from emovox.archive.heads import Head, cut_head
 from emovox.archive.job import Job
 from emovox.archive.ledger import Ledger, commit, read, tally_of
 from emovox.archive.plan import plan
@@ -31,7 +31,8 @@ from emovox.archive.voices import hear_part, judge_part, learn_groups
 from emovox.archive.worker import introduce, score_part
 from emovox.audio import load_audio
 from emovox.cleaning import cleaned
-from emovox.errors import ArchiveError
+from emovox.errors import ArchiveError, ModelError
+from emovox.model import find_model
 from emovox.version import __version__
 from made_archive import make_archive
 
@@ -463,8 +464,13 @@ class TestHead:
     def test_a_model_without_a_head(self, model_file):
         """The acoustic network needs the frames again; its embedding does not need a baseline."""
         assert cut_head(model_file) is None
-        assert embedding_is_fixed(model_file)
-        assert not embedding_is_fixed(None)
+
+    def test_a_head_that_no_tensor_names(self, tmp_path):
+        """Embeddings that depend on the baseline cannot be learned without the head."""
+        nameless = tmp_path / "nameless.onnx"
+        nameless.write_bytes(find_model(None).read_bytes().replace(b"voice", b"vowel"))
+        with pytest.raises(ModelError, match="a tensor named voice"):
+            cut_head(nameless)
 
 
 class TestAttempt:

@@ -5,17 +5,12 @@ of the cost of hearing it.
 """
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..model import OUTPUTS, find_model, open_session
-
-if TYPE_CHECKING:
-    import onnx
 
 _VOICE = "voice"  # the first part of the embedding, as the exporter names it
 
@@ -56,37 +51,30 @@ class Head:
 
 
 def cut_head(path: str | os.PathLike[str] | None) -> bytes | None:
-    """Take the head out of a model file; None if the file names no tensor `voice`.
+    """Take the head out of a model file; None if the model has to hear a clip anew.
 
     Returns
     -------
     content : bytes
         An ONNX graph from `voice` and `baseline` to `logits` and `embedding`.
+
+    Raises
+    ------
+    ModelError
+        If it has no head, and what it heard of a clip depends on the baseline.
     """
-    model = _graph(path)
-    if not any(_VOICE in node.output for node in model.graph.node):
-        return None
-    return _part(model, [_VOICE, "baseline"], OUTPUTS)
+    import onnx
 
-
-def embedding_is_fixed(path: str | os.PathLike[str] | None) -> bool:
-    """Tell whether a model's embedding is the same whatever baseline the clip is heard with."""
+    model = onnx.load_from_string(find_model(path).read_bytes())
+    parts = onnx.utils.Extractor(model)
+    if any(_VOICE in node.output for node in model.graph.node):
+        head: bytes = parts.extract_model([_VOICE, "baseline"], list(OUTPUTS)).SerializeToString()
+        return head
     try:
-        open_session(_part(_graph(path), ["audio", "lengths"], ["embedding"]))
+        open_session(parts.extract_model(["audio", "lengths"], ["embedding"]).SerializeToString())
     except ModelError:  # a node that leads to the embedding needs the baseline
-        return False
-    return True
-
-
-def _graph(path: str | os.PathLike[str] | None) -> "onnx.ModelProto":
-    import onnx
-
-    return onnx.load_from_string(find_model(path).read_bytes())
-
-
-def _part(model: "onnx.ModelProto", inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    import onnx
-
-    part = onnx.utils.Extractor(model).extract_model(list(inputs), list(outputs))
-    content: bytes = part.SerializeToString()
-    return content
+        raise ModelError(
+            "expected a model with a tensor named voice, or with embeddings that do not depend on "
+            "the baseline; export it with this version of emovox, or score without --speaker-by"
+        ) from None
+    return None

@@ -11,14 +11,14 @@ from typing import Any
 
 from distributed import Client
 
-from ..errors import ArchiveError, ModelError
+from ..errors import ArchiveError
 from ..files import write_text, written_whole
 from ..recognizer import Recognizer
 from ..version import __version__
 from . import engine
 from .csv_table import write_csv
 from .engine import Task
-from .heads import cut_head, embedding_is_fixed
+from .heads import cut_head
 from .job import Job, Request
 from .ledger import tally_of
 from .plan import plan
@@ -144,12 +144,6 @@ class _Run:
         if head is not None:
             with written_whole(self.ledger.head) as temporary:
                 temporary.write_bytes(head)
-        elif not embedding_is_fixed(self.request.model):
-            raise ModelError(
-                "expected a model with a tensor named voice, or with embeddings that do not depend "
-                "on the baseline; export it with this version of emovox, or score without "
-                "--speaker-by"
-            )
         parts = range(len(self.sizes))
         left = [part for part in parts if tally_of(self.ledger.voices(part)) is None]
         self._stage(client, "hearing", hear_part, left)
