@@ -9,71 +9,30 @@ from .plan import PartSize
 
 @dataclass(frozen=True)
 class Request:
-    """The options of a run.
+    """The options of a run."""
 
-    Parameters
-    ----------
-    source : Path
-        A folder, or a table (.csv, .parquet) with a column `file`.
-    out : Path
-        A new or empty folder, or the folder of the run to resume.
-    model : str or None
-        A model file, or the name of a shipped model; None: the default.
-    segments : bool
-        Judge each segment of speech, not the recording as a whole.
-    speaker_column : str or None
-        The table's column that names the speaker: each recording is judged with a baseline of its
-        speaker.
-    scheduler : str or None
-        Address of a running cluster; None: worker processes on this machine.
-    n_workers : int
-        Worker processes on this machine, used without a scheduler.
-    resume : bool
-        Resume an interrupted run; a new folder begins one.
-    max_seconds : float
-        Longer recordings are refused.
-    limit_s : float
-        Give up on a recording that keeps a worker busy for longer, in seconds.
-    csv : bool
-        Also write the rows as one CSV table.
-    size : PartSize
-        How much is handed to a worker at a time.
-    """
-
-    source: Path
-    out: Path
-    model: str | None = None
-    segments: bool = False
-    speaker_column: str | None = None
-    scheduler: str | None = None
-    n_workers: int = 1
+    source: Path  # a folder, or a table (.csv, .parquet) with a column `file`
+    out: Path  # a new or empty folder, or the folder of the run to resume
+    model: str | None = None  # a model file, or the name of a shipped one; None: the default
+    segments: bool = False  # judge each segment of speech, not the recording as a whole
+    speaker_column: str | None = None  # names the speaker, whose baseline is then used
+    scheduler: str | None = None  # address of a running cluster; None: processes on this machine
+    n_workers: int = 1  # processes on this machine, used without a scheduler
     resume: bool = False
-    max_seconds: float = 3600.0
-    limit_s: float = 600.0
-    csv: bool = False
-    size: PartSize = field(default_factory=PartSize)
+    max_seconds: float = 3600.0  # longer recordings are refused
+    limit_s: float = 600.0  # of work, after which a recording is given up
+    csv: bool = False  # also write the rows as one CSV table
+    size: PartSize = field(default_factory=PartSize)  # of what a worker gets at a time
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run, as every worker gets it.
+    """A run, as every worker gets it."""
 
-    Parameters
-    ----------
-    request : Request
-        With paths that are the same on every machine.
-    fingerprint : str
-        Of the model file; a worker that has another file under its name is refused.
-    version : str
-        Of emovox; a worker with another version is refused, too.
-    session : str
-        Tells this driver from earlier ones.
-    """
-
-    request: Request
-    fingerprint: str
-    version: str
-    session: str
+    request: Request  # with paths that are the same on every machine
+    fingerprint: str  # of the model file; a worker with another file under its name is refused
+    version: str  # of emovox; a worker with another version is refused, too
+    session: str  # tells this driver from earlier ones
 
     @property
     def ledger(self) -> Ledger:

@@ -17,29 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts over some recordings; add the tallies of parts with `+`.
-
-    Parameters
-    ----------
-    recordings, rows : int
-        A recording has a row, or one for each segment of speech.
-    seconds : float
-        Of audio, as far as it could be read.
-    compute_s : float
-        Seconds that workers were busy.
-    failures, labels : Counter
-        Failures by kind, answers by label.
-    uncertain : int
-        Answers that are not certain.
-    """
+    """Counts over some recordings; add the tallies of parts with `+`."""
 
     recordings: int = 0
-    rows: int = 0
-    seconds: float = 0.0
-    compute_s: float = 0.0
-    failures: Counter[str] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    uncertain: int = 0
+    rows: int = 0  # a recording has one, or one for each segment of speech
+    seconds: float = 0.0  # of audio, as far as it could be read
+    compute_s: float = 0.0  # that workers were busy
+    failures: Counter[str] = field(default_factory=Counter)  # by kind
+    labels: Counter[str] = field(default_factory=Counter)  # answers by label
+    uncertain: int = 0  # answers that are not certain
 
     def __add__(self, other: "Tally") -> "Tally":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
@@ -80,16 +66,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a recording, or to one of its segments.
+    """The answer to a recording, or to one of its segments."""
 
-    `row` counts the recordings of a part; `duration` is that of the recording in seconds, None if
-    it is unknown; `baseline` is the kind of baseline: none, speaker or recording.
-    """
-
-    row: int
-    duration: float | None
+    row: int  # of the recording in its part
+    duration: float | None  # of the recording in seconds; None: unknown
     prediction: "Prediction | None" = None
-    baseline: str = "none"
+    baseline: str = "none"  # or speaker, or recording
     failure: Failure | None = None
 
 

@@ -9,47 +9,21 @@ from .rows import Tally
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The totals of a run, and its speed.
-
-    Parameters
-    ----------
-    recordings, rows : int
-        Rows are recordings, or segments and the recordings without any.
-    hours : float
-        Hours of audio, as far as it could be read.
-    failures : mapping of str to int
-        Recordings that could not be judged, or not to their end, by kind.
-    labels : mapping of str to float
-        Share of each label among the answers.
-    uncertain : float
-        Share of answers that are not certain.
-    baseline : str
-        The kind of baseline that was used, in words.
-    model : str
-        Name and fingerprint.
-    new_recordings : int
-        Recordings judged in this session: fewer than all if the run was resumed.
-    seconds : float
-        Duration of this session, from the start of the workers.
-    recordings_per_second, times_real_time : float
-        Speed of this session.
-    core_seconds : float
-        Seconds that workers were busy, over all sessions.
-    """
+    """The totals of a run, and its speed in this session."""
 
     recordings: int
-    rows: int
-    hours: float
-    failures: Mapping[str, int]
-    labels: Mapping[str, float]
-    uncertain: float
-    baseline: str
-    model: str
-    new_recordings: int
-    seconds: float
+    rows: int  # recordings, or segments and the recordings without any
+    hours: float  # of audio, as far as it could be read
+    failures: Mapping[str, int]  # recordings that could not be judged, or not to their end, by kind
+    labels: Mapping[str, float]  # share of each label among the answers
+    uncertain: float  # share of answers that are not certain
+    baseline: str  # the kind of baseline that was used, in words
+    model: str  # name and fingerprint
+    new_recordings: int  # judged in this session: fewer than all if the run was resumed
+    seconds: float  # of this session, from the start of the workers
     recordings_per_second: float
     times_real_time: float
-    core_seconds: float
+    core_seconds: float  # that workers were busy, over all sessions
 
     def to_json(self) -> str:
         """Return the summary as JSON."""
