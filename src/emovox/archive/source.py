@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,22 +22,7 @@ LISTED = pa.schema([(FILE, pa.string()), (PATH, pa.binary()), (BYTES, pa.int64()
 _ROWS = 1_000  # listed at a time
 
 
-class Source(Protocol):
-    """An archive to score; in `schema`, columns to carry through follow the fields of LISTED."""
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Values that identify the source, for JSON."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of the listing."""
-
-    def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
-        """Yield the recordings after the first `n_known`, of which the last has the path `last`."""
-
-
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> "Source":
     """Open a folder, or a table that ends in .csv or .parquet.
 
     Raises
@@ -84,7 +69,10 @@ class Folder:
         return LISTED
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
-        """Yield recordings in the order of their paths' parts."""
+        """Yield recordings in the order of their paths' parts, after a number of known ones.
+
+        `last` is the path of the last that is known.
+        """
         entries = self._walk(os.fsencode(self.root))
         if n_known:
             known = self._order(last)
@@ -140,7 +128,9 @@ class _Table:
         self.schema = pa.schema(
             [*LISTED, *(field for field in columns if field.name != self.column)]
         )
-        self.identity = {"source": str(path), "sha256": _digest(path)}
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self.identity = {"source": str(path), "sha256": digest}
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
         """Yield recordings in the order of the rows."""
@@ -212,6 +202,9 @@ class ParquetTable(_Table):
             raise _unreadable(self.path, error) from None
 
 
+Source = Folder | CsvTable | ParquetTable  # in `schema`, what to carry through follows LISTED
+
+
 def is_url(path: bytes) -> bool:
     """Tell an fsspec URL, such as s3://bucket/call.wav, from a local path."""
     return b"://" in path
@@ -220,18 +213,10 @@ def is_url(path: bytes) -> bool:
 def _size(path: bytes) -> int | None:
     try:
         return os.stat(path).st_size  # noqa: PTH116 (bytes)
-    except (
-        OSError,
-        ValueError,
-    ):  # gone, forbidden, or an impossible name: opening it will give the error
+    except (OSError, ValueError):  # gone, forbidden, an impossible name: opening it will tell
         return None
 
 
 def _shown(path: bytes) -> str:
     r"""Return a path as text; bytes that are not UTF-8 are shown as ``\xff``."""
     return path.decode("utf-8", errors="backslashreplace").replace(os.sep, "/")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
