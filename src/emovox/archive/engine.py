@@ -155,8 +155,8 @@ def connected(address: str, connect_s: float = _CONNECT_S) -> Iterator[Client]:
             yield client
 
 
-def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda: 0) -> int:
-    """Refuse workers that would give other answers; return the number of threads.
+def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda: 0) -> None:
+    """Refuse workers that would give other answers.
 
     Raises
     ------
@@ -167,17 +167,13 @@ def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda:
         If a signal came before there were any.
     """
     deadline = time.monotonic() + _NO_WORKERS_S
-    while not (n_threads := int(sum(client.nthreads().values()))):
+    while not client.nthreads():
         if stopped():
             raise Interrupted
         if time.monotonic() > deadline:
             raise ArchiveError("the scheduler has no workers; start some with: dask worker ADDRESS")
         time.sleep(_POLL_S)
-    expected = {
-        "emovox": job.version,
-        "model": job.fingerprint,
-        "sees the output folder": "yes",
-    }
+    expected = {"emovox": job.version, "model": job.fingerprint, "sees the output folder": "yes"}
     answers = client.run(introduce, job, on_error="return")
     for address, answer in answers.items():
         if not isinstance(answer, Mapping):
@@ -187,7 +183,6 @@ def check_workers(client: Client, job: Job, stopped: Callable[[], int] = lambda:
                 raise ArchiveError(
                     f"the worker {address} is refused: {name}: expected {value}, got {answer[name]}"
                 )
-    return n_threads
 
 
 @contextmanager
@@ -230,6 +225,16 @@ class Task:
     left: bytes = b""  # content of the trail when a worker last died
 
 
+@contextmanager
+def _loss_told() -> Iterator[None]:
+    """Say that the scheduler is lost, wherever it was needed when the connection broke."""
+    try:
+        yield
+    except CommClosedError:
+        raise _lost() from None
+
+
+@_loss_told()
 def run_tasks(
     client: Client,
     tasks: Iterable[Task],
@@ -245,18 +250,6 @@ def run_tasks(
     ArchiveError
         If the scheduler is lost, or a task fails in a way that no recording explains.
     """
-    try:
-        _run_tasks(client, tasks, on_done, stopped)
-    except CommClosedError:  # wherever the connection was needed when it broke
-        raise _lost() from None
-
-
-def _run_tasks(
-    client: Client,
-    tasks: Iterable[Task],
-    on_done: Callable[[Any], None],
-    stopped: Callable[[], int],
-) -> None:
     running: dict[Future[Any], Task] = {}
     waiting, n_free, seen = iter(tasks), 0, time.monotonic()
     while True:
