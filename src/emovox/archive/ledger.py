@@ -12,9 +12,8 @@ can enter ledger/.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from ..files import make_folder, write_text, written_whole
 from .rows import Tally
 
 _METADATA = b"emovox"  # the key of a part's tally in its Parquet file
+_ROWS_READ = 64  # the fewest of a table of speakers that are read at a time
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,8 @@ class Ledger:
 
     def n_planned(self) -> int:
         """Return how many parts are planned; a lost or damaged plan among them counts."""
-        with suppress(OSError):
-            files = (Path(entry.name) for entry in os.scandir(self.plan(0).parent))
-            parts = (
-                int(file.stem)
-                for file in files
-                if file.suffix == ".parquet" and file.stem.isdigit()
-            )
-            return max(parts, default=-1) + 1
-        return 0
+        files = self.plan(0).parent.glob(8 * "[0-9]" + ".parquet")
+        return max((int(file.stem) for file in files), default=-1) + 1
 
     def n_recordings(self, part: int) -> int | None:
         """Return how many recordings a part holds; None if its plan is lost or damaged."""
@@ -179,21 +172,17 @@ class Ledger:
 
 
 def commit(
-    path: Path,
-    table: pa.Table,
-    tally: Tally | None = None,
-    row_group: int | None = None,
-    *,
-    private: bool = False,
+    path: Path, table: pa.Table, tally: Tally | None = None, *, private: bool = False
 ) -> None:
     """Write a table, whole or not at all, with its tally in the file's metadata.
 
-    Rows can be read in groups of `row_group`; None: only all at once. With `private`, others
-    cannot read the file.
+    With `private`, as the tables of speakers are, others cannot read it, and some of its rows can
+    be read without the rest.
     """
     metadata = {**(table.schema.metadata or {}), _METADATA: (tally or Tally()).to_json()}
+    n_rows = _ROWS_READ if private else None
     with written_whole(path, private=private) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, row_group_size=row_group)
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, row_group_size=n_rows)
 
 
 def read(path: Path, **how: Any) -> pa.Table:

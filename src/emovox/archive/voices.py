@@ -29,16 +29,14 @@ from .recordings import Failure
 from .rows import Answer, Tally
 from .worker import (
     Heard,
-    answers_of,
     commit_answers,
     each_recording,
     hear_segments,
-    judge_file,
+    judge_recordings,
     open_model,
 )
 
 N_GROUPS = 64  # of speakers, by a checksum of their names
-_ROWS_READ = 64  # in a row group, the least that is read at a time
 _VOICES = pa.schema(
     [
         ("row", pa.int64()),
@@ -72,7 +70,7 @@ def hear_part(job: Job, part: int) -> Tally:
     rows.sort(key=lambda row: row["group"])
     tally = Tally(recordings=len(plan), compute_s=time.perf_counter() - started)
     voices = pa.Table.from_pylist(rows, _VOICES)
-    commit(job.ledger.voices(part), voices, tally, _ROWS_READ, private=True)
+    commit(job.ledger.voices(part), voices, tally, private=True)
     return tally
 
 
@@ -163,7 +161,7 @@ def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> int:
             if group_of(name) == group
         ]
         table = pa.Table.from_pylist(rows, _BASELINES)
-        commit(ledger.baselines(group), table, None, _ROWS_READ, private=True)
+        commit(ledger.baselines(group), table, private=True)
     return len(groups)
 
 
@@ -180,7 +178,9 @@ def judge_part(job: Job, part: int) -> Tally:
     judge, stored = _Judge(job), read(heard)
     baselines = _baselines(job, stored)
     if judge.head is None:
-        answers = _judge_again(job, judge.model, part, plan, stored, baselines)
+        whose = zip(*(stored[name].to_pylist() for name in ("row", "speaker")), strict=True)
+        known = {row: baselines[speaker] for row, speaker in whose if speaker in baselines}
+        answers = judge_recordings(job, part, plan, known)
     else:
         answers = _judge_stored(job, judge, judge.head, stored, baselines)
     compute_s = hearing.compute_s + time.perf_counter() - started
@@ -220,20 +220,3 @@ def _judge_stored(
         prediction = replace(prediction, start=segment["start"], end=segment["end"])
         answers.append(Answer(segment["row"], segment["duration"], prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))
-
-
-def _judge_again(
-    job: Job,
-    model: Recognizer,
-    part: int,
-    plan: pa.Table,
-    stored: pa.Table,
-    baselines: Mapping[str, Baseline],
-) -> list[Answer]:
-    """Judge a part's recordings from their audio, with a model that has no head to cut off."""
-    speakers = dict(zip(*(stored[name].to_pylist() for name in ("row", "speaker")), strict=True))
-
-    def judge(row: int, file: Path) -> list[Answer]:
-        return judge_file(job, model, row, file, baselines.get(speakers[row]))
-
-    return answers_of(each_recording(job, part, plan, judge))

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -70,22 +70,26 @@ def _opened(model: str | None) -> Recognizer:
 def score_part(job: Job, part: int) -> Tally:
     """Judge a part's recordings, each by itself, and commit the answers."""
     started = time.perf_counter()
-    model, plan = open_model(job), read(job.ledger.plan(part))
-    judged = each_recording(job, part, plan, lambda row, file: judge_file(job, model, row, file))
-    answers = answers_of(judged)
+    plan = read(job.ledger.plan(part))
+    answers = judge_recordings(job, part, plan, {})
     return commit_answers(job, part, plan, answers, time.perf_counter() - started)
 
 
-def answers_of(judged: Iterable[tuple[int, list[Answer] | Failure]]) -> list[Answer]:
-    """Return the rows of recordings; one that could not be judged has a row with its failure."""
+def judge_recordings(
+    job: Job, part: int, plan: pa.Table, baselines: Mapping[int, Baseline]
+) -> list[Answer]:
+    """Judge a part's recordings, of which some rows have baselines; a failure is a row, too."""
+    model = open_model(job)
     answers: list[Answer] = []
-    for row, result in judged:
+    for row, result in each_recording(
+        job, part, plan, lambda row, file: _judge_file(job, model, row, file, baselines.get(row))
+    ):
         answers += [Answer(row, None, failure=result)] if isinstance(result, Failure) else result
     return answers
 
 
-def judge_file(
-    job: Job, model: Recognizer, row: int, file: Path, baseline: Baseline | None = None
+def _judge_file(
+    job: Job, model: Recognizer, row: int, file: Path, baseline: Baseline | None
 ) -> list[Answer]:
     """Judge one recording, with its speaker's baseline if there is one; return its rows."""
     if not job.request.segments:
