@@ -1,6 +1,6 @@
 """Prometheus metrics: counts, durations and label frequencies."""
 
-from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -43,12 +43,8 @@ class Metrics:
         )
         lanes: tuple[Lane, ...] = ("live", "upload")
         for lane in lanes:
-            queue.labels(lane).set_function(_depth(workers, lane))
+            queue.labels(lane).set_function(partial(workers.waiting, lane))
 
     def text(self) -> bytes:
         """Return the metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
-
-
-def _depth(workers: Workers, lane: Lane) -> Callable[[], float]:
-    return lambda: float(workers.waiting(lane))

@@ -6,9 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 Lane = Literal["live", "upload"]
@@ -43,22 +43,12 @@ class Workers:
         self._uploads = ThreadPoolExecutor(max_uploads, "upload")
         self._large = asyncio.Semaphore(_MAX_LARGE)
         self._turns = _Turns(max(1, self.n_threads - 1))
-        self._changed = threading.Condition()
-        self._n_waiting = 0  # live jobs that have not started
-        self._n_running = 0  # jobs of both kinds
+        self._jobs: set[Future[Any]] = set()  # that have not ended
         self._closed = threading.Event()
 
     async def run_live(self, call: Callable[[], T]) -> T:
         """Run a live session's job; return its result or raise its exception."""
-        self._note(waiting=1)
-
-        def job() -> T:
-            self._note(waiting=-1)
-            return self._counted(call)
-
-        future = self._live.submit(job)
-        future.add_done_callback(lambda done: self._note(waiting=-int(done.cancelled())))
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(self._noted(self._live.submit(call)))
 
     async def run_upload(self, call: "Callable[[Turn], T]", *, large: bool = False) -> T:
         """Run an upload's call, which takes turns; if cancelled, it ends at its next turn.
@@ -73,7 +63,7 @@ class Workers:
 
         async with self._large if large else nullcontext():
             await turn.begin()
-            future = self._uploads.submit(self._counted, job)
+            future = self._noted(self._uploads.submit(job))
             future.add_done_callback(lambda done: turn.end() if done.cancelled() else None)
             try:
                 return await asyncio.wrap_future(future)
@@ -82,33 +72,26 @@ class Workers:
 
     def waiting(self, lane: Lane) -> int:
         """Return the number of jobs that wait for a thread or a turn."""
-        return self._n_waiting if lane == "live" else self._turns.n_waiting
+        if lane == "upload":
+            return self._turns.n_waiting
+        return sum(not job.running() for job in tuple(self._jobs))
 
     @property
     def running(self) -> int:
         """Number of running jobs of both kinds."""
-        return self._n_running
+        return sum(job.running() for job in tuple(self._jobs))
 
     def close(self, timeout_s: float) -> bool:
         """Cancel waiting jobs, wait for running ones; return whether all have ended in time."""
         self._closed.set()
         for pool in (self._live, self._uploads):
             pool.shutdown(wait=False, cancel_futures=True)
-        with self._changed:
-            return self._changed.wait_for(lambda: self._n_running == 0, timeout_s)
+        return not wait(tuple(self._jobs), timeout_s).not_done
 
-    def _counted(self, call: Callable[[], T]) -> T:
-        self._note(running=1)
-        try:
-            return call()
-        finally:
-            self._note(running=-1)
-
-    def _note(self, *, waiting: int = 0, running: int = 0) -> None:
-        with self._changed:
-            self._n_waiting += waiting
-            self._n_running += running
-            self._changed.notify_all()
+    def _noted(self, job: Future[T]) -> Future[T]:
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return job
 
 
 class Turn:
