@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,11 +116,11 @@ def _show_devices(as_json: bool) -> None:
 
     inputs = devices()
     if as_json:
-        say_json([device.to_dict() for device in inputs])
+        say_json([asdict(device) for device in inputs])
         return
     default = find_device()  # an error if there are no microphones
     rows = [
-        (d.name, str(d.index), d.host, str(d.n_channels), f"{d.rate} Hz", "*" * (d == default))
+        (d.name, str(d.index), d.host, str(d.channels), f"{d.rate} Hz", "*" * (d == default))
         for d in inputs
     ]
     print_table("", ("name", "number", "system", "channels", "rate", "default"), rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EmovoxError
 from ..tracks import timestamp
-from .recorder import WavRecorder, append, create_log
+from .recorder import WavRecorder, append, create
 
 if TYPE_CHECKING:
     from ..prediction import Prediction
@@ -150,7 +150,7 @@ class Keeper:
             self._record = self._output(record, self._recorder.write, self._recorder.close)
             ends.callback(self._record.close)
         if log:
-            self._log = self._output(log, partial(append, ends.enter_context(create_log(log))))
+            self._log = self._output(log, partial(append, ends.enter_context(create(log))))
         if baseline:
             self._baseline = self._output(
                 baseline, lambda learned: learned.save(baseline), replaces=True

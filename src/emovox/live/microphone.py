@@ -25,23 +25,12 @@ class Device:
     index: int
     name: str
     host: str  # the sound system that offers it: ALSA, Core Audio, WASAPI
-    n_channels: int
+    channels: int
     rate: int  # Hz, the device's preferred one
-    is_default: bool
+    default: bool
 
     def __str__(self) -> str:
         return f"{self.name}, {self.host}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the device as JSON carries it."""
-        return {
-            "index": self.index,
-            "name": self.name,
-            "host": self.host,
-            "channels": self.n_channels,
-            "rate": self.rate,
-            "default": self.is_default,
-        }
 
 
 def devices() -> list[Device]:
@@ -90,7 +79,7 @@ def find_device(name: str | None = None) -> Device:
     if not inputs:
         raise MicrophoneError(f"no microphone found; is one connected? Check also {_PERMISSION}")
     if name is None:
-        return next((device for device in inputs if device.is_default), inputs[0])
+        return next((device for device in inputs if device.default), inputs[0])
     word = name.lower()
     by_number = [device for device in inputs if str(device.index) == name]
     by_name = [device for device in inputs if word in (device.name.lower(), str(device).lower())]

@@ -3,9 +3,10 @@
 import os
 import wave
 from contextlib import suppress
-from io import FileIO
+from functools import partial
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ..errors import EmovoxError
 from ..files import make_folder, target_of
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from .source import LiveBlock
 
 MAX_BYTES = 4_000_000_000  # a WAV file counts its bytes in 32 bits
-_BINARY = getattr(os, "O_BINARY", 0)  # exists on Windows alone
 
 
 class WavRecorder:
@@ -38,7 +38,7 @@ class WavRecorder:
 
     def __init__(self, path: Path) -> None:
         self.paths = [path]
-        self._file = create(path)
+        self._file = BufferedWriter(create(path))
         self._wav: wave.Wave_write | None = None
 
     def write(self, block: "LiveBlock") -> None:
@@ -69,13 +69,13 @@ class WavRecorder:
             self.close()
             first = self.paths[0]
             self.paths.append(first.with_stem(f"{first.stem}-{len(self.paths) + 1}"))
-            self._file = create(self.paths[-1])
+            self._file = BufferedWriter(create(self.paths[-1]))
         self._wav = wave.open(self._file, "wb")  # noqa: SIM115 (closed by close)
         self._wav.setparams((1, 2, rate, 0, "NONE", "not compressed"))
         return self._wav
 
 
-def create(path: Path) -> BinaryIO:
+def create(path: Path) -> FileIO:
     """Create a file and its folder, readable by their owner alone.
 
     Raises
@@ -83,12 +83,14 @@ def create(path: Path) -> BinaryIO:
     EmovoxError
         If a file of this name exists.
     """
-    return os.fdopen(_new(path), "wb")
-
-
-def create_log(path: Path) -> FileIO:
-    """Create a file for `append`; otherwise as `create`."""
-    return FileIO(_new(path), "w")
+    target = target_of(path)
+    make_folder(target.parent, private=True)
+    try:
+        return FileIO(target, "x", opener=partial(os.open, mode=0o600))
+    except FileExistsError:
+        raise EmovoxError(
+            f"{path}: exists already, and a live recording cannot be repeated; choose another name"
+        ) from None
 
 
 def append(log: FileIO, line: bytes) -> None:
@@ -108,14 +110,3 @@ def append(log: FileIO, line: bytes) -> None:
             log.seek(before)
             log.truncate()
         raise
-
-
-def _new(path: Path) -> int:
-    target = target_of(path)
-    make_folder(target.parent, private=True)
-    try:
-        return os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
-    except FileExistsError:
-        raise EmovoxError(
-            f"{path}: exists already, and a live recording cannot be repeated; choose another name"
-        ) from None
