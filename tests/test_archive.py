@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emovox import Recognizer
-from emovox.archive import PartSize, Request, recordings
+from emovox.archive import Request, recordings
 from emovox.archive.attempt import Attempt
 from emovox.archive.csv_table import write_csv
 from emovox.archive.heads import Head, cut_head
@@ -169,7 +169,7 @@ class TestPlan:
         """A part is full with so many recordings, or so many bytes; none is empty."""
         for number in range(7):
             (tmp_path / f"{number}.wav").write_bytes(b"0" * (100 if number == 2 else 1))
-        parts = plan(open_source(tmp_path), Ledger(tmp_path / "out"), PartSize(3, 50))
+        parts = plan(open_source(tmp_path), Ledger(tmp_path / "out"), 3, 50)
         assert list(parts) == [3, 3, 1]
 
     def test_a_plan_goes_on(self, tmp_path):
@@ -177,11 +177,11 @@ class TestPlan:
         for number in range(6):
             (tmp_path / f"{number}.wav").write_bytes(b"0")
         ledger = Ledger(tmp_path / "out")
-        first = plan(open_source(tmp_path), ledger, PartSize(2))
+        first = plan(open_source(tmp_path), ledger, 2)
         assert [next(first), next(first)] == [2, 2]
         (tmp_path / "1.wav").unlink()
         (tmp_path / "0a.wav").write_bytes(b"0")
-        assert list(plan(open_source(tmp_path), ledger, PartSize(5))) == [2, 2, 2]
+        assert list(plan(open_source(tmp_path), ledger, 5)) == [2, 2, 2]
         tables = pa.concat_tables(pq.read_table(ledger.plan(part)) for part in range(3))
         assert tables[FILE].to_pylist() == [f"{number}.wav" for number in range(6)]
         assert json.loads(ledger.end.read_text()) == {"parts": 3, "recordings": 6}
@@ -192,7 +192,7 @@ class TestPlan:
         for number in range(8):
             (tmp_path / f"{number}.wav").write_bytes(b"0")
         source, ledger = open_source(tmp_path), Ledger(tmp_path / "out")
-        assert len(list(plan(source, ledger, PartSize(2)))) == 4
+        assert len(list(plan(source, ledger, 2))) == 4
         before = [pq.read_table(ledger.plan(part)) for part in range(4)]
         for part in range(4):
             commit(ledger.scores(part), pa.table({"row": [part]}))
@@ -200,7 +200,7 @@ class TestPlan:
         ledger.plan(2).write_bytes(content[: len(content) // 2] if damage == "half" else b"")
         if damage == "lost":
             ledger.plan(2).unlink()
-        assert list(plan(source, ledger, PartSize(2))) == [2, 2, 2, 2]
+        assert list(plan(source, ledger, 2)) == [2, 2, 2, 2]
         assert [pq.read_table(ledger.plan(part)) for part in range(4)] == before
         done = [tally_of(ledger.scores(part)) is not None for part in range(4)]
         assert done == [True, True, False, False]
@@ -211,9 +211,9 @@ class TestPlan:
         for number in range(3):
             (tmp_path / f"{number}.wav").write_bytes(b"0")
         source, ledger = open_source(tmp_path), Ledger(tmp_path / "out")
-        next(plan(source, ledger, PartSize(1)))
+        next(plan(source, ledger, 1))
         ledger.end.write_text(content)
-        assert list(plan(source, ledger, PartSize(1))) == [1, 1, 1]
+        assert list(plan(source, ledger, 1)) == [1, 1, 1]
         assert ledger.all_listed()
 
 
@@ -525,7 +525,7 @@ class TestTasks:
         def plan_run(model: Path | None = None, **settings) -> Job:
             ledger = Ledger(tmp_path / f"out{len(list(tmp_path.iterdir()))}")
             ledger.start({}, resume=False)
-            assert len(list(plan(open_source(archive), ledger, PartSize(4)))) == 3
+            assert len(list(plan(open_source(archive), ledger, 4))) == 3
             ledger.at(0).parent.mkdir()
             named = None if model is None else str(model)
             request = Request(archive, ledger.out, named, max_seconds=60.0, **settings)
@@ -583,7 +583,7 @@ class TestTasks:
             pq.write_table(pa.table({"file": files, "caller.id": column}), source)
             job = start(speaker_column="caller.id")
             job = replace(job, request=replace(job.request, out=tmp_path / str(column[1])))
-            list(plan(open_source(source), job.ledger, PartSize()))
+            list(plan(open_source(source), job.ledger, 128))
             job.ledger.at(0).parent.mkdir()
             hear_part(job, 0)
             found = pq.read_table(job.ledger.voices(0)).sort_by("row")["speaker"].to_pylist()
@@ -608,7 +608,7 @@ class TestTasks:
         (tmp_path / "cut.wav").write_bytes(whole[: len(whole) * 4 // 5])
         (tmp_path / "cut.csv").write_text("file,speaker\ncut.wav,x\n")
         other = Ledger(job.request.out / "other")
-        list(plan(open_source(tmp_path / "cut.csv"), other, PartSize()))
+        list(plan(open_source(tmp_path / "cut.csv"), other, 128))
         other.at(0).parent.mkdir()
         score_part(replace(job, request=replace(job.request, out=other.out)), 0)
         *good, bad = pq.read_table(other.scores(0)).to_pylist()

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, Security
 
-from emovox.archive import PartSize, Request, engine, score_archive
+from emovox.archive import Request, engine, score_archive
 from emovox.archive.ledger import Ledger
 from emovox.archive.run import _job
 from emovox.cli import run
@@ -316,7 +316,7 @@ class TestCluster:
 
     def test_speakers(self, archive, tmp_path, scheduler):
         """Two passes on a cluster: the voices are gone at the end, the head's answers are there."""
-        request = Request(archive, tmp_path / "out", scheduler=scheduler, size=PartSize(2))
+        request = Request(archive, tmp_path / "out", scheduler=scheduler, part_size=2)
         summary = score_archive(replace(request, speaker_column="speaker"))
         assert summary.baseline.startswith("speaker: all recordings with the same speaker, judged")
         found = rows(tmp_path / "out")

@@ -2,8 +2,7 @@
 
 from .engine import Interrupted
 from .job import Request
-from .plan import PartSize
 from .run import score_archive
 from .run_summary import RunSummary
 
-__all__ = ["Interrupted", "PartSize", "Request", "RunSummary", "score_archive"]
+__all__ = ["Interrupted", "Request", "RunSummary", "score_archive"]

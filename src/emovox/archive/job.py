@@ -1,10 +1,9 @@
 """The request for a run, and the job that is sent to its workers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .ledger import Ledger
-from .plan import PartSize
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Request:
     max_seconds: float = 3600.0  # longer recordings are refused
     limit_s: float = 600.0  # of work, after which a recording is given up
     csv: bool = False  # also write the rows as one CSV table
-    size: PartSize = field(default_factory=PartSize)  # of what a worker gets at a time
+    part_size: int = 128  # recordings that a worker gets at a time, at most
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -10,19 +9,12 @@ from ..files import write_text
 from .ledger import Ledger, commit, read
 from .source import BYTES, PATH, Source
 
+_MOST_BYTES = 256 << 20  # of the recordings in a part
 _UNKNOWN_BYTES = 1 << 20  # the size assumed if it is unknown
 
 
-@dataclass(frozen=True)
-class PartSize:
-    """The most that a part holds: recordings, or bytes of them."""
-
-    n_recordings: int = 128
-    n_bytes: int = 256 << 20
-
-
-def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[int]:
-    """Yield how many recordings each part holds: parts planned before, then new ones.
+def plan(source: Source, ledger: Ledger, most: int, most_bytes: int = _MOST_BYTES) -> Iterator[int]:
+    """Yield how many recordings each part holds, `most` or less: those planned before, then new.
 
     A part is written down before it is yielded, and never changes: a resumed run does what was
     planned, and continues the listing from there, even if files have come or gone since. From
@@ -41,7 +33,7 @@ def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[int]:
         return
     if n_parts:
         last = read(ledger.plan(n_parts - 1))[PATH][-1].as_py()
-    for part, table in enumerate(_cut(source.listed(n_known, last), size), start=n_parts):
+    for part, table in enumerate(_cut(source.listed(n_known, last), most, most_bytes), n_parts):
         commit(ledger.plan(part), table)
         n_known += len(table)
         yield len(table)
@@ -49,7 +41,7 @@ def plan(source: Source, ledger: Ledger, size: PartSize) -> Iterator[int]:
     write_text(ledger.end, json.dumps({"parts": n_parts, "recordings": n_known}) + "\n")
 
 
-def _cut(listed: Iterator[pa.Table], size: PartSize) -> Iterator[pa.Table]:
+def _cut(listed: Iterator[pa.Table], most: int, most_bytes: int) -> Iterator[pa.Table]:
     """Cut listed recordings into parts, none of them empty."""
     waiting: list[pa.Table] = []
     n_recordings = n_bytes = 0
@@ -58,7 +50,7 @@ def _cut(listed: Iterator[pa.Table], size: PartSize) -> Iterator[pa.Table]:
         for index, size_of_file in enumerate(table[BYTES].to_pylist()):
             n_recordings += 1
             n_bytes += _UNKNOWN_BYTES if size_of_file is None else size_of_file
-            if n_recordings == size.n_recordings or n_bytes >= size.n_bytes:
+            if n_recordings == most or n_bytes >= most_bytes:
                 waiting.append(table.slice(first, index + 1 - first))
                 yield pa.concat_tables(waiting)
                 waiting, first, n_recordings, n_bytes = [], index + 1, 0, 0

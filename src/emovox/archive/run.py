@@ -121,7 +121,7 @@ class _Run:
 
     def _plan(self, source: Source) -> None:
         n_recordings = 0
-        for size in plan(source, self.ledger, self.request.size):
+        for size in plan(source, self.ledger, self.request.part_size):
             self.sizes.append(size)
             n_recordings += size
             self.on_progress("listing", n_recordings, None)

@@ -63,7 +63,7 @@ def score(
     ] = 128,
 ) -> None:
     """Recognise a whole archive, on all cores or a cluster; you can kill and resume it."""
-    from ..archive import Interrupted, PartSize, Request, score_archive
+    from ..archive import Interrupted, Request, score_archive
     from ..model import find_model
 
     outputs = {"--out": out / "summary.json", "--with-csv": out / "scores.csv" if as_csv else None}
@@ -80,7 +80,7 @@ def score(
         max_seconds=max_seconds or (math.inf if segments else 3600.0),
         limit_s=time_limit,
         csv=as_csv,
-        size=PartSize(n_recordings=part_size),
+        part_size=part_size,
     )
     try:
         with _progress() as on_progress:
