@@ -14,7 +14,6 @@ can enter ledger/.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,15 @@ _METADATA = b"emovox"  # the key of a part's tally in its Parquet file
 _ROWS_READ = 64  # the fewest of a table of speakers that are read at a time
 
 
-@dataclass(frozen=True)
 class Ledger:
     """The paths of a run's output; workers on other machines must see the same folder."""
 
-    out: Path
+    def __init__(self, out: Path) -> None:
+        self.out, inside = out, out / "ledger"
+        self.settings = inside / "settings.json"
+        self.end = inside / "end.json"  # exists once all recordings are listed
+        self.head = inside / "head.onnx"  # of the model, for the second pass
+        self.scratch = inside / "scratch"  # of workers on this machine, during a run
 
     def plan(self, part: int) -> Path:
         """Return the file that lists the recordings of a part."""
@@ -54,26 +57,6 @@ class Ledger:
     def at(self, part: int) -> Path:
         """Return the file that names the recording of a part that a worker is busy with."""
         return self.out / "ledger" / "at" / f"{part:08d}.json"
-
-    @property
-    def scratch(self) -> Path:
-        """The folder of the workers' temporary files, during a run on this machine."""
-        return self.out / "ledger" / "scratch"
-
-    @property
-    def head(self) -> Path:
-        """The file of the model's head, for the second pass."""
-        return self.out / "ledger" / "head.onnx"
-
-    @property
-    def settings(self) -> Path:
-        """The file of the run's settings."""
-        return self.out / "ledger" / "settings.json"
-
-    @property
-    def end(self) -> Path:
-        """The file that exists once all recordings are listed."""
-        return self.out / "ledger" / "end.json"
 
     def n_planned(self) -> int:
         """Return how many parts are planned; a lost or damaged plan among them counts."""

@@ -57,16 +57,12 @@ class Folder:
     """
 
     root: Path
+    schema = LISTED  # no columns are carried through
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The folder's path alone: its content may change while it is scored."""
         return {"source": str(self.root)}
-
-    @property
-    def schema(self) -> pa.Schema:
-        """No columns are carried through."""
-        return LISTED
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
         """Yield recordings in the order of their paths' parts, after a number of known ones.
