@@ -122,13 +122,13 @@ class Microphone(LiveSource):
     def blocks(self, stopped: threading.Event) -> Iterator[LiveBlock]:
         """Yield sound until `stopped` is set, then everything that had come by then."""
         while not stopped.is_set():
-            if block := self._queue.get():
+            if block := self.get():
                 self.waiting = ""
                 yield block
             elif self._is_lost:
                 self._reopen(stopped)
         self.close()
-        while block := self._queue.get(wait=False):
+        while block := self.get(wait=False):
             yield block
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class Microphone(LiveSource):
             self._is_back = False
         self._last_sample_at = now
         self.n_overflows += bool(status.input_overflow)
-        self._queue.put(samples[:, 0], self._rate, gone_s)
+        self.put(samples[:, 0], self._rate, gone_s)
 
     @property
     def _is_lost(self) -> bool:

@@ -51,7 +51,7 @@ class Playback(LiveSource):
         is_playing = True
         while is_playing:
             is_playing = player.is_alive()  # before the queue is emptied, so nothing stays in it
-            while block := self._queue.get():
+            while block := self.get():
                 yield block
         if self._error:
             raise self._error
@@ -69,11 +69,11 @@ class Playback(LiveSource):
                 if self._speed:
                     due = began + n_played / self._rate / self._speed
                     stopped.wait(max(0.0, due - time.monotonic()))
-                while not self._speed and self._queue.full and not stopped.wait(0.01):
+                while not self._speed and self.full and not stopped.wait(0.01):
                     pass
                 if stopped.is_set():
                     break
-                self._queue.put(samples, self._rate)
+                self.put(samples, self._rate)
         except AudioError as error:
             self._error = error
         self.close()

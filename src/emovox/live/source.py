@@ -82,25 +82,15 @@ class BlockQueue:
         return self._blocks.full()
 
 
-class LiveSource(ABC):
-    """Base of `Microphone` and `Playback`: a queue of blocks, and counts of the sound lost."""
+class LiveSource(BlockQueue, ABC):
+    """Base of `Microphone` and `Playback`, which fill the queue themselves."""
 
     name: str
 
     def __init__(self) -> None:
+        super().__init__()
         self.waiting = ""  # why no sound comes at present; "" while it comes
         self.n_overflows = 0  # losses that the sound card reported
-        self._queue = BlockQueue()
-
-    @property
-    def dropped_s(self) -> float:
-        """Seconds of sound dropped because the recognition was late."""
-        return self._queue.dropped_s
-
-    @property
-    def gone_s(self) -> float:
-        """Seconds without the device."""
-        return self._queue.gone_s
 
     @abstractmethod
     def blocks(self, stopped: threading.Event) -> Iterator[LiveBlock]:
