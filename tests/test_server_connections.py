@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect as open_session
 from emovox.errors import ConfigError
 from emovox.server.connections import Connections
 from emovox.server.rates import Shares, client_of
+from emovox.server.refusals import RefusedError
 from emovox.server.settings import ServerSettings
 from running_server import EXAMPLES, Running, heard, raw, running, tell
 
@@ -234,13 +235,19 @@ class TestNumber:
 
     def test_shares(self):
         """All addresses together have the limit, each a share of it, and at least one place."""
-        places = Shares(4, 0.5)
-        assert [bool(places.take("a")) for _ in range(3)] == [False, False, True]
-        assert [bool(places.take("b")) for _ in range(2)] == [False, False]
-        assert places.take("c") == "4 in all"
-        places.leave("a")
-        assert [bool(places.take("c")) for _ in range(2)] == [False, True]
-        assert Shares(1, 0.1).take("a") == ""
+        places = Shares("walks", 4, 0.5, retry_s=3)
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(places.place("a"))
+            with pytest.raises(RefusedError, match="2 from one address is the limit"):
+                stack.enter_context(places.place("a"))
+            stack.enter_context(places.place("b"))
+            with places.place("b"), pytest.raises(RefusedError, match="4 in all") as refused:
+                stack.enter_context(places.place("c"))
+            assert refused.value.headers == {"Retry-After": "3"}
+            stack.enter_context(places.place("c"))
+        with Shares("walks", 1, 0.1).place("a"):
+            pass
 
     @pytest.mark.parametrize(
         ("address", "client"),

@@ -40,7 +40,7 @@ class Connections:
 
     def __init__(self, settings: ServerSettings) -> None:
         n_places = settings.max_sessions + settings.max_uploads + _SPARE
-        self._places = Shares(n_places, settings.max_share)
+        self._places = Shares("connections", n_places, settings.max_share)
         self._tls = _tls(settings) if settings.ssl_certfile else None
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -64,11 +64,12 @@ class Connections:
             except OSError:  # too many open files, or a client that is gone already
                 await asyncio.sleep(_BREATH_S)
                 continue
-            if limit := self._places.take(address[0]):
-                self._refuse(connection, limit)
-                continue
             place = contextlib.ExitStack()
-            place.callback(self._places.leave, address[0])
+            try:
+                place.enter_context(self._places.place(address[0]))
+            except RefusedError as refusal:
+                self._refuse(connection, refusal)
+                continue
             opening = loop.create_task(self._open(connection, make_http(), place))
             self._opening.add(opening)  # or it could be garbage-collected
             opening.add_done_callback(self._opening.discard)
@@ -89,12 +90,11 @@ class Connections:
             if not opened:
                 place.close()
 
-    def _refuse(self, connection: socket.socket, limit: str) -> None:
+    def _refuse(self, connection: socket.socket, refusal: RefusedError) -> None:
         with connection, contextlib.suppress(OSError):
             if self._tls is None:
-                reason = f"{limit} is the limit of concurrent connections; try again later"
                 connection.setblocking(False)
-                connection.send(_raw(RefusedError(503, "busy", reason)))
+                connection.send(_raw(refusal))
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -3,8 +3,11 @@
 import ipaddress
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from .refusals import RefusedError, busy
 
 _MAX_ADDRESSES = 10_000  # whose rates are kept
 
@@ -59,34 +62,39 @@ class Addresses:
 
 
 class Shares:
-    """A number of places, of which one address may hold a share.
+    """Places for something, such as live sessions; one address may hold a share of them, or one.
 
     Parameters
     ----------
+    what : str
+        What takes a place, in the plural.
     n_places : int
-        Number of places in all.
     share : float in (0, 1]
-        Share of the places for one address; at least one place.
+    retry_s : int
+        Seconds after which a client that found no place may try again.
     """
 
-    def __init__(self, n_places: int, share: float) -> None:
-        self._n_places = n_places
-        self._n_each = max(1, int(n_places * share))
+    def __init__(self, what: str, n_places: int, share: float, retry_s: int = 1) -> None:
+        self._what, self._retry_s = what, retry_s
+        self._n_places, self._n_each = n_places, max(1, int(n_places * share))
         self._held: Counter[str] = Counter()
 
-    def take(self, address: str) -> str:
-        """Take a place and return "", or if none is left, the limit that is reached."""
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """Hold a place while the block runs; RefusedError if none is left."""
         client = client_of(address)
         if self._held.total() >= self._n_places:
-            return f"{self._n_places} in all"
+            raise self._full(f"{self._n_places} in all")
         if self._held[client] >= self._n_each:
-            return f"{self._n_each} from one address"
+            raise self._full(f"{self._n_each} from one address")
         self._held[client] += 1
-        return ""
+        try:
+            yield
+        finally:
+            self._held -= Counter([client])
 
-    def leave(self, address: str) -> None:
-        """Give a place back."""
-        self._held -= Counter([client_of(address)])
+    def _full(self, limit: str) -> RefusedError:
+        return busy(f"{limit} is the limit of concurrent {self._what}", self._retry_s)
 
 
 def address_of(scope: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ class Sessions:
         self._open: set[Session] = set()
         self._closing = False
         settings = service.settings
-        self._places = Shares(settings.max_sessions, settings.max_share)
+        self._places = Shares("live sessions", settings.max_sessions, settings.max_share, _RETRY_S)
 
     def check_room(self, address: str) -> None:
         """Check that the address could open another session.
@@ -53,34 +53,22 @@ class Sessions:
         with self._place(address):
             pass
 
-    @contextlib.contextmanager
-    def _place(self, address: str) -> Iterator[None]:
+    def _place(self, address: str) -> contextlib.AbstractContextManager[None]:
         if self._closing:
             raise busy("the service is stopping", _RETRY_S)
-        if limit := self._places.take(address):
-            raise busy(f"{limit} is the limit of concurrent live sessions", _RETRY_S)
-        try:
-            yield
-        finally:
-            self._places.leave(address)
+        return self._places.place(address)
 
     async def run(self, websocket: WebSocket) -> None:
         """Run one session from its handshake to its end."""
+        gauge, session = self._service.metrics.live_sessions, Session(websocket, self._service)
         try:
-            with self._place(address_of(websocket.scope)):
-                await self._run(websocket)
+            with self._place(address_of(websocket.scope)), gauge.track_inprogress():
+                self._open.add(session)
+                await session.run()
         except RefusedError as refusal:
             await websocket.send_denial_response(refusal.response())
-
-    async def _run(self, websocket: WebSocket) -> None:
-        session = Session(websocket, self._service)
-        self._open.add(session)
-        self._service.metrics.live_sessions.inc()
-        try:
-            await session.run()
         finally:
             self._open.discard(session)
-            self._service.metrics.live_sessions.dec()
 
     async def close(self) -> None:
         """End all sessions cleanly, within `shutdown_s`, and accept no more."""

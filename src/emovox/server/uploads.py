@@ -115,16 +115,13 @@ class _Slots:
     """Limits the number and the bytes of concurrent requests with recordings."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._places = Shares(settings.max_uploads, settings.max_share)
+        self._places = Shares("requests with recordings", settings.max_uploads, settings.max_share)
         self._max_bytes = int(_MAX_HELD * 1e6 * settings.max_upload_mb)
         self._bytes = 0
 
     @contextmanager
     def taken(self, request: Request) -> Iterator[Callable[[int], None]]:
         """Take a place; yield a function to call with the size of each piece that is kept."""
-        address = address_of(request.scope)
-        if limit := self._places.take(address):
-            raise busy(f"{limit} is the limit of concurrent requests with recordings", 1)
         held = 0
 
         def hold(n_bytes: int) -> None:
@@ -135,11 +132,11 @@ class _Slots:
             held += n_bytes
             self._bytes += n_bytes
 
-        try:
-            yield hold
-        finally:
-            self._places.leave(address)
-            self._bytes -= held
+        with self._places.place(address_of(request.scope)):
+            try:
+                yield hold
+            finally:
+                self._bytes -= held
 
 
 class _MemoryParser(MultiPartParser):
