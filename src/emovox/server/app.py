@@ -12,16 +12,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import Model, Refusal, Sign
 from .guard import Guard
-from .metrics import CONTENT_TYPE_LATEST
+from .metrics import CONTENT_TYPE_LATEST, Metrics
 from .rates import address_of
 from .refusals import Json, RefusedError, add_refusals
-from .service import Service, open_service
+from .service import Service
 from .sessions import Sessions, add_live
 from .settings import ServerSettings
 from .uploads import add_uploads
+from .workers import Workers
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
 not of what a person feels. Inform the speakers. No audio is kept."""
@@ -48,14 +50,17 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     ConfigError, ModelError
         If a setting is invalid, or the model cannot be opened.
     """
-    service = open_service(settings or ServerSettings.from_environment())
+    settings = settings or ServerSettings.from_environment()
+    recognizer = Recognizer.load(settings.model)
+    workers = Workers(settings.workers, settings.max_uploads)
+    service = Service(settings, recognizer, workers, Metrics(workers))
     sessions = Sessions(service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await sessions.close()
-        service.workers.close(_CLOSE_S)
+        workers.close(_CLOSE_S)
 
     app = FastAPI(
         title="emovox",
@@ -74,14 +79,14 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     add_live(app, sessions)
     _add_reference(app)
     _add_page(app)
-    if service.settings.origins:
+    if settings.origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=service.settings.origins,
+            allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization"],
         )
-    app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
+    app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     return app
 
 

@@ -16,16 +16,3 @@ class Service:
     recognizer: Recognizer
     workers: Workers
     metrics: Metrics
-
-
-def open_service(settings: ServerSettings) -> Service:
-    """Open the model and start the threads.
-
-    Raises
-    ------
-    ModelError
-        If the model cannot be opened.
-    """
-    recognizer = Recognizer.load(settings.model)
-    workers = Workers(settings.workers, settings.max_uploads)
-    return Service(settings, recognizer, workers, Metrics(workers))
