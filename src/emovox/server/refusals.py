@@ -9,12 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..errors import (
-    AudioError,
-    BaselineError,
-    EmovoxError,
-    SilenceError,
-)
+from ..errors import AudioError, BaselineError, EmovoxError, SilenceError
 from .workers import GivenUpError
 
 _MAX_MESSAGE = 500  # characters
@@ -41,20 +36,16 @@ class RefusedError(EmovoxError):
         self.headers = headers
 
     def response(self) -> Json:
-        """Return the refusal as it is sent."""
-        return Json(error_body(self.code, str(self)), self.status, self.headers)
+        """Return the refusal as it is sent, its message as one line of limited length."""
+        line = " ".join(str(self).split())
+        short = line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}…"
+        body = {"error": {"code": self.code, "message": short}}
+        return Json(body, self.status, self.headers)
 
 
 def busy(reason: str, retry_s: int) -> RefusedError:
     """Return a refusal that asks the client to try again after some seconds."""
     return RefusedError(503, "busy", f"{reason}; try again later", {"Retry-After": str(retry_s)})
-
-
-def error_body(code: str, message: str) -> dict[str, Any]:
-    """Return the JSON of an error, its message as one line of limited length."""
-    line = " ".join(message.split())
-    short = line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}…"
-    return {"error": {"code": code, "message": short}}
 
 
 def add_refusals(app: FastAPI) -> None:
