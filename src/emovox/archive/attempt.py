@@ -22,16 +22,10 @@ _WATCH_S = 0.1  # between two checks of the time limit
 
 
 class Attempt:
-    """One try of a part by one worker: a context that enforces the time limit.
+    """One try of a part by one worker: a context that enforces the time limit of a recording.
 
-    Parameters
-    ----------
-    path : Path
-        The trail, which the next attempt reads.
-    session : str
-        Of the driver. Workers that died under an earlier driver are no recording's fault.
-    limit_s : float > 0
-        Seconds that a recording may take.
+    The next attempt reads the trail at `path`. `session` is that of the driver: workers that died
+    under an earlier driver are no recording's fault.
     """
 
     def __init__(self, path: Path, session: str, limit_s: float) -> None:

@@ -78,13 +78,8 @@ def started(n_workers: int, scratch: Path) -> Iterator[Client]:
     machine. So every connection is TLS, and both sides need a key that is made here and given to
     the workers alone.
 
-    Parameters
-    ----------
-    n_workers : int
-    scratch : Path
-        A private folder for Dask, emptied and removed. Dask imports modules from it, so other users
-        must not be able to write there, as they could to Dask's default in the system's temporary
-        folder.
+    `scratch` is a private folder for Dask, emptied and removed. Dask imports modules from it, so
+    other users must not be able to write there, as they could in the system's temporary folder.
     """
     import cryptography  # noqa: F401 (else Dask's error would not name the missing module)
 

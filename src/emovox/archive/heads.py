@@ -16,13 +16,7 @@ _VOICE = "voice"  # the first part of the embedding, as the exporter names it
 
 
 class Head:
-    """The head of a model, opened for inference.
-
-    Parameters
-    ----------
-    content : bytes
-        From `cut_head`.
-    """
+    """The head of a model, opened for inference; `cut_head` gives its content."""
 
     def __init__(self, content: bytes) -> None:
         self._session = open_session(content)
@@ -31,19 +25,9 @@ class Head:
     def infer(
         self, embedding: NDArray[np.float32], baseline: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Judge a clip by its embedding with another baseline.
+        """Return the logits and the embedding that the whole graph gives with this baseline.
 
-        Parameters
-        ----------
-        embedding : ndarray of float32, shape=(n_embedding,)
-            From the whole graph, with any baseline.
-        baseline : ndarray of float32, shape=(n_embedding,)
-
-        Returns
-        -------
-        logits : ndarray of float32, shape=(n_labels,)
-        embedding : ndarray of float32, shape=(n_embedding,)
-            As the whole graph gives it with this baseline.
+        The embedding given, of shape (n_embedding,), may be that of any other baseline.
         """
         feeds = {_VOICE: embedding[None, : self._n_voice], "baseline": baseline[None]}
         logits, heard = self._session.run(OUTPUTS, feeds)

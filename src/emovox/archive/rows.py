@@ -103,17 +103,9 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
 
 
 def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], model: str) -> pa.Table:
-    """Make the rows of a part, in the order of its recordings.
+    """Make the rows of a part from its answers, which are in the order of its recordings.
 
-    Parameters
-    ----------
-    answers : sequence of Answer
-        At least one for each recording of the part, in their order.
-    plan : pyarrow.Table
-        The part's recordings, as listed.
-    labels : sequence of str
-    model : str
-        Fingerprint of the model file.
+    `plan` holds the recordings as listed; `model` is the fingerprint of the model file.
     """
     listed = plan.take([answer.row for answer in answers])
     predictions = [answer.prediction for answer in answers]

@@ -26,11 +26,7 @@ def expand(
 ) -> tuple[list[Recording], list[str]]:
     """Replace folders by the audio files below them, and tables (.csv) by the files they name.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-    speaker_by : str or None
-        "folder": a file's folder is its speaker; else the tables' column that tells it.
+    By "folder" a file's folder is its speaker; else `speaker_by` is the tables' column that tells.
 
     Returns
     -------

@@ -10,14 +10,9 @@ from .console import warn
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse unusable output files before any work is done.
+    """Refuse unusable output files, given by option, before any work is done.
 
-    Parameters
-    ----------
-    outputs : mapping of str to Path or None
-        Output files by option; None for an option that was not given.
-    inputs : iterable of Path or None
-        All files that the command reads.
+    `inputs` are all files that the command reads; None stands for an option that was not given.
 
     Raises
     ------

@@ -36,17 +36,8 @@ class Incomplete:
 class SessionOutput:
     """An output of a session. When it fails, the failure is noted and the session continues.
 
-    Parameters
-    ----------
-    name : str
-        The file's name.
-    write : callable
-        Adds to the output, or replaces it; may raise OSError or EmovoxError.
-    close : callable, optional
-        Ends the output; may raise OSError.
-    replaces : bool
-        Whether each call of `write` replaces the output, so that a later one makes up for a
-        failure. An output that grows ends with its first failure.
+    A failure is an OSError or EmovoxError of `write` or `close`. An output that grows ends with its
+    first failure; where each call of `write` replaces the output, a later one makes up for it.
     """
 
     def __init__(
@@ -109,20 +100,10 @@ class Totals:
 
 
 class Keeper:
-    """Counts the decisions of a session and writes its files.
+    """Counts the decisions of a session and writes its files, which `ends` closes.
 
-    Parameters
-    ----------
-    record : Path or None
-        A new WAV file for the sound.
-    log : Path or None
-        A new file for the decisions.
-    baseline : Path or None
-        A file for the speaker's baseline, replaced after each final decision.
-    line : callable
-        Gives a decision's line in the log.
-    ends : ExitStack
-        Closes the files.
+    The sound goes to a new WAV file `record`, and the `line` of each decision to a new file `log`.
+    The file `baseline` of the speaker is replaced after each final decision.
 
     Raises
     ------

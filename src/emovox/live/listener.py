@@ -19,12 +19,7 @@ _DIGITAL_SILENCE_S = 5.0  # of nothing but zeros, which no working microphone br
 class ListeningThread:
     """Runs a session in a worker thread, and holds its decisions until they are taken.
 
-    Parameters
-    ----------
-    source : LiveSource
-    session : LiveSession
-    on_block : callable, optional
-        Called in the worker with each block, before it is recognised.
+    `on_block` is called in the worker thread with each block, before it is recognised.
     """
 
     def __init__(

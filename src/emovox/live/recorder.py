@@ -23,15 +23,10 @@ class WavRecorder:
     The header is updated after every block. A gap becomes silence, so that the recording's seconds
     are those of the session. When the rate changes, or a WAV file is full, NAME-2.wav is begun.
 
-    Parameters
-    ----------
-    path : Path
-        Must not exist: live sound cannot be recorded again.
-
     Raises
     ------
     EmovoxError
-        If the file exists.
+        If the file exists: live sound cannot be recorded again.
     OSError
         If the file cannot be written.
     """

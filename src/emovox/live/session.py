@@ -32,13 +32,7 @@ class Decision:
 class LiveSession:
     """Recognises blocks as they come; after a gap, or at another rate, a new stream is begun.
 
-    Parameters
-    ----------
-    recognizer : Recognizer
-    baseline : Baseline
-        The speaker's.
-    learn : bool
-        Whether the baseline is updated after each final decision.
+    With `learn`, the speaker's baseline is updated after each final decision.
     """
 
     def __init__(

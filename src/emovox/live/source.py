@@ -47,15 +47,9 @@ class BlockQueue:
         self._blocks: queue.Queue[LiveBlock] = queue.Queue(round(QUEUE_S / BLOCK_S))
 
     def put(self, samples: Samples, rate: int, gone_s: float = 0.0) -> None:
-        """Put a copy of the samples into the queue; this never waits.
+        """Put a copy of samples, of shape (n_samples,), into the queue; this never waits.
 
-        Parameters
-        ----------
-        samples : array, shape=(n_samples,)
-        rate : int
-            In Hz.
-        gone_s : float >= 0
-            Seconds that the source missed before these samples.
+        `gone_s` is how many seconds the source missed before these samples.
         """
         self.gone_s += gone_s
         self._gap_s += gone_s

@@ -52,13 +52,7 @@ class Status:
 
 
 class View:
-    """Draws on a terminal, only when `show` is called.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The model's labels, in the order to show them.
-    """
+    """Draws on a terminal, only when `show` is called; the labels in the order given."""
 
     def __init__(self, labels: Sequence[str], console: Console) -> None:
         self._labels = labels

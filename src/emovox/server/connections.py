@@ -47,15 +47,7 @@ class Connections:
     async def accept(
         self, listener: socket.socket, make_http: "Callable[[], HttpProtocol]"
     ) -> None:
-        """Accept connections until cancelled.
-
-        Parameters
-        ----------
-        listener : socket
-            A listening socket.
-        make_http : callable
-            Makes the protocol of one connection.
-        """
+        """Accept connections until cancelled; `make_http` makes the protocol of each."""
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         while True:

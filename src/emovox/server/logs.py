@@ -40,12 +40,7 @@ class PatientHandler(logging.Handler):
     """Hands lines to a thread that writes them, and drops lines that nobody reads in time.
 
     A full pipe therefore never blocks the service. Once there is room again, the number of dropped
-    lines is logged.
-
-    Parameters
-    ----------
-    descriptor : int
-        An open file, to which lines are written.
+    lines is logged. `descriptor` is that of an open file.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -13,15 +13,7 @@ _MAX_ADDRESSES = 10_000  # whose rates are kept
 
 
 class Bucket:
-    """A token bucket, full at first, that refills over time.
-
-    Parameters
-    ----------
-    per_s : float > 0
-        Tokens added per second.
-    size : float
-        Tokens when full; at least 1.
-    """
+    """A token bucket, full at first: `per_s` tokens come each second, up to `size`, at least 1."""
 
     def __init__(self, per_s: float, size: float) -> None:
         self._per_s = per_s
@@ -62,16 +54,9 @@ class Addresses:
 
 
 class Shares:
-    """Places for something, such as live sessions; one address may hold a share of them, or one.
+    """Places for `what`, in the plural; one address may hold a share of them, or at least one.
 
-    Parameters
-    ----------
-    what : str
-        What takes a place, in the plural.
-    n_places : int
-    share : float in (0, 1]
-    retry_s : int
-        Seconds after which a client that found no place may try again.
+    A client that finds no place is told to try again after `retry_s` seconds.
     """
 
     def __init__(self, what: str, n_places: int, share: float, retry_s: int = 1) -> None:

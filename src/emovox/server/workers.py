@@ -27,14 +27,7 @@ class Workers:
     arrival. An upload may take minutes, so uploads take turns: each calls its `Turn` between pieces
     of work and waits there while others have theirs. It gets a thread only at its first turn, so
     that short uploads share a few threads and their memory. Uploads run on one thread less than
-    live sessions have, but at least on one.
-
-    Parameters
-    ----------
-    n_threads : int
-        Threads for live sessions; 0: one per core.
-    max_uploads : int
-        Maximum number of concurrent uploads.
+    live sessions have, but at least on one. With 0, there is a thread per core for live sessions.
     """
 
     def __init__(self, n_threads: int = 0, max_uploads: int = 32) -> None:
