@@ -4,12 +4,12 @@ import dataclasses
 import difflib
 import math
 import os
+import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from ..files import read_limited
@@ -18,6 +18,7 @@ PREFIX = "EMOVOX_"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # A browser can only send a token on a WebSocket as a subprotocol, which is a token of RFC 7230.
 _TOKEN_LETTERS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+_ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[\da-f:.]+\])(?::(\d+))?/?")
 _MAX_TOKEN_FILE = 100_000  # bytes
 
 
@@ -191,17 +192,12 @@ def _origin(text: str) -> str:
     """Return an origin as browsers write it: lower case, without path or default port."""
     if text == "*":
         return text
-    try:
-        parts = urlsplit(text.lower())
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
+    match = _ORIGIN.fullmatch(text.lower())
+    if not match:
         raise ConfigError(f"expected an origin like https://my.example, got {text!r}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if port in (None, default_port) else f":{port}")
+    scheme, host, port = match.groups()
+    default_port = {"http": "80", "https": "443"}[scheme]
+    return f"{scheme}://{host}" + ("" if port in (None, default_port) else f":{port}")
 
 
 def _expect(holds: bool, name: str, value: object, wanted: str) -> None:
