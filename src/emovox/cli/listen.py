@@ -232,7 +232,7 @@ def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool)
             "dropped_seconds": round(source.dropped_s, 3),
             "overflows": source.n_overflows,
             "gone_seconds": round(source.gone_s, 3),
-            "incomplete": [incomplete.to_dict() for incomplete in keeper.incomplete],
+            "incomplete": [asdict(incomplete) for incomplete in keeper.incomplete],
         }
         say_json({"summary": summary}, indent=None)
         return

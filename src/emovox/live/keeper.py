@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,6 @@ class Incomplete:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.reason}; everything after {timestamp(self.since)} is missing"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON carries them."""
-        return {**asdict(self), "since": round(self.since, 3)}
 
 
 class SessionOutput:
@@ -58,7 +54,7 @@ class SessionOutput:
         if self.incomplete is None or self._replaces:
             self._attempt(self._write, *arguments)
         if self.incomplete is None:
-            self._since = until
+            self._since = round(until, 3)
 
     def close(self) -> None:
         """End the output."""
