@@ -118,12 +118,10 @@ class View:
         latest = self._latest
         if latest is None:
             return Text("listening for speech", "dim")
-        text = f"{latest.label} {latest.score:.0%}" if latest.certain else "uncertain"
-        if latest.certain:
-            style = Style(bold=True, dim=not now.speaking)
-        else:
-            text += f" (perhaps {latest.label}, {latest.score:.0%})"
-            style = Style(italic=True, dim=not now.speaking)
+        text = f"{latest.label} {latest.score:.0%}"
+        if not latest.certain:
+            text = f"uncertain (perhaps {latest.label}, {latest.score:.0%})"
+        style = Style(bold=latest.certain, italic=not latest.certain, dim=not now.speaking)
         return Text(text if now.speaking else f"{text}, until {clock(latest.end)}", style)
 
     def _bars(self) -> Iterator[Text]:
