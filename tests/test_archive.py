@@ -451,15 +451,17 @@ class TestHead:
         content = cut_head(None)
         assert content is not None
         assert len(content) < 5e6
-        head = Head(content)
+        head = Head(content, model)
         clips = [load_audio(path) for path in sorted(Path("examples").glob("*.flac"))]
         baseline = model.enrol("someone", clips[:2], 16_000)
-        vector = baseline.vector(model.card.baseline, model.card.baseline_seconds)
-        for clip in clips:
-            _, stored = model.infer(clip)
-            whole = model.infer(clip, baseline)
-            for one, other in zip(whole, head.infer(stored, vector), strict=True):
-                np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        for clip in [*clips, np.concatenate(clips)]:
+            _, stored = model.hear(clip)
+            expected, windows = model.hear(clip, baseline)
+            prediction, heard = head.hear(stored, baseline)
+            assert prediction.scores == pytest.approx(dict(expected.scores), abs=1e-5)
+            for one, other in zip(heard, windows, strict=True):
+                np.testing.assert_allclose(one.embedding, other.embedding, rtol=0, atol=1e-5)
+                assert one.seconds == other.seconds
 
     def test_a_model_without_a_head(self, model_file):
         """The acoustic network needs the frames again; its embedding does not need a baseline."""

@@ -1,16 +1,19 @@
-"""The head of a speech model: from a stored embedding to logits, without the audio.
+"""The head of a speech model: stored windows heard again, without the audio.
 
 With it, a recording that was heard once can be judged again with another baseline, at a thousandth
 of the cost of hearing it.
 """
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..baseline import Baseline, Window
 from ..errors import ModelError
 from ..model import OUTPUTS, find_model, open_session
+from ..prediction import Prediction
+from ..recognizer import Recognizer
 
 _VOICE = "voice"  # the first part of the embedding, as the exporter names it
 
@@ -18,20 +21,29 @@ _VOICE = "voice"  # the first part of the embedding, as the exporter names it
 class Head:
     """The head of a model, opened for inference; `cut_head` gives its content."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, model: Recognizer) -> None:
         self._session = open_session(content)
         self._n_voice = self._session.get_inputs()[0].shape[1]
+        self._model = model
 
-    def infer(
-        self, embedding: NDArray[np.float32], baseline: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the logits and the embedding that the whole graph gives with this baseline.
+    def hear(
+        self, windows: Sequence[Window], baseline: Baseline
+    ) -> tuple[Prediction, list[Window]]:
+        """Return what `Model.hear` would of a clip, but its times, from what it once returned.
 
-        The embedding given, of shape (n_embedding,), may be that of any other baseline.
+        The windows may have been heard with any other baseline.
         """
-        feeds = {_VOICE: embedding[None, : self._n_voice], "baseline": baseline[None]}
-        logits, heard = self._session.run(OUTPUTS, feeds)
-        return logits[0], heard[0]
+        card = self._model.card
+        vector = baseline.vector(card.baseline, card.baseline_seconds)[None]
+        voices = [window.embedding[None, : self._n_voice] for window in windows]
+        answers = [
+            self._session.run(OUTPUTS, {_VOICE: voice, "baseline": vector}) for voice in voices
+        ]
+        prediction = self._model.decide(np.concatenate([logits for logits, _ in answers]), 0.0)
+        return prediction, [
+            Window(embedding[0], window.seconds)
+            for window, (_, embedding) in zip(windows, answers, strict=True)
+        ]
 
 
 def cut_head(path: str | os.PathLike[str] | None) -> bytes | None:

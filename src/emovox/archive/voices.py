@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from ..baseline import Baseline, Window
-from ..prediction import Prediction
 from ..recognizer import Recognizer
 from .heads import Head
 from .job import Job
@@ -114,46 +112,23 @@ def _heard(stored: pa.Table) -> Iterator[tuple[Row, list[Window]]]:
         yield row, list(map(Window, arrays, row["seconds"]))
 
 
-class _Judge:
-    """Learns and judges stored windows, with the model's head if it has one."""
-
-    def __init__(self, job: Job) -> None:
-        self.model = open_model(job)
-        self.head = _head(job.ledger.head) if job.ledger.head.exists() else None
-
-    def learn(self, baseline: Baseline, windows: Sequence[Window]) -> Baseline:
-        """Return the baseline that has also heard a segment."""
-        vector = self._vector(baseline)
-        for embedding, seconds in windows:
-            heard = self.head.infer(embedding, vector)[1] if self.head else embedding
-            baseline = baseline.learned(heard, seconds)
-        return baseline
-
-    def judge(self, head: Head, baseline: Baseline, windows: Sequence[Window]) -> Prediction:
-        """Return the prediction of a segment with a baseline, without its times."""
-        vector = self._vector(baseline)
-        logits = np.stack([head.infer(embedding, vector)[0] for embedding, _ in windows])
-        return self.model.decide(logits, 0.0)
-
-    def _vector(self, baseline: Baseline) -> NDArray[np.float32]:
-        return baseline.vector(self.model.card.baseline, self.model.card.baseline_seconds)
-
-
 @lru_cache(maxsize=1)
-def _head(path: Path) -> Head:
-    return Head(path.read_bytes())
+def _head(path: Path, model: Recognizer) -> Head | None:
+    """Open the model's head, once in a process; None if it has none."""
+    return Head(path.read_bytes(), model) if path.exists() else None
 
 
 def learn_groups(job: Job, groups: Sequence[int], n_parts: int) -> int:
     """Learn the baselines of some groups of speakers from all parts, in order; count the groups."""
-    judge, ledger = _Judge(job), job.ledger
+    model, ledger = open_model(job), job.ledger
+    head = _head(ledger.head, model)
     learned: dict[str, Baseline] = {}
     for part in range(n_parts):
         stored = read(ledger.voices(part), filters=[("group", "in", list(groups))])
         for segment, windows in _heard(stored):
             if name := segment["speaker"]:
-                before = learned.get(name) or judge.model.new_baseline(name)
-                learned[name] = judge.learn(before, windows)
+                before = learned.get(name) or model.new_baseline(name)
+                learned[name] = before.after(head.hear(windows, before)[1] if head else windows)
     for group in groups:
         rows = [
             {"name": name, "seconds": baseline.seconds, "total": baseline.total}
@@ -175,14 +150,14 @@ def judge_part(job: Job, part: int) -> Tally:
     started = time.perf_counter()
     heard, plan = job.ledger.voices(part), read(job.ledger.plan(part))
     hearing = tally_of(heard) or Tally()
-    judge, stored = _Judge(job), read(heard)
-    baselines = _baselines(job, stored)
-    if judge.head is None:
+    model, stored = open_model(job), read(heard)
+    baselines, head = _baselines(job, stored), _head(job.ledger.head, model)
+    if head is None:
         whose = zip(*(stored[name].to_pylist() for name in ("row", "speaker")), strict=True)
         known = {row: baselines[speaker] for row, speaker in whose if speaker in baselines}
         answers = judge_recordings(job, part, plan, known)
     else:
-        answers = _judge_stored(job, judge, judge.head, stored, baselines)
+        answers = _judge_stored(job, model.new_baseline(), head, stored, baselines)
     compute_s = hearing.compute_s + time.perf_counter() - started
     return commit_answers(job, part, plan, answers, compute_s)
 
@@ -199,7 +174,7 @@ def _baselines(job: Job, stored: pa.Table) -> dict[str, Baseline]:
 
 
 def _judge_stored(
-    job: Job, judge: _Judge, head: Head, stored: pa.Table, baselines: Mapping[str, Baseline]
+    job: Job, new: Baseline, head: Head, stored: pa.Table, baselines: Mapping[str, Baseline]
 ) -> list[Answer]:
     """Judge a part from the stored windows; where nobody is named, as without --speaker-by."""
     answers = [
@@ -207,16 +182,14 @@ def _judge_stored(
         for row in stored.filter(pc.is_valid(stored["error"])).to_pylist()
     ]
     alone = "recording" if job.request.segments else "none"
-    running, last = judge.model.new_baseline(), -1
+    running, last = new, -1
     for segment, windows in _heard(stored):
-        baseline, kind = baselines.get(segment["speaker"]), "speaker"
-        if baseline is None:
-            if segment["row"] != last:
-                running = judge.model.new_baseline()
-            baseline, kind = running, alone
-            running = judge.learn(running, windows)
-        last = segment["row"]
-        prediction = judge.judge(head, baseline, windows)
+        if segment["row"] != last:
+            running, last = new, segment["row"]
+        known = baselines.get(segment["speaker"])
+        prediction, heard = head.hear(windows, known or running)
+        running = running.after(heard)
         prediction = replace(prediction, start=segment["start"], end=segment["end"])
+        kind = "speaker" if known else alone
         answers.append(Answer(segment["row"], segment["duration"], prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))
