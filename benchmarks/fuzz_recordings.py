@@ -194,7 +194,7 @@ def _segment(recognizer: Recognizer, one: Recording, note: Note, channel: int | 
         note.fault(f"segments: {type(error).__name__}: {same(str(error))}: {one.what}")
         return
     note.answer("segments: broken off" if segments.broken else "segments: whole")
-    if not all(np.isfinite(list(part.scores.values())).all() for part in found):
+    if not all(np.isfinite(list(segment.scores.values())).all() for segment in found):
         note.fault(f"segments: scores that are not finite: {one.what}")
     if not segments.broken and segments.seconds < one.least_s - SLACK_S:
         note.fault(f"segments: taken as whole: {one.what}")

@@ -85,7 +85,7 @@ def streaming(path: Path, hours: float) -> dict[str, Any]:
 
 
 def segments(path: Path, learn: bool) -> dict[str, Any]:
-    """Recognise a recording in parts; return them with wall seconds and peak memory."""
+    """Recognise a recording in segments; return them with wall seconds and peak memory."""
     import resource
 
     recognizer = Recognizer.load()
@@ -97,15 +97,15 @@ def segments(path: Path, learn: bool) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "peak_mb": round(usage.ru_maxrss / 1024),
-        "parts": [(one.start, one.end, one.label) for one in found],
+        "segments": [(one.start, one.end, one.label) for one in found],
     }
 
 
-def agreement(parts: list[tuple[float, float, str]], truths: list[Truth]) -> dict[str, Any]:
-    """Compare parts with the truth: share of speech time labelled right, boundaries."""
+def agreement(segments: list[tuple[float, float, str]], truths: list[Truth]) -> dict[str, Any]:
+    """Compare segments with the truth: share of speech time labelled right, boundaries."""
     right, speech, starts, ends, missed = 0.0, 0.0, [], [], 0
     for truth in truths:
-        over = [one for one in parts if one[0] < truth.end and one[1] > truth.start]
+        over = [one for one in segments if one[0] < truth.end and one[1] > truth.start]
         speech += truth.end - truth.start
         right += sum(
             min(end, truth.end) - max(start, truth.start)
@@ -122,7 +122,7 @@ def agreement(parts: list[tuple[float, float, str]], truths: list[Truth]) -> dic
         "start_off_s": _spread(starts),
         "end_off_s": _spread(ends),
         "utterances": len(truths),
-        "parts": len(parts),
+        "segments": len(segments),
         "missed": missed,
     }
 
@@ -196,7 +196,7 @@ def measure_labels(folder: Path) -> dict[str, Any]:
         row: dict[str, Any] = {"speaker": SPEAKERS[corpus], "recording_s": seconds}
         for way in ("learn", "none"):
             done = child("segments", path, way, cores=2)
-            row[way] = {**agreement(done.pop("parts"), truths), **done}
+            row[way] = {**agreement(done.pop("segments"), truths), **done}
         rows[corpus] = row
     return rows
 

@@ -35,21 +35,21 @@ LOW = frozenset({"angry", "disgust", "fear", "sad"})
 
 @dataclass(frozen=True)
 class Turn:
-    """What the caller said until it was the chatbot's turn: the final predictions of its parts."""
+    """What the caller said until it was the chatbot's turn: the final predictions."""
 
-    parts: tuple[dict[str, Any], ...]
+    segments: tuple[dict[str, Any], ...]
 
     @property
     def scores(self) -> dict[str, float]:
-        """The mean scores of the parts, each as heavy as it is long."""
-        seconds = [part["end"] - part["start"] for part in self.parts]
-        rows = np.array([list(part["scores"].values()) for part in self.parts])
-        return dict(zip(self.parts[0]["scores"], np.average(rows, 0, seconds), strict=True))
+        """The mean scores of the segments, each as heavy as it is long."""
+        seconds = [segment["end"] - segment["start"] for segment in self.segments]
+        rows = np.array([list(segment["scores"].values()) for segment in self.segments])
+        return dict(zip(self.segments[0]["scores"], np.average(rows, 0, seconds), strict=True))
 
     @property
     def certain(self) -> bool:
-        """Whether the model was certain of any part."""
-        return any(part["certain"] for part in self.parts)
+        """Whether the model was certain of any segment."""
+        return any(segment["certain"] for segment in self.segments)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Caller:
 
 def read(paths: list[Path]) -> tuple[np.ndarray, int]:
     """Return recordings as one call of 16-bit samples, a pause after each, and its rate in Hz."""
-    parts: list[np.ndarray] = []
+    sounds: list[np.ndarray] = []
     rates: set[int] = set()
     for path in paths:
         try:
@@ -88,11 +88,11 @@ def read(paths: list[Path]) -> tuple[np.ndarray, int]:
             raise SystemExit(f"{path}: expected a recording: {error}") from None
         if audio.shape[1] != 1:
             raise SystemExit(f"{path}: expected one channel with one speaker, got {audio.shape[1]}")
-        parts += [audio[:, 0], np.zeros(int(2 * PAUSE_S * rate), np.int16)]
+        sounds += [audio[:, 0], np.zeros(int(2 * PAUSE_S * rate), np.int16)]
         rates.add(rate)
     if len(rates) != 1:
         raise SystemExit(f"expected recordings of one rate, got {sorted(rates)} Hz")
-    return np.concatenate(parts), rates.pop()
+    return np.concatenate(sounds), rates.pop()
 
 
 async def frames_of(call: np.ndarray, rate: int) -> AsyncIterator[bytes]:
@@ -115,7 +115,7 @@ async def turns(url: str, rate: int, frames: AsyncIterator[bytes]) -> AsyncItera
     async with websockets.connect(url) as socket:
         await socket.send(json.dumps({"type": "session.update", "rate": rate}))
         sending = asyncio.create_task(send(socket, frames))
-        parts: list[dict[str, Any]] = []
+        segments: list[dict[str, Any]] = []
         silent_since = float("inf")
         async for text in socket:
             message = json.loads(text)
@@ -126,14 +126,14 @@ async def turns(url: str, rate: int, frames: AsyncIterator[bytes]) -> AsyncItera
             elif kind == "speech.end":
                 silent_since = message["at"]
             elif kind == "result" and message["prediction"]["final"]:
-                parts.append(message["prediction"])
+                segments.append(message["prediction"])
             elif kind == "level":
                 over = message["seconds"] - silent_since > PAUSE_S
             elif kind == "error" and message["fatal"]:
                 raise SystemExit(f"the server ended the call: {message['message']}")
-            if over and parts:
-                yield Turn(tuple(parts))
-                parts = []
+            if over and segments:
+                yield Turn(tuple(segments))
+                segments = []
         await asyncio.gather(sending, return_exceptions=True)
 
 
@@ -142,7 +142,7 @@ async def answer(paths: list[Path], url: str) -> None:
     caller = Caller()
     call, rate = read(paths)
     async for turn in turns(url, rate, frames_of(call, rate)):
-        print(f"{turn.parts[0]['start']:.1f} to {turn.parts[-1]['end']:.1f} s")
+        print(f"{turn.segments[0]['start']:.1f} to {turn.segments[-1]['end']:.1f} s")
         print(caller.add(turn))
         print("Caller: (what your speech recogniser wrote down)\nYou:\n", flush=True)
 

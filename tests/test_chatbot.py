@@ -49,12 +49,12 @@ def test_a_shipped_recording(server):
 
 def test_turns(server, tmp_path):
     """Sentences one shortly after the other are one turn; a pause ends it."""
-    parts = [speech(silence_s=0.7), speech(name="man-fast", silence_s=1.8), speech(silence_s=0)]
-    soundfile.write(tmp_path / "call.wav", np.concatenate(parts), RATE)
+    sounds = [speech(silence_s=0.7), speech(name="man-fast", silence_s=1.8), speech(silence_s=0)]
+    soundfile.write(tmp_path / "call.wav", np.concatenate(sounds), RATE)
     done = call(tmp_path / "call.wav", "--url", server.live_url)
     assert len(contexts(done)) == 2
     ends = re.findall(r"^[\d.]+ to ([\d.]+) s$", done.stdout, re.MULTILINE)
-    first = (len(parts[0]) + len(parts[1])) / RATE - 1.8
+    first = (len(sounds[0]) + len(sounds[1])) / RATE - 1.8
     assert float(ends[0]) == pytest.approx(first, abs=0.3)
 
 

@@ -130,7 +130,7 @@ class TestDoors:
         assert dict(other.scores) == pytest.approx(dict(clean.scores), abs=0.02)
 
     def test_segments_and_stream(self, talk, spoilt):
-        """Parts are found where they are found without them, in files and live alike."""
+        """Segments are found where they are found without them, in files and live alike."""
         recognizer = Recognizer.load()
         expected = list(recognizer.segments(talk, RATE))
         found = list(recognizer.segments(spoilt, RATE))

@@ -108,7 +108,9 @@ class TestPlayed:
         assert summary["seconds"] == pytest.approx(len(talk) / RATE, abs=0.001)
         assert (summary["dropped_seconds"], summary["overflows"]) == (0, 0)
         assert (summary["gone_seconds"], summary["incomplete"]) == (0, [])
-        assert summary["decisions"] == len(decisions) > summary["parts"] == len(finals(decisions))
+        assert (
+            summary["decisions"] == len(decisions) > summary["segments"] == len(finals(decisions))
+        )
         lengths = [one["end"] - one["start"] for one in finals(decisions)]
         assert summary["speech_seconds"] == pytest.approx(sum(lengths), abs=0.01)
         assert sum(summary["emotions"].values()) == pytest.approx(sum(lengths), abs=0.01)
@@ -130,7 +132,7 @@ class TestPlayed:
         code, out, _ = listen("--json", wav="silent.wav")
         assert (code, lines(out)[0], lines(out)[1]["emotions"]) == (0, [], {})
         code, out, err = listen(wav="silent.wav")
-        assert out == "listened 7.0 s, speech 0.0 s in 0 parts, 0 decisions, nothing dropped\n"
+        assert out == "listened 7.0 s, speech 0.0 s in 0 segments, 0 decisions, nothing dropped\n"
         assert err.count("only digital silence comes from silent.wav") <= 1
 
     def test_cut_off(self, listen, recognizer):
@@ -301,10 +303,10 @@ class TestSession:
         gap_s = 100 - len(talk) / RATE
         decisions += session.feed(LiveBlock(np.repeat(talk, 2), 2 * RATE, 100.0, gap_s))
         decisions += session.flush()
-        parts = [decision.prediction for decision in decisions if decision.prediction.final]
-        half = len(parts) // 2
+        segments = [decision.prediction for decision in decisions if decision.prediction.final]
+        half = len(segments) // 2
         assert half > 2
-        for before, after in zip(parts[:half], parts[half:], strict=True):
+        for before, after in zip(segments[:half], segments[half:], strict=True):
             assert after.start == pytest.approx(before.start + 100, abs=0.1)
             assert after.end == pytest.approx(before.end + 100, abs=0.1)
         assert session.now.seconds == pytest.approx(100 + len(talk) / RATE)

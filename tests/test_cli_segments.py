@@ -1,4 +1,4 @@
-"""`emovox predict --segments`: parts, tracks, channels, and results kept whatever happens."""
+"""`emovox predict --segments`: segments, tracks, channels, and results kept whatever happens."""
 
 import csv
 import json
@@ -28,9 +28,9 @@ from emovox.stream import Segments
 segments = Segments.__iter__
 
 def telling(self):
-    for part in segments(self):
-        yield part
-        print("a part", file=sys.stderr, flush=True)
+    for segment in segments(self):
+        yield segment
+        print("a segment", file=sys.stderr, flush=True)
 
 Segments.__iter__ = telling
 main()
@@ -76,17 +76,19 @@ class TestResults:
     """What is printed and written."""
 
     def test_json(self, call, file, recognizer, talk):
-        """JSON holds the parts as Python gives them, and the summary."""
+        """JSON holds the segments as Python gives them, and the summary."""
         code, out, err = call(file, "--json")
         assert (code, err) == (0, "")
         (found,) = json.loads(out)
-        assert found["segments"] == [part.to_dict() for part in recognizer.segments(talk, RATE)]
+        assert found["segments"] == [
+            segment.to_dict() for segment in recognizer.segments(talk, RATE)
+        ]
         assert (found["file"], found["complete"]) == ("talk.wav", True)
         assert found["seconds"] == pytest.approx(len(talk) / RATE, abs=1e-3)
         assert sum(found["summary"]["shares"].values()) == pytest.approx(1)
 
     def test_table(self, call, file):
-        """A table of the parts, then the share of time per emotion and the turning points."""
+        """A table of the segments, then the share of time per emotion and the turning points."""
         code, out, _ = call(file)
         assert code == 0
         assert out.count("│ 00:00:") == 2 * 5
@@ -94,7 +96,7 @@ class TestResults:
         assert "turning points: " in out
 
     def test_tracks(self, call, file):
-        """Subtitles, a label track and a table have a line for each part."""
+        """Subtitles, a label track and a table have a line for each segment."""
         options = ("--vtt", "a.vtt", "--audacity", "a.txt", "--csv", "a.csv")
         code, out, err = call(file, *options)
         assert (code, out) == (0, "")
@@ -117,16 +119,18 @@ class TestResults:
         assert list(rows[0]) == [*about, *scores, "certain"]
 
     def test_channels(self, call, stereo, recognizer):
-        """Each channel is a speaker with a baseline of its own; parts stand in order of time."""
+        """Each channel is a speaker with a baseline of its own; segments stand in order of time."""
         code, out, _ = call(stereo, "--channels", "separate", "--json")
         assert code == 0
         (found,) = json.loads(out)
-        starts = [part["start"] for part in found["segments"]]
+        starts = [segment["start"] for segment in found["segments"]]
         assert starts == sorted(starts)
         for channel in (0, 1):
             alone = list(recognizer.segments(stereo, channel=channel))
-            parts = [part for part in found["segments"] if part["channel"] == channel]
-            assert [part["scores"] for part in parts] == [dict(one.scores) for one in alone]
+            segments = [segment for segment in found["segments"] if segment["channel"] == channel]
+            assert [segment["scores"] for segment in segments] == [
+                dict(one.scores) for one in alone
+            ]
         assert [one["channel"] for one in found["summaries"]] == [0, 1]
 
     def test_channels_in_tracks(self, call, stereo):
@@ -136,9 +140,9 @@ class TestResults:
         assert "channel 1: " in Path("a.txt").read_text("utf-8")
 
     def test_explain(self, call, file):
-        """With --explain each part has its moments."""
+        """With --explain each segment has its moments."""
         _, out, _ = call(file, "--json", "--explain")
-        assert all(part["moments"] for part in json.loads(out)[0]["segments"])
+        assert all(segment["moments"] for segment in json.loads(out)[0]["segments"])
 
     def test_baseline(self, call, file, recognizer, talk):
         """With --baseline the recording begins with what was heard before."""
@@ -160,7 +164,7 @@ class TestTroubles:
     """What was found is kept."""
 
     def test_cut_off(self, call, file):
-        """A file cut off in the middle: its parts, the break on stderr, exit code 1."""
+        """A file cut off in the middle: its segments, the break on stderr, exit code 1."""
         data = Path(file).read_bytes()
         Path("cut.wav").write_bytes(data[: len(data) * 6 // 10])
         code, out, err = call("cut.wav", "--json")
@@ -212,7 +216,7 @@ class TestTroubles:
         process = subprocess.Popen(
             [sys.executable, "-c", INTERRUPTIBLE, *words], stderr=subprocess.PIPE, text=True
         )
-        assert process.stderr.readline() == "a part\n"
+        assert process.stderr.readline() == "a segment\n"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
@@ -224,8 +228,8 @@ class TestTroubles:
 class TestTurningPoints:
     """What a person is told of where the emotion changes."""
 
-    def parts(self, n: int) -> list[Prediction]:
-        """Make parts that turn from one label to the other, surer and surer."""
+    def segments(self, n: int) -> list[Prediction]:
+        """Make segments that turn from one label to the other, surer and surer."""
         return [
             Prediction(("sad", "happy")[k % 2], 0.5 + k / 1000, {}, 10.0 * k, 10.0 * k + 5, True)
             for k in range(n)
@@ -233,20 +237,20 @@ class TestTurningPoints:
 
     def test_few(self):
         """Ten are told, in the order of time."""
-        told = _turns(self.parts(11))
+        told = _turns(self.segments(11))
         assert told.startswith("turning points: sad to happy at 00:00:10.000, happy to sad at ")
         assert told.count(" to ") == 10
 
     def test_many(self):
-        """Of more, the ten between the surest parts, and how many there are."""
-        told = _turns(self.parts(80))
+        """Of more, the ten between the surest segments, and how many there are."""
+        told = _turns(self.segments(80))
         assert told.startswith("turning points (the 10 surest of 79): happy to sad at 00:11:40.000")
         assert told.endswith("at 00:13:10.000")
         assert told.count(" at ") == 10
 
     def test_none(self):
         """Where nothing changes, it says so."""
-        assert _turns(self.parts(1)) == "turning points: none"
+        assert _turns(self.segments(1)) == "turning points: none"
 
 
 class TestTracks:
@@ -262,5 +266,5 @@ class TestTracks:
 
     def test_escaped(self):
         """A label of a user's own model cannot break the subtitles."""
-        part = Prediction("<b>&", 0.5, {"<b>&": 0.5}, 0.0, 1.0, False)
-        assert vtt([(0, part)], 1).endswith("&lt;b&gt;&amp; 50% (uncertain)\n")
+        segment = Prediction("<b>&", 0.5, {"<b>&": 0.5}, 0.0, 1.0, False)
+        assert vtt([(0, segment)], 1).endswith("&lt;b&gt;&amp; 50% (uncertain)\n")

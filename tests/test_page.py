@@ -557,7 +557,7 @@ class TestFile:
     """Choose a recording, and see."""
 
     def test_long(self, visit, spoken, tmp_path, axe):
-        """A long recording gives the parts that Python gives, which can be heard and saved."""
+        """A long recording gives the segments that Python gives, which can be heard and saved."""
         audio = load_audio(spoken)
         long = tmp_path / "long <b>.flac"
         soundfile.write(long, np.tile(audio, int(300 * 16_000 / len(audio))), 16_000)
@@ -585,7 +585,7 @@ class TestFile:
         visitor.check_clean()
 
     def test_chart_plays(self, visit, spoken):
-        """A click on a part of the picture plays that part."""
+        """A click on a segment of the picture plays that segment."""
         visitor = visit()
         visitor.open(spoken)
         *_, last = Recognizer.load().segments(spoken)

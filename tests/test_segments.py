@@ -1,4 +1,4 @@
-"""Long recordings: read in blocks, cut into parts, recognised one by one, whatever happens."""
+"""Long recordings: read in blocks, cut into segments, recognised one by one, whatever happens."""
 
 import io
 import threading
@@ -35,19 +35,19 @@ class TestParts:
     """What is found in a recording."""
 
     def test_each_part_is_heard_alone(self, recognizer, talk):
-        """A part is recognised with the baseline of those before it, and of nothing else."""
+        """A segment is recognised with the baseline of those before it, and of nothing else."""
         baseline = recognizer.new_baseline()
         found = list(recognizer.segments(talk, RATE))
         assert len(found) == 5
-        for part in found:
-            clip = talk[round(part.start * RATE) : round(part.end * RATE)]
+        for segment in found:
+            clip = talk[round(segment.start * RATE) : round(segment.end * RATE)]
             alone, windows = recognizer.hear(cleaned(clip), baseline)
             baseline = baseline.after(windows)
-            assert part.scores == alone.scores
-            assert part.final
+            assert segment.scores == alone.scores
+            assert segment.final
 
     def test_no_speech(self, recognizer):
-        """Where nobody speaks there are no parts."""
+        """Where nobody speaks there are no segments."""
         noise = np.random.default_rng(0).normal(0, 0.05, 3 * RATE)
         assert list(recognizer.segments(noise, RATE)) == []
         assert list(recognizer.segments(np.zeros(RATE), RATE)) == []
@@ -86,14 +86,14 @@ class TestParts:
         assert learning[1] != still[1]
 
     def test_explain(self, recognizer, talk):
-        """With `explain` each part tells which of its moments carried it; nothing else changes."""
+        """With `explain` each segment has the weights of its moments; nothing else changes."""
         plain = list(recognizer.segments(talk, RATE))
-        for part, with_moments in zip(
+        for segment, with_moments in zip(
             plain, list(recognizer.segments(talk, RATE, explain=True)), strict=True
         ):
-            assert with_moments.scores == part.scores
-            assert with_moments.moments[0].start == part.start
-            assert with_moments.moments[-1].end == part.end
+            assert with_moments.scores == segment.scores
+            assert with_moments.moments[0].start == segment.start
+            assert with_moments.moments[-1].end == segment.end
 
 
 class TestReading:
@@ -191,13 +191,13 @@ class TestBroken:
         assert segments.broken
 
     def test_not_finite(self, recognizer, talk):
-        """A file that turns to NaN is refused with the place; the parts before were given."""
+        """A file that turns to NaN is refused with the place; the segments before were given."""
         broken = talk.copy()
         broken[150_000] = np.nan
         found = []
         with pytest.raises(AudioError, match=r"in the second from 9 s on: expected finite samples"):
-            for part in recognizer.segments(written(broken, "WAV", "FLOAT")):
-                found.append(part)  # noqa: PERF402 (what came before the error is the point)
+            for segment in recognizer.segments(written(broken, "WAV", "FLOAT")):
+                found.append(segment)  # noqa: PERF402 (what came before the error is the point)
         assert found == list(recognizer.segments(talk, RATE))[: len(found)]
         assert len(found) >= 2
 
@@ -244,9 +244,9 @@ class TestBadInput:
                 list(recognizer.segments(audio, max_seconds=2))
 
     def test_settings(self, recognizer, talk):
-        """A longest part, or a baseline, that cannot be."""
-        with pytest.raises(ConfigError, match="expected max_part_s of 1 to 60 seconds"):
-            recognizer.segments(talk, RATE, max_part_s=0)
+        """A longest segment, or a baseline, that cannot be."""
+        with pytest.raises(ConfigError, match="expected max_segment_s of 1 to 60 seconds"):
+            recognizer.segments(talk, RATE, max_segment_s=0)
         with pytest.raises(BaselineError, match="was learned with the model"):
             list(
                 recognizer.segments(talk, RATE, baseline=Recognizer.load("acoustic").new_baseline())

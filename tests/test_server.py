@@ -337,7 +337,7 @@ class TestLimits:
             assert predict(server).status_code == 200
 
     def test_seconds(self):
-        """A recording that is too long is refused by its header, as a whole and in parts."""
+        """A recording that is too long is refused by its header, as a whole and in segments."""
         content = wav(np.zeros(3 * RATE, np.int16))
         with running(max_clip_s=2, max_seconds=2.5) as server:
             assert error(predict(server, content)) == (413, "too_long")

@@ -102,7 +102,7 @@ class TestDecisions:
             assert stream.speaking
 
     def test_times(self, recognizer, talk):
-        """Each tells where it belongs; a final one covers the part, an interim one what it saw."""
+        """Each has its times; a final one covers the segment, an interim one a piece of it."""
         found = fed(recognizer.stream(), talk, [1_600])
         for prediction in found:
             assert 0 <= prediction.start < prediction.end <= len(talk) / RATE
@@ -205,12 +205,12 @@ class TestState:
 class TestBaseline:
     """A stream has its speaker's baseline."""
 
-    def test_learns_from_final_parts(self, recognizer, talk):
-        """It has heard what the final parts hold, in their order."""
+    def test_learns_from_final_segments(self, recognizer, talk):
+        """It has heard what the final segments hold, in their order."""
         stream = recognizer.stream()
         found = final(fed(stream, talk, [1_600]))
-        parts = [talk[round(p.start * RATE) : round(p.end * RATE)] for p in found]
-        assert stream.baseline == recognizer.enrol("", parts, RATE)
+        segments = [talk[round(p.start * RATE) : round(p.end * RATE)] for p in found]
+        assert stream.baseline == recognizer.enrol("", segments, RATE)
 
     def test_given_and_taken_out(self, recognizer, talk):
         """One that was taken out of a stream and given to another goes on from there."""

@@ -17,17 +17,17 @@ pytestmark = [pytest.mark.needs("matplotlib"), pytest.mark.needs("librosa")]
 LABELS = ("angry", "happy", "curious")
 
 
-def part(start: float, end: float, label: str, **options) -> Prediction:
+def segment(start: float, end: float, label: str, **options) -> Prediction:
     """Make a prediction; `curious` is a label of a user's own."""
     scores = dict.fromkeys(LABELS, 0.2) | {label: 0.6}
     return Prediction(label, 0.6, scores, start, end, **{"certain": True, **options})
 
 
-PARTS = [
-    part(0.5, 1.1, "happy", final=False),
-    part(0.5, 1.6, "angry", final=False),
-    part(0.5, 2.0, "angry", moments=(Moment(0.5, 0.75, 0.3), Moment(0.75, 2.0, -0.1))),
-    part(3.0, 4.0, "curious", certain=False),
+SEGMENTS = [
+    segment(0.5, 1.1, "happy", final=False),
+    segment(0.5, 1.6, "angry", final=False),
+    segment(0.5, 2.0, "angry", moments=(Moment(0.5, 0.75, 0.3), Moment(0.75, 2.0, -0.1))),
+    segment(3.0, 4.0, "curious", certain=False),
 ]
 
 
@@ -42,15 +42,15 @@ class TestFigure:
 
     def test_panels(self, sound):
         """Waveform, emotions, labels, loudness and pitch; the strip where moments are known."""
-        titles = [axes.get_title("left") for axes in figures.timeline(sound, PARTS, "a").axes]
-        assert titles[:5] == ["Waveform", "Emotions", "Label of each part", "Loudness", "Pitch"]
+        titles = [axes.get_title("left") for axes in figures.timeline(sound, SEGMENTS, "a").axes]
+        assert titles[:5] == ["Waveform", "Emotions", "Label of each segment", "Loudness", "Pitch"]
         assert titles[5].startswith("What carried the label")
-        plain = [one for one in PARTS if not one.moments]
+        plain = [one for one in SEGMENTS if not one.moments]
         assert len(figures.timeline(sound, plain, "a").axes) == 5
 
     def test_stacked_scores(self, sound):
-        """The areas of a part span it, and add up to 1."""
-        axes = figures.timeline(sound, PARTS, "a").axes[1]
+        """The areas of a segment span it, and add up to 1."""
+        axes = figures.timeline(sound, SEGMENTS, "a").axes[1]
         areas = axes.collections[: len(LABELS)]
         boxes = [area.get_paths()[0].get_extents() for area in areas]
         assert min(box.x0 for box in boxes) == 0.5
@@ -58,8 +58,8 @@ class TestFigure:
         assert max(box.y1 for box in boxes) == pytest.approx(1)
 
     def test_uncertain_is_hatched(self, sound):
-        """A part of which the model is not certain is hatched, and the legend says so."""
-        figure = figures.timeline(sound, PARTS, "a")
+        """A segment of which the model is not certain is hatched, and the legend says so."""
+        figure = figures.timeline(sound, SEGMENTS, "a")
         hatched = [one for one in figure.axes[1].collections if one.get_hatch()]
         assert len(hatched) == 1
         words = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -67,13 +67,15 @@ class TestFigure:
 
     def test_own_labels_have_colours(self, sound):
         """Labels that emovox does not know have colours of their own."""
-        patches = figures.timeline(sound, PARTS, "a").legends[0].get_patches()
+        patches = figures.timeline(sound, SEGMENTS, "a").legends[0].get_patches()
         assert len({patch.get_facecolor() for patch in patches[:3]}) == 3
 
-    @pytest.mark.parametrize(("n", "told"), [(0, "0 parts"), (1, "1 part"), (2, "2 parts")])
+    @pytest.mark.parametrize(
+        ("n", "told"), [(0, "0 segments"), (1, "1 segment"), (2, "2 segments")]
+    )
     def test_title(self, sound, n, told):
-        """The title says how many parts of speech there are."""
-        final = [one for one in PARTS if one.final][:n]
+        """The title says how many segments of speech there are."""
+        final = [one for one in SEGMENTS if one.final][:n]
         assert (
             figures.timeline(sound, final, "a")._suptitle.get_text().endswith(f"{told} of speech")
         )
@@ -87,7 +89,7 @@ class TestFigure:
     def test_same_bytes(self, sound):
         """The same recording gives the same file."""
         one, other = (
-            figures.rendered(figures.timeline(sound, PARTS, "$a$"), "svg") for _ in range(2)
+            figures.rendered(figures.timeline(sound, SEGMENTS, "$a$"), "svg") for _ in range(2)
         )
         assert one == other
 

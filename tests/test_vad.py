@@ -53,7 +53,7 @@ class TestCheckSpeech:
 
     @pytest.mark.parametrize("kind", NOISES)
     def test_no_speech(self, kind):
-        """Noise, a hum, a tone, clicks and music are no speech, and give no part of any."""
+        """Noise, a hum, a tone, clicks and music are no speech, and give no segment."""
         sound = NOISES[kind]().astype(np.float32)
         with pytest.raises(NoSpeechError, match=r"^no speech in 5\.0 s of audio"):
             check_speech(sound)
@@ -91,24 +91,24 @@ def whole(talk):
 
 
 class TestActivity:
-    """How audio is cut into parts of speech."""
+    """How audio is cut into segments of speech."""
 
-    def test_parts(self, talk):
-        """Each utterance becomes a part, with a little more on either side."""
-        parts = heard(talk)
-        assert len(parts) == 5
-        assert all(part.final for part in parts)
-        for before, after in pairwise(parts):
+    def test_segments(self, talk):
+        """Each utterance becomes a segment, with a little more on either side."""
+        segments = heard(talk)
+        assert len(segments) == 5
+        assert all(segment.final for segment in segments)
+        for before, after in pairwise(segments):
             assert before.end <= after.start
-        for part in parts:
-            np.testing.assert_array_equal(part.audio, talk[part.start : part.end])
+        for segment in segments:
+            np.testing.assert_array_equal(segment.audio, talk[segment.start : segment.end])
 
     def test_edges(self, talk):
         """Silence before and after is left out, but for 0.2 s."""
         speech = talk[:20_000]
-        part = heard(np.pad(speech, (32_000, 32_000)))[0]
-        assert 32_000 - (PAD + 1) * CHUNK <= part.start <= 32_000 + 3 * CHUNK
-        assert part.end <= 52_000 + (PAD + 2) * CHUNK
+        segment = heard(np.pad(speech, (32_000, 32_000)))[0]
+        assert 32_000 - (PAD + 1) * CHUNK <= segment.start <= 32_000 + 3 * CHUNK
+        assert segment.end <= 52_000 + (PAD + 2) * CHUNK
 
     @settings(max_examples=25, deadline=None)
     @given(sizes=st.lists(st.integers(1, 160_000), min_size=1, max_size=8))
@@ -126,17 +126,17 @@ class TestActivity:
         for one, other in zip(found, whole, strict=True):
             np.testing.assert_array_equal(one.audio, other.audio)
 
-    @pytest.mark.parametrize("part_s", [1.0, 1.7, 4.0])
-    def test_longest_part(self, voice, part_s):
-        """Speech without a pause is cut before a part grows too long, and nothing is lost."""
-        parts = heard(np.tile(voice, 9), max_segment_s=part_s)
-        assert len(parts) >= 9 / part_s - 1
-        assert all(part.end - part.start <= part_s * RATE + CHUNK for part in parts)
-        for before, after in pairwise(parts):
+    @pytest.mark.parametrize("segment_s", [1.0, 1.7, 4.0])
+    def test_longest_segment(self, voice, segment_s):
+        """Speech without a pause is cut before a segment grows too long, and nothing is lost."""
+        segments = heard(np.tile(voice, 9), max_segment_s=segment_s)
+        assert len(segments) >= 9 / segment_s - 1
+        assert all(segment.end - segment.start <= segment_s * RATE + CHUNK for segment in segments)
+        for before, after in pairwise(segments):
             assert before.end == after.start
 
     def test_cut_where_quiet(self, voice):
-        """A part that grows too long is cut at its quietest moment, in its second half."""
+        """A segment that grows too long is cut at its quietest moment, in its second half."""
         speech = np.tile(voice, 4)
         speech[40_000:42_000] *= 0.01
         first = heard(speech, max_segment_s=3.5)[0]
@@ -163,7 +163,7 @@ class TestActivity:
         assert activity.latest[1] < 30_000
 
     def test_short_sounds_are_left_out(self, voice):
-        """What is shorter than 0.2 s is no part."""
+        """What is shorter than 0.2 s is no segment."""
         short = np.zeros(RATE, np.float32)
         n_short = (LEAST - 3) * CHUNK
         short[8_000 : 8_000 + n_short] = voice[4_000 : 4_000 + n_short]
@@ -180,7 +180,7 @@ class TestActivity:
     )
     def test_options(self, options):
         """A number out of range is refused."""
-        with pytest.raises(ConfigError, match=r"expected (max_part_s|interval_s) of .* seconds"):
+        with pytest.raises(ConfigError, match=r"expected (max_segment_s|interval_s) of .* seconds"):
             Activity(**options)
 
 

@@ -113,7 +113,7 @@ class MissingExtraError(EmovoxError):
 
 
 def counted(n: int, noun: str) -> str:
-    """Return a number with its noun, for messages: 1 part, 2 parts, 1,000 parts."""
+    """Return a number with its noun, for messages: 1 clip, 2 clips, 1,000 clips."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 

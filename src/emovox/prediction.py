@@ -72,7 +72,7 @@ class TurningPoint:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a recording's parts come to.
+    """What a recording's segments come to.
 
     `shares` holds the share of the speech time of each label, best guesses counted; they sum to 1,
     and are empty without speech. `uncertain` is the share in which the model abstains.
@@ -94,26 +94,29 @@ class Summary:
 
 
 def summary_fields(
-    parts: Sequence[tuple[int | None, Prediction]], n_channels: int | None
+    segments: Sequence[tuple[int | None, Prediction]], n_channels: int | None
 ) -> dict[str, Any]:
-    """Return what JSON says of a recording's parts: `summary`, and `summaries`, one a channel.
+    """Return what JSON says of a recording's segments: `summary`, and `summaries`, one a channel.
 
     The latter where each channel is a speaker of its own; the former is then of all of them, and
     without turning points, since one speaker does not take up where another stopped.
 
     Parameters
     ----------
-    parts : sequence of (channel, Prediction)
+    segments : sequence of (channel, Prediction)
         In the order spoken; the channel is None where all are heard as one.
     n_channels : int or None
         Where each channel is a speaker of its own; None where all are heard as one.
     """
-    together = summarise([part for _, part in parts]).to_dict()
+    together = summarise([segment for _, segment in segments]).to_dict()
     if n_channels is None:
         return {"summary": together}
     del together["turning_points"]
     summaries = [
-        {"channel": channel, **summarise([part for one, part in parts if one == channel]).to_dict()}
+        {
+            "channel": channel,
+            **summarise([segment for one, segment in segments if one == channel]).to_dict(),
+        }
         for channel in range(n_channels)
     ]
     return {"summary": together, "summaries": summaries}
@@ -122,27 +125,27 @@ def summary_fields(
 def summarise(predictions: Sequence[Prediction]) -> Summary:
     """Sum up the final predictions of one speaker, in the order spoken.
 
-    A turning point is the start of a part of which the model is certain and whose label differs
-    from that of the certain part before it. Interim predictions do not count.
+    A turning point is the start of a segment of which the model is certain and whose label differs
+    from that of the certain segment before it. Interim predictions do not count.
     """
-    parts = [prediction for prediction in predictions if prediction.final]
-    seconds = sum(part.end - part.start for part in parts)
-    times = dict.fromkeys(parts[0].scores, 0.0) if parts else {}
-    for part in parts:
-        times[part.label] += part.end - part.start
-    sure_seconds = sum(part.end - part.start for part in parts if part.certain)
+    segments = [prediction for prediction in predictions if prediction.final]
+    seconds = sum(segment.end - segment.start for segment in segments)
+    times = dict.fromkeys(segments[0].scores, 0.0) if segments else {}
+    for segment in segments:
+        times[segment.label] += segment.end - segment.start
+    sure_seconds = sum(segment.end - segment.start for segment in segments if segment.certain)
     points = (
-        TurningPoint(after.start, before.label, after.label) for before, after in turns(parts)
+        TurningPoint(after.start, before.label, after.label) for before, after in turns(segments)
     )
     return Summary(
         round(seconds, 4),
         MappingProxyType({label: time / seconds for label, time in times.items()}),
-        1 - sure_seconds / seconds if parts else 0.0,
+        1 - sure_seconds / seconds if segments else 0.0,
         tuple(points),
     )
 
 
 def turns(predictions: Sequence[Prediction]) -> list[tuple[Prediction, Prediction]]:
-    """Return the parts on both sides of each turning point of one speaker, in the order spoken."""
-    certain = [part for part in predictions if part.final and part.certain]
+    """Return the segments on both sides of each turning point of one speaker, in order."""
+    certain = [segment for segment in predictions if segment.final and segment.certain]
     return [pair for pair in pairwise(certain) if pair[0].label != pair[1].label]

@@ -151,7 +151,7 @@ class Recognizer(Model):
         *,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = SEGMENT_S,
+        max_segment_s: float = SEGMENT_S,
         channel: int | None = None,
         explain: bool = False,
         max_seconds: float = math.inf,
@@ -169,7 +169,7 @@ class Recognizer(Model):
             What was heard of this speaker before.
         learn : bool
             Whether the baseline learns from segment to segment.
-        max_part_s : float
+        max_segment_s : float
             The longest segment, 1 to 60 s.
         channel : int >= 0, optional
             Only this channel, counted from 0; None for the mean of all.
@@ -192,10 +192,14 @@ class Recognizer(Model):
         BaselineError
             If the baseline was learned with another model.
         ConfigError
-            If `max_part_s` is out of range.
+            If `max_segment_s` is out of range.
         """
         stream = self.stream(
-            interval_s=None, baseline=baseline, learn=learn, max_part_s=max_part_s, explain=explain
+            interval_s=None,
+            baseline=baseline,
+            learn=learn,
+            max_segment_s=max_segment_s,
+            explain=explain,
         )
         return Segments(stream, read_blocks(audio, rate, channel=channel), max_seconds=max_seconds)
 
@@ -206,7 +210,7 @@ class Recognizer(Model):
         interval_s: float | None = INTERVAL_S,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = SEGMENT_S,
+        max_segment_s: float = SEGMENT_S,
         explain: bool = False,
     ) -> Stream:
         """Begin a live session; for the parameters and errors see `Stream`."""
@@ -216,6 +220,6 @@ class Recognizer(Model):
             interval_s=interval_s,
             baseline=baseline,
             learn=learn,
-            max_part_s=max_part_s,
+            max_segment_s=max_segment_s,
             explain=partial(explained, self) if explain else None,
         )

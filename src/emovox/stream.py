@@ -50,7 +50,7 @@ class Stream:
         What was heard of this speaker before.
     learn : bool
         Whether the baseline learns from each final segment.
-    max_part_s : float
+    max_segment_s : float
         The longest segment, 1 to 60 s.
     explain : callable, optional
         Adds to each final prediction what carried it.
@@ -71,12 +71,12 @@ class Stream:
         interval_s: float | None = INTERVAL_S,
         baseline: Baseline | None = None,
         learn: bool = True,
-        max_part_s: float = SEGMENT_S,
+        max_segment_s: float = SEGMENT_S,
         explain: Explain | None = None,
     ) -> None:
         check_rate(rate)
         self._model, self._rate, self._learn = model, rate, learn
-        self._interval_s, self._max_part_s = interval_s, max_part_s
+        self._interval_s, self._max_segment_s = interval_s, max_segment_s
         self._explain = explain
         self._given = model.new_baseline() if baseline is None else baseline
         self.reset()
@@ -93,7 +93,7 @@ class Stream:
     def _restart(self) -> None:
         self._origin_s = self.seconds
         self._resample = resampler(self._rate)
-        self._activity = Activity(max_segment_s=self._max_part_s, interval_s=self._interval_s)
+        self._activity = Activity(max_segment_s=self._max_segment_s, interval_s=self._interval_s)
         self._before: Prediction | None = None  # the latest interim decision
 
     @property

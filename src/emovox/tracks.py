@@ -21,22 +21,22 @@ def timestamp(seconds: float) -> str:
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
 
 
-def vtt(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
-    """Return WebVTT subtitles (W3C) with a cue for each part; the channel is the cue's voice."""
+def vtt(segments: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
+    """Return WebVTT subtitles (W3C) with a cue for each segment; the channel is the cue's voice."""
     cues = ["WEBVTT"]
-    for channel, part in parts:
+    for channel, segment in segments:
         voice = f"<v channel {channel}>" if n_channels > 1 else ""
-        times = f"{timestamp(part.start)} --> {timestamp(part.end)}"
-        cues.append(f"{times}\n{voice}{escape(_caption(part), quote=False)}")
+        times = f"{timestamp(segment.start)} --> {timestamp(segment.end)}"
+        cues.append(f"{times}\n{voice}{escape(_caption(segment), quote=False)}")
     return "\n\n".join(cues) + "\n"
 
 
-def audacity(parts: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
+def audacity(segments: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
     """Return a label track for Audacity: start, end and label, separated by tabs."""
     lines = []
-    for channel, part in parts:
+    for channel, segment in segments:
         voice = f"channel {channel}: " if n_channels > 1 else ""
-        lines.append(f"{part.start:.6f}\t{part.end:.6f}\t{voice}{_caption(part)}\n")
+        lines.append(f"{segment.start:.6f}\t{segment.end:.6f}\t{voice}{_caption(segment)}\n")
     return "".join(lines)
 
 
@@ -50,16 +50,23 @@ def score_cells(labels: Sequence[str], prediction: "Prediction") -> list[str]:
     return [f"{prediction.scores[label]:.6f}" for label in labels]
 
 
-def parts_table(
+def segments_table(
     labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
 ) -> str:
-    """Return CSV with a row for each part of each recording."""
+    """Return CSV with a row for each segment of each recording."""
     header = ("file", "channel", "start", "end", "label", "score", *score_columns(labels))
     rows: list[tuple[object, ...]] = []
-    for file, parts in recordings:
-        for channel, part in parts:
-            about = (str(file), channel, part.start, part.end, part.label, f"{part.score:.6f}")
-            rows.append((*about, *score_cells(labels, part), str(part.certain).lower()))
+    for file, segments in recordings:
+        for channel, segment in segments:
+            about = (
+                str(file),
+                channel,
+                segment.start,
+                segment.end,
+                segment.label,
+                f"{segment.score:.6f}",
+            )
+            rows.append((*about, *score_cells(labels, segment), str(segment.certain).lower()))
     return csv_table((*header, "certain"), rows)
 
 
@@ -72,6 +79,6 @@ def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _caption(part: "Prediction") -> str:
+def _caption(segment: "Prediction") -> str:
     """Return the label with its score, marked if the model abstains."""
-    return f"{part.label} {part.score:.0%}" + ("" if part.certain else " (uncertain)")
+    return f"{segment.label} {segment.score:.0%}" + ("" if segment.certain else " (uncertain)")

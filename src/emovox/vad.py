@@ -105,7 +105,7 @@ class Activity:
     def __init__(
         self, *, max_segment_s: float = SEGMENT_S, interval_s: float | None = None
     ) -> None:
-        self._max_chunks = _chunks("max_part_s", max_segment_s, least_s=1.0, most_s=60.0)
+        self._max_chunks = _chunks("max_segment_s", max_segment_s, least_s=1.0, most_s=60.0)
         self.decide_every(interval_s)
         self._voice = Voice()
         self._rest = np.zeros(0, np.float32)  # of a chunk that is not full yet

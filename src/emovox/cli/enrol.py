@@ -98,5 +98,5 @@ def _speech_seconds(clip: "Samples") -> float:
 
     activity = Activity()
     louder = clip * max(1.0, FAINT / float(abs(clip).max()))
-    parts = [*activity.feed(louder), *activity.flush()]
-    return sum(part.end - part.start for part in parts) / RATE
+    segments = [*activity.feed(louder), *activity.flush()]
+    return sum(segment.end - segment.start for segment in segments) / RATE

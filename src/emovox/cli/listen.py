@@ -227,7 +227,7 @@ def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool)
             "seconds": round(listener.now.seconds, 3),
             "speech_seconds": round(totals.speech_s, 3),
             "emotions": {label: round(s, 3) for label, s in totals.seconds.items()},
-            "parts": totals.n_parts,
+            "segments": totals.n_segments,
             "decisions": totals.n_decisions,
             "dropped_seconds": round(source.dropped_s, 3),
             "overflows": source.n_overflows,
@@ -244,7 +244,7 @@ def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool)
         print_table("", ("emotion", "seconds", "share"), rows)
     say(
         f"listened {listener.now.seconds:.1f} s, speech {totals.speech_s:.1f} s in "
-        f"{counted(totals.n_parts, 'part')}, {counted(totals.n_decisions, 'decision')}, "
+        f"{counted(totals.n_segments, 'segment')}, {counted(totals.n_decisions, 'decision')}, "
         f"{listener.losses or 'nothing dropped'}"
     )
     for incomplete in keeper.incomplete:

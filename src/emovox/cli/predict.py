@@ -83,7 +83,7 @@ def predict(
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,
     segments: Annotated[
-        bool, typer.Option("--segments", help="Answer each part of speech; any length.")
+        bool, typer.Option("--segments", help="Recognise each segment of speech; any length.")
     ] = False,
     channels: Annotated[
         Channels, typer.Option(help="With --segments: mix, or each channel a speaker.")

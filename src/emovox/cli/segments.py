@@ -1,11 +1,11 @@
-"""`emovox predict --segments`: recordings of any length, part by part."""
+"""`emovox predict --segments`: recordings of any length, segment by segment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tracks import audacity, parts_table, timestamp, vtt
+from ..tracks import audacity, segments_table, timestamp, vtt
 from .console import counted, print_table, progress_bar, say, say_json, warn
 from .inputs import Interruptible, told_apart
 from .outputs import write
@@ -44,11 +44,11 @@ class Outputs:
 
 @dataclass
 class Heard:
-    """A recording and the parts found in it so far; why it is not whole, where it is not."""
+    """A recording and the segments found in it so far; why it is not whole, where it is not."""
 
     file: Path
     n_channels: int = 1
-    parts: "list[tuple[int, Prediction]]" = field(default_factory=list)  # with their channels
+    segments: "list[tuple[int, Prediction]]" = field(default_factory=list)  # with their channels
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -62,7 +62,7 @@ class Heard:
 def predict_segments(
     recognizer: "Recognizer", files: Sequence[Path], listening: Listening, outputs: Outputs
 ) -> int:
-    """Recognise the parts of recordings, write them as asked, and return the exit code.
+    """Recognise the segments of recordings, write them as asked, and return the exit code.
 
     Ctrl-C ends it: what was recognised until then is written.
     """
@@ -72,7 +72,7 @@ def predict_segments(
         if heard[-1].interrupted:
             break
     is_written = _write(outputs, recognizer.labels, heard)
-    answered = [one for one in heard if one.parts or one.is_whole]
+    answered = [one for one in heard if one.segments or one.is_whole]
     if outputs.as_json:
         say_json([_row(one, listening.separate) for one in heard])
     elif is_written and any(outputs.files().values()):
@@ -86,7 +86,7 @@ def predict_segments(
 
 
 def _listen(recognizer: "Recognizer", file: Path, listening: Listening) -> Heard:
-    """Recognise the parts of one recording; whatever goes wrong, what was found is kept."""
+    """Recognise the segments of one recording; whatever goes wrong, what was found is kept."""
     from ..decoding import n_channels
 
     heard = Heard(file)
@@ -96,7 +96,7 @@ def _listen(recognizer: "Recognizer", file: Path, listening: Listening) -> Heard
         for channel in range(heard.n_channels):
             _listen_to_channel(recognizer, heard, channel, listening)
     heard.interrupted = work.interrupted
-    heard.parts.sort(key=lambda part: (part[1].start, part[0]))
+    heard.segments.sort(key=lambda segment: (segment[1].start, segment[0]))
     return heard
 
 
@@ -115,7 +115,7 @@ def _listen_to_channel(
     try:
         with progress_bar(name) as show:
             for segment in segments:
-                heard.parts.append((channel, segment))
+                heard.segments.append((channel, segment))
                 show(int(segments.seconds), int(segments.duration or segments.seconds))
     finally:
         heard.seconds = max(heard.seconds, segments.seconds)
@@ -126,15 +126,15 @@ def _listen_to_channel(
 
 def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":
     for channel in range(heard.n_channels):
-        yield channel, [part for one, part in heard.parts if one == channel]
+        yield channel, [segment for one, segment in heard.segments if one == channel]
 
 
 def _row(heard: Heard, separate: bool) -> dict[str, Any]:
     from ..prediction import summary_fields
 
     segments = [
-        {**part.to_dict(), "channel": channel} if separate else part.to_dict()
-        for channel, part in heard.parts
+        {**segment.to_dict(), "channel": channel} if separate else segment.to_dict()
+        for channel, segment in heard.segments
     ]
     row: dict[str, Any] = {
         "file": str(heard.file),
@@ -142,34 +142,34 @@ def _row(heard: Heard, separate: bool) -> dict[str, Any]:
         "complete": heard.is_whole,
         "segments": segments,
     }
-    return row | summary_fields(heard.parts, heard.n_channels if separate else None)
+    return row | summary_fields(heard.segments, heard.n_channels if separate else None)
 
 
 def _write(outputs: Outputs, labels: Sequence[str], heard: Sequence[Heard]) -> bool:
     """Write what was asked for; tell whether all of it could be written."""
     texts: dict[Path, str] = {}
     if outputs.csv:
-        texts[outputs.csv] = parts_table(labels, [(one.file, one.parts) for one in heard])
+        texts[outputs.csv] = segments_table(labels, [(one.file, one.segments) for one in heard])
     if outputs.vtt and heard:
-        texts[outputs.vtt] = vtt(heard[0].parts, heard[0].n_channels)
+        texts[outputs.vtt] = vtt(heard[0].segments, heard[0].n_channels)
     if outputs.audacity and heard:
-        texts[outputs.audacity] = audacity(heard[0].parts, heard[0].n_channels)
+        texts[outputs.audacity] = audacity(heard[0].segments, heard[0].n_channels)
     written = [write(path, text) for path, text in texts.items()]
     return all(written)
 
 
 def _print(heard: Heard, separate: bool) -> None:
-    """Print the parts and what they come to."""
+    """Print the segments and what they come to."""
     header = ("from", "to", *(["channel"] if separate else []), "emotion", "score")
     rows = [
         (
-            timestamp(part.start),
-            timestamp(part.end),
+            timestamp(segment.start),
+            timestamp(segment.end),
             *([str(channel)] if separate else []),
-            part.label if part.certain else f"{part.label} (uncertain)",
-            f"{part.score:.0%}",
+            segment.label if segment.certain else f"{segment.label} (uncertain)",
+            f"{segment.score:.0%}",
         )
-        for channel, part in heard.parts
+        for channel, segment in heard.segments
     ]
     print_table(str(heard.file), header, rows)
     for line in _summary_lines(heard, separate):
@@ -177,31 +177,31 @@ def _print(heard: Heard, separate: bool) -> None:
 
 
 def _summary_lines(heard: Heard, separate: bool) -> "Iterator[str]":
-    """Yield lines for a person on what the parts of each speaker come to."""
-    for channel, parts in _by_channel(heard):
+    """Yield lines for a person on what the segments of each speaker come to."""
+    for channel, segments in _by_channel(heard):
         who = f"channel {channel}: " if separate else ""
-        if parts:
-            yield f"{who}{_shares(parts)}"
-            yield f"{who}{_turns(parts)}"
+        if segments:
+            yield f"{who}{_shares(segments)}"
+            yield f"{who}{_turns(segments)}"
         else:
             yield f"{who}no speech found"
 
 
-def _shares(parts: "Sequence[Prediction]") -> str:
+def _shares(segments: "Sequence[Prediction]") -> str:
     from ..prediction import summarise
 
-    summary = summarise(parts)
+    summary = summarise(segments)
     best = sorted(summary.shares.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{label} {share:.0%}" for label, share in best if share > 0)
     return f"{summary.speech_seconds:.1f} s of speech: {shares}; uncertain {summary.uncertain:.0%}"
 
 
-def _turns(parts: "Sequence[Prediction]") -> str:
-    """Tell the turning points; of many those between the parts of which the model is surest."""
+def _turns(segments: "Sequence[Prediction]") -> str:
+    """Tell the turning points; of many those between the segments of which the model is surest."""
     from ..prediction import turns
 
-    found = turns(parts)
-    surest = sorted(found, key=lambda turn: -min(part.score for part in turn))[:_MOST_TURNS]
+    found = turns(segments)
+    surest = sorted(found, key=lambda turn: -min(segment.score for segment in turn))[:_MOST_TURNS]
     told = ", ".join(
         f"{before.label} to {after.label} at {timestamp(after.start)}"
         for before, after in sorted(surest, key=lambda turn: turn[1].start)
@@ -221,7 +221,7 @@ def _report(heard: Sequence[Heard], n_files: int) -> int:
         rest = f"; {counted(left, 'more recording')} not begun" if left else ""
         warn(
             f"emovox: interrupted; {last.file} was heard up to {timestamp(last.seconds)}, "
-            f"{counted(len(last.parts), 'part')} until there kept{rest}"
+            f"{counted(len(last.segments), 'segment')} until there kept{rest}"
         )
         return 130
     return 1 if any(one.problems for one in heard) else 0

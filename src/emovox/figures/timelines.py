@@ -51,8 +51,8 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         seconds = len(audio) / RATE
         panels[-1].set(xlabel="time (s)", xlim=(0, seconds))
         figure.align_ylabels(panels)
-        parts = counted(len(final), "part")
-        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {parts} of speech")
+        segments = counted(len(final), "segment")
+        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {segments} of speech")
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
 
@@ -66,7 +66,7 @@ def _colours(final: Sequence[Prediction]) -> dict[str, str]:
 def _draw_probabilities(
     axes: "Axes", predictions: Sequence[Prediction], colours: Mapping[str, str]
 ) -> None:
-    """Stack the scores of each part: those of its interim decisions, then those of the part."""
+    """Stack the scores of each segment: those of its interim decisions, then the final ones."""
     axes.set(title="Emotions", ylabel="score", ylim=(0, 1))
     waiting: list[Prediction] = []
     for prediction in predictions:
@@ -93,8 +93,8 @@ def _hatch(axes: "Axes", prediction: Prediction) -> None:
 def _draw_labels(
     axes: "Axes", final: Sequence[Prediction], colours: Mapping[str, str], seconds: float
 ) -> None:
-    """Draw a bar for each part, with its label where there is room."""
-    axes.set(title="Label of each part", ylim=(0, 1), yticks=[])
+    """Draw a bar for each segment, with its label where there is room."""
+    axes.set(title="Label of each segment", ylim=(0, 1), yticks=[])
     axes.grid(visible=False)
     for prediction in final:
         width = prediction.end - prediction.start
@@ -136,7 +136,7 @@ def _draw_tracks(
 def _voiced(
     seconds: NDArray[np.float64], loudness: NDArray[np.float64], final: Sequence[Prediction]
 ) -> NDArray[np.bool_]:
-    """Mark the frames in parts of speech that are not much softer than the part's loudest."""
+    """Mark the frames of segments that are not much softer than the loudest of the segment."""
     marked = np.zeros(len(seconds), np.bool_)
     for prediction in final:
         inside = (seconds >= prediction.start) & (seconds <= prediction.end)

@@ -77,7 +77,7 @@ class Totals:
     """Counts of a session."""
 
     seconds: dict[str, float] = field(default_factory=dict)  # of final decisions, by emotion
-    n_parts: int = 0  # final decisions
+    n_segments: int = 0  # final decisions
     n_decisions: int = 0
 
     @property
@@ -89,7 +89,7 @@ class Totals:
         """Count a decision; the time of an interim one counts with its final one."""
         self.n_decisions += 1
         if prediction.final:
-            self.n_parts += 1
+            self.n_segments += 1
             label = prediction.label if prediction.certain else "uncertain"
             length = prediction.end - prediction.start
             self.seconds[label] = self.seconds.get(label, 0.0) + length

@@ -1,4 +1,4 @@
-// The file tab: a recording to the server and back, its waveform, parts that play.
+// The file tab: a recording to the server and back, its waveform, segments that play.
 
 import { Chart } from "./chart.js";
 import { $, Bars, element, notice, offerDownloads, percent, resultRow, seconds } from "./results.js";
@@ -81,7 +81,7 @@ export class Recording {
       `${seconds(answer.seconds)}, ${speech}. Took ${Math.round(answer.compute_ms)} ms.`;
     $("spoken").textContent = $("summary").textContent;
     this.bars.show(summary.shares, best?.[0]);
-    const rows = segments.map((one) => resultRow(one, (part) => this.play(part)));
+    const rows = segments.map((one) => resultRow(one, (segment) => this.play(segment)));
     $("file-results").querySelector("tbody").replaceChildren(...rows);
     URL.revokeObjectURL($("player").src);
     Object.assign($("player"), { hidden: false, src: URL.createObjectURL(file) });
@@ -99,9 +99,9 @@ export class Recording {
     this.charts = channels.map((channel) => {
       const title = channel === undefined ? "" : `Channel ${channel + 1}`;
       const canvas = Object.assign(element("canvas"), { role: "img" });
-      canvas.ariaLabel = `${title} Parts over time; the table below holds the same.`;
+      canvas.ariaLabel = `${title} Segments over time; the table below holds the same.`;
       $("charts").append(element("p", "small", title), canvas);
-      const chart = new Chart(canvas, this.model.labels, (part) => this.play(part));
+      const chart = new Chart(canvas, this.model.labels, (segment) => this.play(segment));
       const mine = segments.filter((one) => one.channel === channel);
       chart.show({ from: 0, to, segments: mine, waveform: peaks[channel ?? 0] });
       return chart;

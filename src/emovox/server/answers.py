@@ -32,7 +32,7 @@ class Prediction(_Answer):
     moments: list[Moment] = Field([], description="only with explain=true")
 
 
-class Part(Prediction):
+class Segment(Prediction):
     """The emotion recognised in a segment of a recording."""
 
     channel: int = Field(0, description="index from 0; only with channels=separate")
@@ -78,7 +78,7 @@ class Whole(_Recording):
 class Segments(_Recording):
     """Answer to a recording, segment by segment."""
 
-    segments: list[Part]
+    segments: list[Segment]
     summary: Summary
     summaries: list[ChannelSummary] = Field([], description="only with channels=separate")
     warning: str = Field("", description="where the recording breaks off, if it does")

@@ -1,4 +1,4 @@
-"""Answers to whole recordings: as one, part by part, and as a speaker's baseline."""
+"""Answers to whole recordings: as one, segment by segment, and as a speaker's baseline."""
 
 import io
 from collections.abc import Callable
@@ -50,7 +50,7 @@ async def answer_whole(
 async def answer_segments(
     service: Service, content: bytes, baseline: Baseline | None, explain: bool, channels: Channels
 ) -> dict[str, Any]:
-    """Answer a recording part by part; the same as `Recognizer.segments`."""
+    """Answer a recording segment by segment; the same as `Recognizer.segments`."""
     most = service.settings.max_seconds
 
     def recognise(turn: Turn) -> tuple[_Sound, Segments, _Found]:
@@ -71,11 +71,11 @@ async def answer_segments(
 
     (sound, segments, found), compute_ms = await _timed(service, recognise)
     seconds = round(segments.seconds, 4)
-    _count(service, seconds, [part for _, part in found])
+    _count(service, seconds, [segment for _, segment in found])
     answer = {
         "segments": [
-            part.to_dict() | ({} if channel is None else {"channel": channel})
-            for channel, part in found
+            segment.to_dict() | ({} if channel is None else {"channel": channel})
+            for channel, segment in found
         ],
         "model": service.recognizer.fingerprint,
         "seconds": seconds,
