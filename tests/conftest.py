@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from emovox.card import Card
     from emovox.recognizer import Recognizer
     from sound_server import SoundServer
 
@@ -123,6 +124,14 @@ def recognizer(model_file: Path) -> "Recognizer":
     from emovox.recognizer import Recognizer
 
     return Recognizer.load(model_file)
+
+
+@pytest.fixture(scope="session")
+def card(model_file: Path) -> "Card":
+    """Give the card of the tiny model."""
+    from emovox.model import Model
+
+    return Model.load(model_file).card
 
 
 @pytest.fixture(scope="session")

@@ -164,3 +164,26 @@ def test_any_runtime_can_use_the_graph(model, tmp_path):
     logits, embedding = session.run(None, feeds)
     assert logits.shape == (1, 3)
     assert embedding.shape == (1, 59)
+
+
+class TestWithCard:
+    """The card of a finished file can be changed; the graph stays."""
+
+    def test_change(self, model_file, tmp_path, voice):
+        """Changed keys are changed, the others and the answers are not."""
+        path = tmp_path / "copy.onnx"
+        path.write_bytes(model_file.read_bytes())
+        with_card(path, figures={"test_uar": 0.75}, notes="é")
+        before, after = Model.load(model_file), Model.load(path)
+        assert after.card == dataclasses.replace(before.card, figures={"test_uar": 0.75}, notes="é")
+        assert after.fingerprint != before.fingerprint
+        graphs = [onnx.load(file).graph.SerializeToString() for file in (model_file, path)]
+        assert graphs[0] == graphs[1]
+
+    def test_wrong_change(self, model_file, tmp_path):
+        """A card that would not open again is not written."""
+        path = tmp_path / "copy.onnx"
+        path.write_bytes(model_file.read_bytes())
+        with pytest.raises(ModelError):
+            with_card(path, temperature=0.0)
+        assert path.read_bytes() == model_file.read_bytes()

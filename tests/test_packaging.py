@@ -122,7 +122,7 @@ class TestSourceDistribution:
 
     def test_its_tests_run(self, unpacked):
         """Tests that need conftest.py, examples, documents and models pass in what was unpacked."""
-        tests = ["tests/test_examples.py", "tests/test_packaging.py::TestLicences"]
+        tests = ["tests/test_core.py", "tests/test_packaging.py::TestLicences"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
             cwd=unpacked,
