@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY = REPOSITORY / "tests" / "tiny.onnx"
 EXTRAS = {
-    "train": ("torch", "librosa", "matplotlib", "onnx", "safetensors", "scipy", "sklearn", "pooch"),
+    "report": ("jinja2", "matplotlib"),
+    "train": ("torch", "librosa", "onnx", "safetensors", "scipy", "sklearn", "pooch"),
     "live": ("sounddevice", "platformdirs"),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),

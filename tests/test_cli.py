@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import emovox
-from conftest import LABELS
+from conftest import LABELS, REPOSITORY
 from emovox.baseline import Baseline
 from emovox.cli import app, run
 from emovox.recognizer import Recognizer
@@ -378,7 +380,8 @@ class TestTrainArguments:
         )
 
 
-@pytest.mark.needs("torch")
+@pytest.mark.needs("jinja2")
+@pytest.mark.needs("matplotlib")
 class TestEvaluate:
     """Measure a model on a corpus."""
 
@@ -398,10 +401,13 @@ class TestEvaluate:
         assert report["n_test"] == 8
         assert Path("result/report.html").exists()
 
-    def test_needs_no_training(self, tmp_path, model_file):
-        """A model is measured where neither torch nor onnx is installed."""
+    def test_needs_the_extra_report_alone(self, tmp_path, model_file):
+        """A model is measured where nothing is installed that only the extra `train` brings."""
         table = make_corpus(tmp_path / "made", n_speakers=2, n_sentences=1)
-        blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in ("torch", "onnx", "scipy"))
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+        train = project["project"]["optional-dependencies"]["train"]
+        names = [re.match(r"\w+", one)[0] for one in train if not one.startswith("emovox")]
+        blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in names)
         process = start(
             "evaluate", model_file, "--corpus", f"made={table}", "--out", tmp_path / "result",
             before=blocked,
@@ -409,6 +415,20 @@ class TestEvaluate:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert (tmp_path / "result" / "report.html").exists()
+
+    @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
+    def test_missing_extra(self, tmp_path, model_file, library):
+        """Without a library of reports, the error says so before anything is read."""
+        process = start(
+            "evaluate", model_file, "--corpus", "x=none", "--out", tmp_path / "result",
+            before=f"sys.modules[{library!r}] = None\n",
+        )  # fmt: skip
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert err == (
+            f"started\nemovox: this needs {library}; install it with: "
+            "pip install 'emovox[report]'\n"
+        )
 
     @pytest.mark.parametrize(
         ("arguments", "reason"),

@@ -10,7 +10,9 @@ from emovox import Baseline, Recognizer, load_audio
 from emovox.cli import run
 
 EXAMPLE = REPOSITORY / "examples" / "even.flac"
-CORE_ALONE = not any(map(importlib.util.find_spec, ("torch", "sounddevice", "uvicorn", "dask")))
+CORE_ALONE = not any(
+    map(importlib.util.find_spec, ("torch", "matplotlib", "sounddevice", "uvicorn", "dask"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def test_the_command_line_learns_a_voice_and_uses_it(shipped, tmp_path, capsys):
     ("command", "extra"),
     [
         ("train --corpus x=clips.csv --out run", "train"),
+        ("evaluate --corpus x=clips.csv --out answers", "report"),
         (f"plot recording {EXAMPLE} --out picture", "train"),
+        (f"plot timeline {EXAMPLE} --out picture --no-explain", "train"),
         ("listen", "live"),
         ("serve", "serve"),
         ("score clips --out answers", "archive"),

@@ -277,7 +277,10 @@ def installed_for(requirements: list[str]) -> set[str]:
 
 CORE = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
 FULL = CORE + [
-    one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra
+    one
+    for extra in PROJECT["project"]["optional-dependencies"].values()
+    for one in extra
+    if not one.startswith("emovox[")  # another extra
 ]
 DEV = FULL + [
     one

@@ -118,7 +118,8 @@ def counted(n: int, noun: str) -> str:
 
 
 _LIBRARIES = {
-    "train": ("torch", "librosa", "sklearn", "onnx", "matplotlib", "jinja2", "pooch"),
+    "report": ("jinja2", "matplotlib"),
+    "train": ("torch", "librosa", "onnx", "safetensors", "scipy", "pooch", "requests"),
     "serve": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "live": ("platformdirs", "sounddevice"),

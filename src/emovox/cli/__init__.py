@@ -11,12 +11,14 @@ import typer
 from ..errors import missing_extra
 from .corpus import corpus_app
 from .enrol import enrol
+from .evaluate import evaluate
+from .info import info
 from .listen import listen
 from .plot import plot_app
-from .predict import info, predict
+from .predict import predict
 from .score import score
 from .serve import serve
-from .train import evaluate, train
+from .train import train
 
 __all__ = ["app", "main"]
 

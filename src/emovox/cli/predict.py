@@ -1,6 +1,5 @@
-"""`emovox predict` and `emovox info`: recognise recordings; show a model's card."""
+"""`emovox predict`: recognise recordings."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..tracks import csv_table, score_cells, score_columns
-from .console import print_table, progress_bar, say, say_json, warn
+from .console import print_table, progress_bar, say_json, warn
 from .inputs import Interruptible, Recording, expand, report, told_apart
 from .outputs import check_outputs, write
 from .segments import Listening, Outputs, predict_segments
@@ -254,42 +253,3 @@ def _csv(labels: Sequence[str], answers: Sequence[_Answer]) -> str:
         first = (str(answer.file), p.label, f"{p.score:.6f}", *score_cells(labels, p))
         rows.append((*first, p.start, p.end, str(p.certain).lower(), answer.baseline))
     return csv_table((*header, "baseline"), rows)
-
-
-def info(
-    model: Annotated[
-        str | None, typer.Argument(help="A model file, or the name of one that comes with emovox.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
-) -> None:
-    """Show a model's card: labels, data, figures, what it can and cannot do."""
-    from ..model import Model, find_model
-
-    opened = Model.load(model)
-    card: dict[str, Any] = json.loads(opened.card.to_json())
-    if as_json:
-        say_json(card)
-        return
-    path = find_model(model)
-    say(f"{card['name']}  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {opened.fingerprint}")
-    for line in _card_lines(card):
-        say(line)
-
-
-def _card_lines(card: dict[str, Any]) -> list[str]:
-    figures = ", ".join(f"{name} {value:g}" for name, value in card["figures"].items())
-    corpora = [
-        f"  {c['title']}: {c['utterances']} utterances, {c['speakers']} speakers ({c['licence']})"
-        for c in card["corpora"]
-    ]
-    return [
-        f"labels: {', '.join(card['labels'])}",
-        f"features: {card['features'].get('kind', 'unknown')}, {card['rate']} Hz",
-        f"measured ({card['protocol']}): {figures or 'nothing'}",
-        f"certain: from a score of {card['threshold']:g} on; temperature {card['temperature']:.3g}",
-        "trained on:",
-        *corpora,
-        f"licence: {card['licence']}",
-        f"made by: emovox {card['emovox_version']} {card['code_revision']}".rstrip(),
-        *(["", *card["notes"].splitlines()] if card["notes"] else []),
-    ]

@@ -1,4 +1,4 @@
-"""`emovox train` and `emovox evaluate`: make a model, measure a model."""
+"""`emovox train`: train a model and test it."""
 
 import shlex
 import sys
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import progress_bar, say, warn
-from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from ..training.acoustic.fit import Observer, Plan, Row
 
-_RESULTS = ("report.json", "report.html", "predictions.csv")  # of an evaluation
 _EVERY = 25  # epochs per line, if their number is fixed
 
 Corpora = Annotated[
@@ -77,7 +75,7 @@ def train(
             resume=resume,
             console=Console(bar=progress_bar, line=warn),
             training=_training_display,
-            command=_command_line(),
+            command=command_line(),
         )
     except KeyboardInterrupt:
         warn(f"emovox: interrupted; finished work is kept in {out}, run again with --resume")
@@ -85,42 +83,15 @@ def train(
     except OSError as error:
         warn(f"emovox: {out}: {error.strerror or error}; fix this and run again with --resume")
         raise typer.Exit(1) from None
-    _print_outcome(report, out)
+    print_outcome(report, out)
 
 
-def evaluate(
-    model: Annotated[
-        str | None, typer.Argument(help="A model file, or the name of a shipped model.")
-    ] = None,
-    corpus: Corpora = None,
-    out: Annotated[
-        Path, typer.Option(help="Folder for report.json, report.html and figures.")
-    ] = Path("evaluation"),
-    label: Labels = None,
-) -> None:
-    """Measure any model on any corpus, and write a report."""
-    from ..evaluation.run import Console, evaluate_model
-    from ..model import find_model
-
-    tables = [Path(source.partition("=")[2]) for source in corpus or ()]
-    for name in _RESULTS:
-        check_outputs({"--out": out / name}, [find_model(model), *tables])
-    report = evaluate_model(
-        model,
-        corpus or (),
-        out,
-        labels=label or (),
-        console=Console(bar=progress_bar, line=warn),
-        command=_command_line(),
-    )
-    _print_outcome(report, out)
-
-
-def _command_line() -> str:
+def command_line() -> str:
+    """Return the command, for the report."""
     return shlex.join(["emovox", *sys.argv[1:]])
 
 
-def _print_outcome(report: dict[str, Any], out: Path) -> None:
+def print_outcome(report: dict[str, Any], out: Path) -> None:
     """Print the figures with the protocol they were measured under, and the place of the report."""
     for name, fold in report.get("folds", {}).items():
         say(f"  {name}: accuracy {fold['accuracy']:.1%}, UAR {fold['uar']:.1%}")

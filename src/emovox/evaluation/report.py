@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import optional
 from ..figures import (
     EMOTION_COLOURS,
+    check_drawing,
     confusion,
     coverage,
     reliability,
@@ -25,6 +26,7 @@ from .metrics import N_RESAMPLES, summarise
 from .results import Results
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 N_MISTAKES = 10  # shown
@@ -35,6 +37,18 @@ FIGURES = {  # name and meaning
 }
 _RUN = ("command", "model", "protocol", "fold", "seed", "n_train", "n_val", "n_test")
 _OPTIONAL = ("parts", "corpora", "left_out", "merged", "problems", "folds")  # in a report
+
+
+def check_libraries() -> None:
+    """Make sure, before long work begins, that a report can be written after it.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 or matplotlib is not installed.
+    """
+    _environment()
+    check_drawing()
 
 
 def write_report(
@@ -168,17 +182,21 @@ def _write(
 
 
 def _render(page: Mapping[str, Any]) -> str:
+    environment = _environment()
+    environment.filters["percent"] = words.percent
+    return environment.get_template("report.html").render(page)
+
+
+def _environment() -> "Environment":
     with optional():
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("emovox"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = words.percent
-    return environment.get_template("report.html").render(page)
 
 
 def _page_of(

@@ -18,7 +18,7 @@ from ..errors import ConfigError, EmovoxError, SplitError, counted
 from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import evaluate, write_results
-from .report import write_report
+from .report import check_libraries, write_report
 
 Progress = Callable[[int, int], None]
 
@@ -61,8 +61,10 @@ def evaluate_model(
     Raises
     ------
     EmovoxError
-        If the model or the corpora cannot be used, or `out` holds a training run.
+        If the model or the corpora cannot be used, `out` holds a training run, or a library of the
+        extra `report` is not installed.
     """
+    check_libraries()
     recognizer = Recognizer.load(model)
     if out.exists() and not out.is_dir():
         raise EmovoxError(f"{out}: expected a folder for the report, got a file")

@@ -5,12 +5,13 @@ from .measurements import Measurements, measure
 from .recordings import recording
 from .results import confusion, training_curves
 from .scores import coverage, reliability
-from .style import EMOTION_COLOURS, is_of_kind, rendered, save, write_file
+from .style import EMOTION_COLOURS, check_drawing, is_of_kind, rendered, save, write_file
 from .timelines import timeline
 
 __all__ = [
     "EMOTION_COLOURS",
     "Measurements",
+    "check_drawing",
     "confusion",
     "corpus",
     "coverage",

@@ -103,6 +103,12 @@ def write_file(path: Path, data: bytes) -> None:
         raise EmovoxError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def check_drawing() -> None:
+    """Raise a MissingExtraError where nothing can be drawn, before long work begins."""
+    with drawing():
+        pass
+
+
 @contextmanager
 def drawing(dark: bool = False) -> Iterator[Callable[..., "Figure"]]:
     """Return a function that makes a figure; the style holds until the block ends."""

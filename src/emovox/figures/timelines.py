@@ -38,6 +38,8 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
     final = [prediction for prediction in predictions if prediction.final]
     explained = any(prediction.moments for prediction in final)
     colours = _colours(final)
+    seconds, loudness, pitch = tracks(audio)
+    pitch[~_voiced(seconds, loudness, final)] = np.nan
     with drawing() as new_figure:
         figure = new_figure(figsize=(12, 9.6 if explained else 8.8))
         heights = (1.1, 2.2, 0.55, 1, 1, *([0.4] if explained else []))
@@ -45,14 +47,15 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         draw_waveform(panels[0], audio)
         _draw_probabilities(panels[1], predictions, colours)
         _draw_labels(panels[2], final, colours, len(audio) / RATE)
-        _draw_tracks(panels[3], panels[4], audio, final)
+        panels[3].plot(seconds, np.maximum(loudness, -80), color=ACCENT, linewidth=0.9)
+        panels[3].set(title="Loudness", ylabel="dB of full scale")
+        _draw_pitch(panels[4], seconds, pitch)
         if explained:
             _draw_moments(panels[5], final)
-        seconds = len(audio) / RATE
-        panels[-1].set(xlabel="time (s)", xlim=(0, seconds))
+        panels[-1].set(xlabel="time (s)", xlim=(0, len(audio) / RATE))
         figure.align_ylabels(panels)
         segments = counted(len(final), "segment")
-        figure.suptitle(f"{shortened(title, 80)}  ·  {seconds:.1f} s, {segments} of speech")
+        figure.suptitle(f"{shortened(title, 80)}  ·  {len(audio) / RATE:.1f} s, {segments} of speech")
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
 
@@ -120,17 +123,11 @@ def _readable(colour: str) -> str:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
-def _draw_tracks(
-    loudness_axes: "Axes", pitch_axes: "Axes", audio: Samples, final: Sequence[Prediction]
-) -> None:
-    seconds, loudness, pitch = tracks(audio)
-    pitch[~_voiced(seconds, loudness, final)] = np.nan
-    loudness_axes.plot(seconds, np.maximum(loudness, -80), color=ACCENT, linewidth=0.9)
-    loudness_axes.set(title="Loudness", ylabel="dB of full scale")
-    pitch_axes.plot(seconds, pitch, ".", color=ACCENT, markersize=2)
-    pitch_axes.set(title="Pitch", ylabel="Hz", yscale="log", ylim=PITCH_HZ)
-    pitch_axes.set_yticks([75, 100, 150, 200, 300, 450], ["75", "100", "150", "200", "300", "450"])
-    pitch_axes.minorticks_off()
+def _draw_pitch(axes: "Axes", seconds: NDArray[np.float64], pitch: NDArray[np.float64]) -> None:
+    axes.plot(seconds, pitch, ".", color=ACCENT, markersize=2)
+    axes.set(title="Pitch", ylabel="Hz", yscale="log", ylim=PITCH_HZ)
+    axes.set_yticks([75, 100, 150, 200, 300, 450], ["75", "100", "150", "200", "300", "450"])
+    axes.minorticks_off()
 
 
 def _voiced(
