@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emovox.audio import RATE, load_audio
 from emovox.errors import ConfigError, NoSpeechError
-from emovox.vad import CHUNK, LEAST, PAD, Activity, Voice, check_speech
+from emovox.vad import CHUNK, MIN_SPEECH, PAD, Activity, Voice, check_speech
 
 SECONDS = 5
 TIME = np.arange(SECONDS * RATE) / RATE
@@ -165,7 +165,7 @@ class TestActivity:
     def test_short_sounds_are_left_out(self, voice):
         """What is shorter than 0.2 s is no segment."""
         short = np.zeros(RATE, np.float32)
-        n_short = (LEAST - 3) * CHUNK
+        n_short = (MIN_SPEECH - 3) * CHUNK
         short[8_000 : 8_000 + n_short] = voice[4_000 : 4_000 + n_short]
         assert heard(short) == []
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import AudioError, SilenceError
 from .sound import (
     CONVERT,
-    MOST_CHANNELS,
+    MAX_CHANNELS,
     NO_MEMORY,
     Sound,
     mean_of,
@@ -67,7 +67,7 @@ def _decoded(sound: Sound, max_seconds: float) -> Samples:
     if sound.frames is not None and sound.frames > max_seconds * rate:
         raise too_long(sound.frames / rate, max_seconds)
     resample = resampler(rate)
-    heard = bytearray()  # grows in place, so that little more is needed than what it ends as
+    resampled = bytearray()  # grows in place, so that little more is needed than what it ends as
     n_read, is_over = 0, False
     while not is_over:
         second = sound.read(rate)
@@ -76,15 +76,15 @@ def _decoded(sound: Sound, max_seconds: float) -> Samples:
             raise too_long(n_read / rate, max_seconds)
         if len(second):
             _check_range(second)
-        heard += resample(second, is_over).tobytes()
+        resampled += resample(second, is_over).tobytes()
     if sound.broken:
         raise AudioError(sound.broken, "cut off")
     if n_read == 0:
         raise AudioError("expected audio, got zero samples", "empty")
-    return _some(np.frombuffer(heard, np.float32), n_read, rate)
+    return _not_empty(np.frombuffer(resampled, np.float32), n_read, rate)
 
 
-def _some(resampled: Samples, n_samples: int, rate: float) -> Samples:
+def _not_empty(resampled: Samples, n_samples: int, rate: float) -> Samples:
     if resampled.size == 0:
         raise AudioError(f"expected audio, got only {n_samples} samples at {rate} Hz", "empty")
     return np.ascontiguousarray(resampled, dtype=np.float32)
@@ -131,7 +131,7 @@ def _checked(samples: ArrayLike, rate: float, max_seconds: float) -> Samples:
     if mono.size > max_seconds * rate:
         raise too_long(mono.size / rate, max_seconds)
     _check_range(mono)
-    return _some(resampler(rate)(mono, True), mono.size, rate)
+    return _not_empty(resampler(rate)(mono, True), mono.size, rate)
 
 
 def resampler(rate: float) -> Callable[[Samples, bool], Samples]:
@@ -304,11 +304,11 @@ def _as_float(samples: ArrayLike) -> Samples:
 def _mono(samples: Samples) -> Samples:
     if samples.ndim == 1:
         return np.ascontiguousarray(samples)
-    if samples.ndim == 2 and 0 < samples.shape[1] <= MOST_CHANNELS:
+    if samples.ndim == 2 and 0 < samples.shape[1] <= MAX_CHANNELS:
         return np.ascontiguousarray(mean_of(samples))
     raise AudioError(
         "expected samples of shape (n_samples,) or (n_samples, n_channels) with at most "
-        f"{MOST_CHANNELS} channels, got {samples.shape}"
+        f"{MAX_CHANNELS} channels, got {samples.shape}"
     )
 
 

@@ -17,7 +17,7 @@ from .files import read_limited, write_text
 SCHEMA = 1
 MAX_EMBEDDING = 1e6  # of an embedding's numbers: far above any, and float32 holds its powers
 _KEYS = ("schema", "model", "name", "seconds", "total")
-_LONGEST = 1e9  # seconds: 30 years
+_MAX_SECONDS = 1e9  # seconds: 30 years
 _ROUNDING = 1e-6  # share by which sums of many clips may be off
 _MAX_BYTES = 10_000_000  # of a file; those of the shipped models have 10 kB
 
@@ -68,9 +68,9 @@ class Baseline:
             ("seconds", _is_number(self.seconds)),
         ):
             _expect_type(fits, key, getattr(self, key))
-        if not 0 <= self.seconds <= _LONGEST:
+        if not 0 <= self.seconds <= _MAX_SECONDS:
             raise BaselineError(
-                f"expected seconds of 0 to {_LONGEST:g} in a baseline, got {self.seconds}"
+                f"expected seconds of 0 to {_MAX_SECONDS:g} in a baseline, got {self.seconds}"
             )
         largest = self.seconds * MAX_EMBEDDING * (1 + _ROUNDING)
         if not np.all(np.abs(total) <= largest):  # NaN is not, either
@@ -111,16 +111,16 @@ class Baseline:
             If the embedding is of another width, not finite or above a million, or the seconds
             are not above 0.
         """
-        heard = _numbers(embedding, "embedding")
-        if heard.shape != self.total.shape:
+        vector = _numbers(embedding, "embedding")
+        if vector.shape != self.total.shape:
             raise BaselineError(
-                f"expected an embedding of shape {self.total.shape}, got {heard.shape}"
+                f"expected an embedding of shape {self.total.shape}, got {vector.shape}"
             )
-        if not np.all(np.abs(heard) <= MAX_EMBEDDING):
+        if not np.all(np.abs(vector) <= MAX_EMBEDDING):
             raise BaselineError(f"expected an embedding of finite numbers up to {MAX_EMBEDDING:g}")
-        if not (_is_number(seconds) and 0 < seconds <= _LONGEST):
+        if not (_is_number(seconds) and 0 < seconds <= _MAX_SECONDS):
             raise BaselineError(f"expected more than 0 seconds of sound, got {seconds!r}")
-        total = self.total + float(seconds) * heard
+        total = self.total + float(seconds) * vector
         return Baseline(self.model, total, self.seconds + float(seconds), self.name)
 
     def after(self, windows: Iterable[Window]) -> "Baseline":
@@ -177,9 +177,9 @@ class Baseline:
         BaselineError
             As `from_json` does.
         """
-        found = check_keys(data, _KEYS, "baseline", BaselineError)
-        _check_schema(found)
-        return cls(found["model"], found["total"], found["seconds"], found["name"])
+        fields = check_keys(data, _KEYS, "baseline", BaselineError)
+        _check_schema(fields)
+        return cls(fields["model"], fields["total"], fields["seconds"], fields["name"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the baseline as JSON, whole or not at all; a new file is for its owner alone.

@@ -9,10 +9,10 @@ from .audio import NOISE_FLOOR, RATE, Samples
 CLICK = RATE // 1_000  # samples (1 ms) that a click lasts at most
 _AROUND = RATE // 100  # samples (10 ms) on both sides that a click is compared with
 _STEEPER = 6.0  # times as steep as all around; glottal pulses and plosives are less
-_FAINT = 0.05  # a step from one sample to the next below this is no click
-_LEAST = RATE // 10  # samples; of less nobody can tell an offset from a voice
+_MIN_STEP = 0.05  # a step from one sample to the next below this is no click
+_MIN_OFFSET_SAMPLES = RATE // 10  # samples; of less nobody can tell an offset from a voice
 _BLOCK = 1 << 18  # samples searched at a time
-_SLOWEST = 1 / 64  # of the say of a new chunk in the running offset: 2 s of memory
+_MIN_WEIGHT = 1 / 64  # of the say of a new chunk in the running offset: 2 s of memory
 _HALVINGS = 4  # from samples to cells of a click's length, for a first, coarse look
 _NEAREST, _FURTHEST = 2, 10  # cells that lie within what any of a cell's steps is compared with
 
@@ -37,12 +37,12 @@ def cleaned(clip: Samples) -> Samples:
     if not sounds.size:
         return clip
     first, last = int(sounds[0]), int(sounds[-1]) + 1
-    heard = clip[first:last]
-    sound = _without_clicks(heard)
-    offset = float(sound.mean(dtype=np.float64)) if len(sound) >= _LEAST else 0.0
+    middle = clip[first:last]
+    sound = _without_clicks(middle)
+    offset = float(sound.mean(dtype=np.float64)) if len(sound) >= _MIN_OFFSET_SAMPLES else 0.0
     if abs(offset) >= NOISE_FLOOR:
         sound = sound - np.float32(offset)
-    elif sound is heard:
+    elif sound is middle:
         return clip
     return np.concatenate((clip[:first], sound, clip[last:]))
 
@@ -66,16 +66,16 @@ class RunningOffset:
         sums = sorted(np.add.reduce(chunk.reshape(-1, CLICK), axis=1).tolist())[2:-2]
         mean = sum(sums) / (CLICK * len(sums))
         self._n_chunks += 1
-        self._offset += max(1 / self._n_chunks, _SLOWEST) * (mean - self._offset)
+        self._offset += max(1 / self._n_chunks, _MIN_WEIGHT) * (mean - self._offset)
         return chunk - np.float32(self._offset) if abs(self._offset) >= NOISE_FLOOR else chunk
 
 
 def _without_clicks(sound: Samples) -> Samples:
     """Put a straight line in the place of each click; return the same array if there is none."""
-    found = [click for at in range(0, len(sound), _BLOCK) for click in _clicks(sound, at)]
-    if found:
+    clicks = [click for at in range(0, len(sound), _BLOCK) for click in _clicks(sound, at)]
+    if clicks:
         sound = sound.copy()
-    for first, last in found:
+    for first, last in clicks:
         after = float(sound[min(last, len(sound) - 1)])
         before = float(sound[first - 1]) if first else after
         after = after if last < len(sound) else before
@@ -92,13 +92,13 @@ def _clicks(sound: Samples, at: int) -> Iterator[tuple[int, int]]:
         return
     around = _largest_around(steps, CLICK + 1, _AROUND)
     done = at - 1
-    for index in map(int, np.flatnonzero(steps > np.maximum(_STEEPER * around, _FAINT))):
+    for index in map(int, np.flatnonzero(steps > np.maximum(_STEEPER * around, _MIN_STEP))):
         if done < start + index < at + _BLOCK:
             done = start + index + CLICK
             near = max(0, index - CLICK)
             steep = steps[near : index + CLICK + 1] > 2 * around[index]
             edges = start + near + np.flatnonzero(steep)
-            yield from _between(int(edges[0]), int(edges[-1]), len(sound))
+            yield from _spans(int(edges[0]), int(edges[-1]), len(sound))
 
 
 def _may_hold_click(steps: Samples) -> bool:
@@ -110,10 +110,10 @@ def _may_hold_click(steps: Samples) -> bool:
     for _ in range(_HALVINGS):
         cells = np.maximum(cells[::2], cells[1::2])
     around = _largest_around(cells, _NEAREST, _FURTHEST + 1 - _NEAREST)
-    return bool((cells > np.maximum(_STEEPER * around, _FAINT)).any())
+    return bool((cells > np.maximum(_STEEPER * around, _MIN_STEP)).any())
 
 
-def _between(first: int, last: int, n_samples: int) -> Iterator[tuple[int, int]]:
+def _spans(first: int, last: int, n_samples: int) -> Iterator[tuple[int, int]]:
     """Yield what lies between two edges; one alone is a click at either end, else a step."""
     if first < last:
         yield first, last

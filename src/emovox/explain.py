@@ -34,16 +34,16 @@ def moments(
         That it was recognised with.
     """
     n_windows = int(np.ceil(len(clip) / (model.card.window_s * RATE)))
-    found, origin = [], 0
+    moments, origin = [], 0
     for window in np.array_split(clip, n_windows):
         weights = _weights(model, window, prediction.label, baseline)
         for index, weight in enumerate(weights):
             start, end = index * MOMENT, min((index + 1) * MOMENT, len(window))
             start_s = round(prediction.start + (origin + start) / RATE, 4)
             end_s = round(prediction.start + (origin + end) / RATE, 4)
-            found.append(Moment(start_s, end_s, weight / n_windows))
+            moments.append(Moment(start_s, end_s, weight / n_windows))
         origin += len(window)
-    return tuple(found)
+    return tuple(moments)
 
 
 def explained(
@@ -61,7 +61,7 @@ def _weights(model: Model, window: Samples, label: str, baseline: Baseline | Non
     whole = model.hear(window, baseline)[0].scores[label]
     weights = []
     for index in range(n_moments):
-        masked = _without(window, index * MOMENT, (index + 1) * MOMENT)
+        masked = _silenced(window, index * MOMENT, (index + 1) * MOMENT)
         if np.array_equal(masked, window) or not _is_audible(masked):
             weights.append(0.0 if _is_audible(masked) else whole)
             continue
@@ -69,7 +69,7 @@ def _weights(model: Model, window: Samples, label: str, baseline: Baseline | Non
     return weights
 
 
-def _without(window: Samples, start: int, end: int) -> Samples:
+def _silenced(window: Samples, start: int, end: int) -> Samples:
     """Return a copy that is silent from start to end, with short fades outside of it."""
     gain = np.ones(len(window), np.float32)
     gain[start:end] = 0.0

@@ -30,7 +30,7 @@ DEFAULT_MODEL = "speech"
 
 _MAX_BYTES = 500_000_000  # of a model file; those of emovox have 15 MB at most
 _MAX_THREADS = 1024
-_ENDLESS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 
 class Model:
@@ -55,7 +55,7 @@ class Model:
         self._session = open_session(content, n_threads=n_threads)
         self.card = _read_card(self._session)
         self.fingerprint = hashlib.sha256(content).hexdigest()[:16]  # tells it from other files
-        self.pause: Callable[[], object] = _go_on  # called before each piece of work
+        self.pause: Callable[[], object] = _no_pause  # called before each piece of work
         self._mean = np.array(self.card.baseline, np.float64)
         try:
             _check_graph(self._session, self.card)
@@ -264,7 +264,7 @@ class Model:
         return ModelError(f"the model {self.card.name} gives no finite numbers: it is damaged")
 
 
-def _go_on() -> None:
+def _no_pause() -> None:
     """Do not pause."""
 
 
@@ -318,10 +318,10 @@ def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.Inferenc
 def _check_operators(content: bytes) -> None:
     """Refuse what may run for ever, or is not ONNX's own; a file of ORT's format, too."""
     try:
-        found = operators(content)
+        names = operators(content)
     except ValueError as error:
         raise ModelError(f"not a readable ONNX model: {error}") from None
-    if refused := sorted(name for name in found if name in _ENDLESS or "." in name):
+    if refused := sorted(name for name in names if name in _CONTROL_FLOW or "." in name):
         raise ModelError(
             f"expected a graph of standard operators without loops or branches, got "
             f"{', '.join(refused)[:200]}"
@@ -354,9 +354,9 @@ def _check_graph(session: "onnxruntime.InferenceSession", card: Card) -> None:
 def _check_nodes(
     kind: str, nodes: Sequence[Any], names: Sequence[str], widths: Sequence[int | None]
 ) -> None:
-    found = tuple(node.name for node in nodes)
-    if found != names:
-        raise ModelError(f"expected {kind}s {', '.join(names)}, got {', '.join(found)}")
+    names_found = tuple(node.name for node in nodes)
+    if names_found != names:
+        raise ModelError(f"expected {kind}s {', '.join(names)}, got {', '.join(names_found)}")
     for node, width in zip(nodes, widths, strict=True):
         of_type = "tensor(int64)" if node.name == "lengths" else "tensor(float)"
         n_axes = 1 if node.name == "lengths" else 2

@@ -23,7 +23,7 @@ def operators(content: bytes) -> set[str]:
     ValueError
         If the bytes are no protocol buffer.
     """
-    found = set()
+    names = set()
     waiting = [("model", memoryview(content))]
     while waiting:
         kind, message = waiting.pop()
@@ -37,8 +37,8 @@ def operators(content: bytes) -> set[str]:
         if kind == "node":
             domain = texts["domain"]
             own = domain in ("", "ai.onnx")
-            found.add(texts["operator"] if own else f"{domain}.{texts['operator']}")
-    return found
+            names.add(texts["operator"] if own else f"{domain}.{texts['operator']}")
+    return names
 
 
 def _messages(message: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -18,17 +18,17 @@ from .errors import ConfigError, NoSpeechError
 
 CHUNK = 512  # samples, 32 ms: what Silero judges at a time
 ONSET, RELEASE = 0.5, 0.35  # probability at which speech begins, and below which it may have ended
-LEAST = 6  # chunks (0.19 s): what holds less speech is a click or a cough
+MIN_SPEECH = 6  # chunks (0.19 s): what holds less speech is a click or a cough
 PAD = 6  # chunks (0.19 s) kept before and after speech, whose edges are soft
 PAUSE = 16  # chunks (0.51 s) without speech that end an utterance
-FIRST = 14  # chunks (0.45 s) of speech before the first interim decision
+FIRST_DECISION = 14  # chunks (0.45 s) of speech before the first interim decision
 STEADY, STEADY_DB = 6, 1.0  # a level within 1 dB for 6 chunks (0.19 s) is a hum or a tone
 WINDOW_S = 4.0  # what an interim decision looks back on
 SEGMENT_S = 6.0  # default of the longest segment
-SLOWER = (1.0, 1.5, 1.75)  # times, at which a clip is searched for speech
-FAINT = 0.1  # amplitude, -20 dB of full scale: clips with lower peaks are heard louder
+SLOWDOWNS = (1.0, 1.5, 1.75)  # times, at which a clip is searched for speech
+LOUD_PEAK = 0.1  # amplitude, -20 dB of full scale: clips with lower peaks are heard louder
 _CONTEXT = 64  # samples of the chunk before, which Silero is shown again
-_QUIETEST = 1e-9  # of power, so that silence has a level
+_MIN_POWER = 1e-9  # of power, so that silence has a level
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Voice:
         """
         chunk = self._offset.without(chunk)
         context, self._context = self._context, chunk[-_CONTEXT:]
-        self._levels.append(10 * math.log10(float(chunk @ chunk) / CHUNK + _QUIETEST))
+        self._levels.append(10 * math.log10(float(chunk @ chunk) / CHUNK + _MIN_POWER))
         if float(np.abs(chunk).max()) < NOISE_FLOOR:
             return 0.0
         feeds = {
@@ -123,7 +123,7 @@ class Activity:
     @property
     def speaking(self) -> bool:
         """Whether somebody is speaking, as far as was heard."""
-        return self._utterance is not None and self._n_voiced >= LEAST
+        return self._utterance is not None and self._n_voiced >= MIN_SPEECH
 
     @property
     def latest(self) -> tuple[int, int | None] | None:
@@ -152,20 +152,20 @@ class Activity:
         audio = np.concatenate((self._rest, samples))
         n_whole = len(audio) // CHUNK * CHUNK
         self._rest = audio[n_whole:].copy()
-        found = []
+        segments = []
         for chunk in audio[:n_whole].reshape(-1, CHUNK):
-            found += self._hear(chunk)
-        return found
+            segments += self._hear(chunk)
+        return segments
 
     def flush(self) -> list[Segment]:
         """Return what is left at the end of the audio; nothing can be fed after that."""
         n_samples = self._n_chunks * CHUNK + len(self._rest)
-        found = []
+        segments = []
         if self._rest.size:
-            found += self.feed(np.zeros(CHUNK - len(self._rest), np.float32))
+            segments += self.feed(np.zeros(CHUNK - len(self._rest), np.float32))
         if self._utterance is not None:
-            found += self._end()
-        return [_until(n_samples, segment) for segment in found]
+            segments += self._end()
+        return [_shortened(n_samples, segment) for segment in segments]
 
     def _hear(self, chunk: Samples) -> list[Segment]:
         probability = self._voice.probability(chunk)
@@ -185,7 +185,7 @@ class Activity:
         if probability >= RELEASE:
             self._voiced_until = self._n_chunks
             self._n_voiced += 1
-            if self._n_voiced == LEAST:
+            if self._n_voiced == MIN_SPEECH:
                 self._latest = (self._utterance, None)
         if self._n_chunks - self._voiced_until >= PAUSE:
             return self._end()
@@ -216,7 +216,7 @@ class Activity:
         if self._interval is None:
             return False
         waited = self._n_voiced - self._n_answered
-        return waited >= (self._interval if self._n_answered else FIRST)
+        return waited >= (self._interval if self._n_answered else FIRST_DECISION)
 
     def _interim(self) -> list[Segment]:
         assert self._utterance is not None  # only asked while somebody speaks
@@ -227,12 +227,12 @@ class Activity:
     def _end(self) -> list[Segment]:
         """End the utterance: the pause was long enough, or the audio is over."""
         end = min(self._voiced_until + PAD, self._n_chunks)
-        found = self._segment_until(end)
+        segments = self._segment_until(end)
         if self.speaking:
             assert self._utterance is not None
             self._latest = (self._utterance, end)
         self._utterance, self._silent_from = None, end
-        return found
+        return segments
 
     def _cut(self) -> list[Segment]:
         """Cut a segment that grew too long where it is quietest; the utterance goes on."""
@@ -240,15 +240,15 @@ class Activity:
         chunks = self._chunks(first - 1, max(first + 1, self._n_chunks - PAUSE + 1))
         powers = np.array([float(np.var(chunk)) for chunk in chunks])  # whatever the offset
         at = first + int(np.argmin(powers[:-1] + powers[1:]))
-        found = self._segment_until(at)
+        segments = self._segment_until(at)
         self._segment_from = at
-        return found
+        return segments
 
     def _segment_until(self, end: int) -> list[Segment]:
         """Return the segment up to a chunk, if it holds enough speech."""
         offset = self._n_chunks - len(self._kept)
         probabilities = islice(self._probabilities, self._segment_from - offset, end - offset)
-        if sum(probability >= RELEASE for probability in probabilities) < LEAST:
+        if sum(probability >= RELEASE for probability in probabilities) < MIN_SPEECH:
             return []
         return [self._segment(self._segment_from, end, first=False, final=True)]
 
@@ -282,9 +282,9 @@ def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -
         If there is none.
     """
     peak = float(np.abs(clip).max(initial=0.0))
-    heard = clip * np.float32(max(1.0, FAINT / max(peak, NOISE_FLOOR)))
-    for slower in SLOWER:
-        slowed = heard if slower == 1 else soxr.resample(heard, RATE, slower * RATE)
+    louder = clip * np.float32(max(1.0, LOUD_PEAK / max(peak, NOISE_FLOOR)))
+    for slowdown in SLOWDOWNS:
+        slowed = louder if slowdown == 1 else soxr.resample(louder, RATE, slowdown * RATE)
         if _has_speech(slowed, on_chunk):
             return
     raise NoSpeechError(
@@ -303,7 +303,7 @@ def _has_speech(clip: Samples, on_chunk: Callable[[], object]) -> bool:
     return bool(activity.flush())
 
 
-def _until(n_samples: int, segment: Segment) -> Segment:
+def _shortened(n_samples: int, segment: Segment) -> Segment:
     """Take away what the last chunk was filled up with."""
     end = min(segment.end, n_samples)
     audio = segment.audio[: end - segment.start]

@@ -259,7 +259,7 @@ def run_tasks(
         _wait(client, running)
         for future in [future for future in running if future.done()]:
             task = running.pop(future)
-            if not _collected(future, on_done):
+            if not _collect(future, on_done):
                 again = _repeated(task)
                 running[_submit(client, again)] = again
         n_places, now = _n_places(client), time.monotonic()
@@ -299,7 +299,7 @@ def _lost() -> ArchiveError:
     return ArchiveError("lost the Dask scheduler; finished parts are kept: continue with --resume")
 
 
-def _collected(future: Future[Any], on_done: Callable[[Any], None]) -> bool:
+def _collect(future: Future[Any], on_done: Callable[[Any], None]) -> bool:
     """Take a task's result; False if its worker died and the task must run again."""
     if future.status == "finished":
         on_done(future.result())

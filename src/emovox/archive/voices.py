@@ -26,12 +26,12 @@ from .ledger import commit, read, tally_of
 from .recordings import Failure
 from .rows import Answer, Tally
 from .worker import (
-    Heard,
+    RecognisedRecording,
     commit_answers,
     each_recording,
-    hear_segments,
     judge_recordings,
     open_model,
+    recognise_segments,
 )
 
 N_GROUPS = 64  # of speakers, by a checksum of their names
@@ -63,8 +63,8 @@ def hear_part(job: Job, part: int) -> Tally:
     rows: list[Row] = []
     for row, result in each_recording(job, part, plan, lambda _, file: _hear(job, model, file)):
         whose = {"row": row, "speaker": speakers[row], "group": group_of(speakers[row])}
-        found = [_failed(result, None)] if isinstance(result, Failure) else result
-        rows += [whose | one for one in found]
+        segments = [_failure_row(result, None)] if isinstance(result, Failure) else result
+        rows += [whose | segment for segment in segments]
     rows.sort(key=lambda row: row["group"])
     tally = Tally(recordings=len(plan), compute_s=time.perf_counter() - started)
     voices = pa.Table.from_pylist(rows, _VOICES)
@@ -80,24 +80,26 @@ def _name(value: object) -> str:
 def _hear(job: Job, model: Recognizer, file: Path) -> list[Row]:
     """Hear one recording; return a row for each segment, and one for its error if it breaks off."""
     if job.request.segments:
-        heard = hear_segments(job, model, file, None, learn=False)
+        recognised = recognise_segments(job, model, file, None, learn=False)
     else:
         whole, windows = model.hear(model.read(file, max_seconds=job.request.max_seconds))
-        heard = Heard([(whole, windows)], whole.end)
+        recognised = RecognisedRecording([(whole, windows)], whole.end)
     rows: list[Row] = [
         {
             "start": segment.start,
             "end": segment.end,
             "embeddings": [window.embedding for window in windows],
             "seconds": [window.seconds for window in windows],
-            "duration": heard.seconds,
+            "duration": recognised.seconds,
         }
-        for segment, windows in heard.segments
+        for segment, windows in recognised.segments
     ]
-    return rows + ([_failed(heard.failure, heard.seconds)] if heard.failure else [])
+    return rows + (
+        [_failure_row(recognised.failure, recognised.seconds)] if recognised.failure else []
+    )
 
 
-def _failed(failure: Failure, duration: float | None) -> Row:
+def _failure_row(failure: Failure, duration: float | None) -> Row:
     return {"duration": duration, "kind": failure.kind, "error": failure.reason}
 
 

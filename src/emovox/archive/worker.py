@@ -38,7 +38,7 @@ def dask_setup(worker: Any) -> None:
 def introduce(job: Job) -> dict[str, str]:
     """Return the versions that this worker has, for the driver to compare."""
     try:
-        fingerprint = _opened(job.request.model).fingerprint
+        fingerprint = _model(job.request.model).fingerprint
     except Exception as error:  # noqa: BLE001 (the driver reports it)
         fingerprint = f"none ({error})"
     seen = "yes" if job.ledger.settings.exists() else "no"
@@ -53,7 +53,7 @@ def open_model(job: Job) -> Recognizer:
     ArchiveError
         If it, or emovox, is another version than the driver's.
     """
-    model = _opened(job.request.model)
+    model = _model(job.request.model)
     if (model.fingerprint, __version__) != (job.fingerprint, job.version):
         raise ArchiveError(
             f"expected emovox {job.version} with the model {job.fingerprint} on every worker, got "
@@ -63,7 +63,7 @@ def open_model(job: Job) -> Recognizer:
 
 
 @lru_cache(maxsize=1)
-def _opened(model: str | None) -> Recognizer:
+def _model(model: str | None) -> Recognizer:
     return Recognizer.load(model)
 
 
@@ -97,15 +97,16 @@ def _judge_file(
         kind = "none" if baseline is None else "speaker"
         return [Answer(row, prediction.end, prediction, kind)]
     kind = "recording" if baseline is None else "speaker"
-    heard = hear_segments(job, model, file, baseline, learn=baseline is None)
-    answers = [Answer(row, heard.seconds, segment, kind) for segment, _ in heard.segments]
-    if heard.failure:
-        answers.append(Answer(row, heard.seconds, failure=heard.failure))
+    recognised = recognise_segments(job, model, file, baseline, learn=baseline is None)
+    seconds = recognised.seconds
+    answers = [Answer(row, seconds, segment, kind) for segment, _ in recognised.segments]
+    if recognised.failure:
+        answers.append(Answer(row, seconds, failure=recognised.failure))
     return answers
 
 
 @dataclass(frozen=True)
-class Heard:
+class RecognisedRecording:
     """The segments of a recording with their windows, and why it breaks off, if it does."""
 
     segments: list[tuple[Prediction, list[Window]]]
@@ -113,9 +114,9 @@ class Heard:
     failure: Failure | None = None
 
 
-def hear_segments(
+def recognise_segments(
     job: Job, model: Recognizer, file: Path, baseline: Baseline | None, *, learn: bool
-) -> Heard:
+) -> RecognisedRecording:
     """Judge each segment of speech in a recording.
 
     Raises
@@ -126,21 +127,21 @@ def hear_segments(
     segments = model.segments(
         file, baseline=baseline, learn=learn, max_seconds=job.request.max_seconds
     )
-    found: list[tuple[Prediction, list[Window]]] = []
+    recognised: list[tuple[Prediction, list[Window]]] = []
     failure = None
     try:
         for prediction in segments:
-            found.append((prediction, segments.windows))  # noqa: PERF401 (kept if an error ends it)
+            recognised.append((prediction, segments.windows))  # noqa: PERF401 (kept if an error ends it)
     except AudioError as error:
-        if not found:
+        if not recognised:
             raise
         failure = Failure(error.kind, error.reason)
     if segments.broken:
         failure = Failure("cut off", segments.broken)
     seconds = round(segments.seconds, 4)
-    if not (found or failure):
+    if not (recognised or failure):
         raise NoSpeechError(f"no speech in {seconds:.1f} s of audio")
-    return Heard(found, seconds, failure)
+    return RecognisedRecording(recognised, seconds, failure)
 
 
 def each_recording(

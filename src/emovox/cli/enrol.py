@@ -9,7 +9,7 @@ import typer
 
 from ..live.speakers import plain_name
 from .console import counted, progress_bar, say, warn
-from .inputs import Interruptible, expand, report, told_apart
+from .inputs import Interruptible, collect_errors, expand, report
 from .outputs import check_outputs
 from .predict import ModelOption
 
@@ -60,15 +60,15 @@ def enrol(
     from ..recognizer import Recognizer
 
     name = plain_name(name)
-    found, errors = expand(files)
-    recordings = list(dict.fromkeys(one.file for one in found))
+    given, errors = expand(files)
+    recordings = list(dict.fromkeys(recording.file for recording in given))
     check_outputs({"--out": out}, [*files, *recordings, find_model(model)])
     recognizer = Recognizer.load(model)
     n_all = len(recordings) + len(errors)
     learned = _Learned(recognizer.new_baseline(name))
     with Interruptible() as work, progress_bar("listening") as on_progress:
         for done, file in enumerate(recordings, start=1):
-            with told_apart(file, errors):
+            with collect_errors(file, errors):
                 clip = load_audio(file, max_seconds=max_seconds)
                 learned = learned.with_clip(recognizer, clip)
             on_progress(done, len(recordings))
@@ -94,9 +94,9 @@ def _keep(learned: _Learned, out: Path, n_all: int) -> None:
 def _speech_seconds(clip: "Samples") -> float:
     """Return how long somebody speaks in a clip, however faintly; short pauses count."""
     from ..audio import RATE
-    from ..vad import FAINT, Activity
+    from ..vad import LOUD_PEAK, Activity
 
     activity = Activity()
-    louder = clip * max(1.0, FAINT / float(abs(clip).max()))
+    louder = clip * max(1.0, LOUD_PEAK / float(abs(clip).max()))
     segments = [*activity.feed(louder), *activity.flush()]
     return sum(segment.end - segment.start for segment in segments) / RATE

@@ -15,7 +15,7 @@ _FOLDER = "folder"  # the word for: a file's folder is its speaker
 
 @dataclass(frozen=True)
 class Recording:
-    """A file, which may turn out to be none, and whose voice it is ("" where not told)."""
+    """A file to be recognised, and its speaker ("" if unknown)."""
 
     file: Path
     speaker: str = ""
@@ -31,7 +31,7 @@ def expand(
     Returns
     -------
     recordings : list of Recording
-        In the order given; one that was given twice stands there twice.
+        In the order given; one that was given twice is there twice.
     errors : list of str
         A line for each folder without audio files.
 
@@ -44,7 +44,7 @@ def expand(
     """
     from ..audio import no_audio
 
-    found: list[Recording] = []
+    recordings: list[Recording] = []
     empty = []
     for path in paths:
         is_table = path.suffix.lower() == ".csv"
@@ -54,10 +54,10 @@ def expand(
                 f"--speaker-by {_FOLDER} takes any recordings"
             )
         inside = _rows(path, speaker_by) if is_table else _files(path, speaker_by)
-        found += inside
+        recordings += inside
         if not inside:
             empty.append(no_audio(path))
-    return found, empty
+    return recordings, empty
 
 
 def _files(path: Path, speaker_by: str | None) -> list[Recording]:
@@ -90,8 +90,8 @@ def _folder(file: Path) -> str:
 
 
 @contextmanager
-def told_apart(file: Path, errors: list[str]) -> Iterator[None]:
-    """Have what goes wrong with one recording cost that one alone, and a line among the errors."""
+def collect_errors(file: Path, errors: list[str]) -> Iterator[None]:
+    """Turn an error about one recording into a line of `errors`, so that the others go on."""
     from ..sound import naming
 
     try:

@@ -11,9 +11,9 @@ import typer
 
 from ..tracks import csv_table, score_cells, score_columns
 from .console import print_table, progress_bar, say_json, warn
-from .inputs import Interruptible, Recording, expand, report, told_apart
+from .inputs import Interruptible, Recording, collect_errors, expand, report
 from .outputs import check_outputs, write
-from .segments import Listening, Outputs, predict_segments
+from .segments import Outputs, SegmentOptions, predict_segments
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -100,19 +100,19 @@ def predict(
 
     _check_speakers(baseline, speaker_by)
     _check_segments(segments, speaker_by, channels, (vtt, audacity))
-    found, errors = expand(files, speaker_by)
-    if len(found) > 1 and (vtt or audacity):
-        raise typer.BadParameter("--vtt and --audacity are of one recording")
-    recordings = [one.file for one in found]
+    recordings, errors = expand(files, speaker_by)
+    if len(recordings) > 1 and (vtt or audacity):
+        raise typer.BadParameter("--vtt and --audacity take one recording")
+    audio_files = [recording.file for recording in recordings]
     outputs = Outputs(as_json, csv_out, vtt, audacity)
-    check_outputs(outputs.files(), [*files, *recordings, baseline, find_model(model)])
+    check_outputs(outputs.files(), [*files, *audio_files, baseline, find_model(model)])
     task = _task(model, baseline, max_seconds, explain, segments)
     if segments:
         separate = channels is Channels.SEPARATE
-        listening = Listening(task.own, separate, explain, task.max_seconds)
-        heard = predict_segments(task.recognizer, recordings, listening, outputs)
-        raise typer.Exit(max(heard, report(errors, 1, "recognised")))
-    raise typer.Exit(_predict(task, found, errors, outputs))
+        options = SegmentOptions(task.own, separate, explain, task.max_seconds)
+        code = predict_segments(task.recognizer, audio_files, options, outputs)
+        raise typer.Exit(max(code, report(errors, 1, "recognised")))
+    raise typer.Exit(_predict(task, recordings, errors, outputs))
 
 
 def _check_speakers(baseline: Path | None, speaker_by: str | None) -> None:
@@ -166,7 +166,7 @@ def _predict(
         learned = _learn(task, recordings)
         with progress_bar("recognising") as on_progress:
             for done, recording in enumerate(recordings, start=1):
-                with told_apart(recording.file, errors):
+                with collect_errors(recording.file, errors):
                     answers.append(_answer(task, recording, learned.get(recording.speaker)))
                 on_progress(done, len(recordings))
     is_written = _show(task.recognizer.labels, answers, outputs)
@@ -184,7 +184,7 @@ def _learn(task: _Task, recordings: Sequence[Recording]) -> dict[str, "Baseline"
         for done, recording in enumerate(named, start=1):
             speaker = recording.speaker
             before = learned.get(speaker) or task.recognizer.new_baseline(speaker)
-            with told_apart(recording.file, []):  # what is wrong is told when recognising
+            with collect_errors(recording.file, []):  # what is wrong is told when recognising
                 _, learned[speaker] = task.recognizer.predict_and_learn(
                     recording.file, baseline=before, max_seconds=task.max_seconds
                 )

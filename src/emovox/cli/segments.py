@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..tracks import audacity, segments_table, timestamp, vtt
 from .console import counted, print_table, progress_bar, say, say_json, warn
-from .inputs import Interruptible, told_apart
+from .inputs import Interruptible, collect_errors
 from .outputs import write
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from ..prediction import Prediction
     from ..recognizer import Recognizer
 
-_MOST_TURNS = 10  # turning points told to a person
+_MAX_TURNS = 10  # turning points told to a person
 
 
 @dataclass(frozen=True)
-class Listening:
-    """How recordings are listened to: `channel` is None for the mean of all."""
+class SegmentOptions:
+    """How the segments of recordings are recognised; `separate`: each channel is a speaker."""
 
     baseline: "Baseline | None"
     separate: bool
@@ -43,8 +43,8 @@ class Outputs:
 
 
 @dataclass
-class Heard:
-    """A recording and the segments found in it so far; why it is not whole, where it is not."""
+class Outcome:
+    """The segments found in a recording, and the problems that kept it from being read whole."""
 
     file: Path
     n_channels: int = 1
@@ -60,105 +60,107 @@ class Heard:
 
 
 def predict_segments(
-    recognizer: "Recognizer", files: Sequence[Path], listening: Listening, outputs: Outputs
+    recognizer: "Recognizer", files: Sequence[Path], options: SegmentOptions, outputs: Outputs
 ) -> int:
     """Recognise the segments of recordings, write them as asked, and return the exit code.
 
     Ctrl-C ends it: what was recognised until then is written.
     """
-    heard: list[Heard] = []
+    outcomes: list[Outcome] = []
     for file in files:
-        heard.append(_listen(recognizer, file, listening))
-        if heard[-1].interrupted:
+        outcomes.append(_recognise(recognizer, file, options))
+        if outcomes[-1].interrupted:
             break
-    is_written = _write(outputs, recognizer.labels, heard)
-    answered = [one for one in heard if one.segments or one.is_whole]
+    is_written = _write(outputs, recognizer.labels, outcomes)
+    answered = [outcome for outcome in outcomes if outcome.segments or outcome.is_whole]
     if outputs.as_json:
-        say_json([_row(one, listening.separate) for one in heard])
+        say_json([_row(outcome, options.separate) for outcome in outcomes])
     elif is_written and any(outputs.files().values()):
-        for one in answered:
-            for line in _summary_lines(one, listening.separate):
-                warn(f"{one.file}: {line}")
+        for outcome in answered:
+            for line in _summary_lines(outcome, options.separate):
+                warn(f"{outcome.file}: {line}")
     else:
-        for one in answered:
-            _print(one, listening.separate)
-    return max(_report(heard, len(files)), 0 if is_written else 1)
+        for outcome in answered:
+            _print(outcome, options.separate)
+    return max(_report(outcomes, len(files)), 0 if is_written else 1)
 
 
-def _listen(recognizer: "Recognizer", file: Path, listening: Listening) -> Heard:
-    """Recognise the segments of one recording; whatever goes wrong, what was found is kept."""
+def _recognise(recognizer: "Recognizer", file: Path, options: SegmentOptions) -> Outcome:
+    """Recognise the segments of a recording; those found before an error are kept."""
     from ..decoding import n_channels
 
-    heard = Heard(file)
-    with Interruptible() as work, told_apart(file, heard.problems):
-        if listening.separate:
-            heard = replace(heard, n_channels=n_channels(file))
-        for channel in range(heard.n_channels):
-            _listen_to_channel(recognizer, heard, channel, listening)
-    heard.interrupted = work.interrupted
-    heard.segments.sort(key=lambda segment: (segment[1].start, segment[0]))
-    return heard
+    outcome = Outcome(file)
+    with Interruptible() as work, collect_errors(file, outcome.problems):
+        if options.separate:
+            outcome = replace(outcome, n_channels=n_channels(file))
+        for channel in range(outcome.n_channels):
+            _recognise_channel(recognizer, outcome, channel, options)
+    outcome.interrupted = work.interrupted
+    outcome.segments.sort(key=lambda segment: (segment[1].start, segment[0]))
+    return outcome
 
 
-def _listen_to_channel(
-    recognizer: "Recognizer", heard: Heard, channel: int, listening: Listening
+def _recognise_channel(
+    recognizer: "Recognizer", outcome: Outcome, channel: int, options: SegmentOptions
 ) -> None:
-    name = heard.file.name + (f", channel {channel}" if heard.n_channels > 1 else "")
+    name = outcome.file.name + (f", channel {channel}" if outcome.n_channels > 1 else "")
 
     segments = recognizer.segments(
-        heard.file,
-        baseline=listening.baseline,
-        channel=channel if listening.separate else None,
-        explain=listening.explain,
-        max_seconds=listening.max_seconds,
+        outcome.file,
+        baseline=options.baseline,
+        channel=channel if options.separate else None,
+        explain=options.explain,
+        max_seconds=options.max_seconds,
     )
     try:
         with progress_bar(name) as show:
             for segment in segments:
-                heard.segments.append((channel, segment))
+                outcome.segments.append((channel, segment))
                 show(int(segments.seconds), int(segments.duration or segments.seconds))
     finally:
-        heard.seconds = max(heard.seconds, segments.seconds)
+        outcome.seconds = max(outcome.seconds, segments.seconds)
         if segments.broken:
-            what = f"{heard.file}: {segments.broken}"
-            heard.problems[:] = [f"{what}; the sound before that is answered"]
+            what = f"{outcome.file}: {segments.broken}"
+            outcome.problems[:] = [f"{what}; the sound before that is answered"]
 
 
-def _by_channel(heard: Heard) -> "Iterator[tuple[int, list[Prediction]]]":
-    for channel in range(heard.n_channels):
-        yield channel, [segment for one, segment in heard.segments if one == channel]
+def _by_channel(outcome: Outcome) -> "Iterator[tuple[int, list[Prediction]]]":
+    for channel in range(outcome.n_channels):
+        yield channel, [segment for other, segment in outcome.segments if other == channel]
 
 
-def _row(heard: Heard, separate: bool) -> dict[str, Any]:
+def _row(outcome: Outcome, separate: bool) -> dict[str, Any]:
     from ..prediction import summary_fields
 
     segments = [
         {**segment.to_dict(), "channel": channel} if separate else segment.to_dict()
-        for channel, segment in heard.segments
+        for channel, segment in outcome.segments
     ]
     row: dict[str, Any] = {
-        "file": str(heard.file),
-        "seconds": round(heard.seconds, 4),
-        "complete": heard.is_whole,
+        "file": str(outcome.file),
+        "seconds": round(outcome.seconds, 4),
+        "complete": outcome.is_whole,
         "segments": segments,
     }
-    return row | summary_fields(heard.segments, heard.n_channels if separate else None)
+    return row | summary_fields(outcome.segments, outcome.n_channels if separate else None)
 
 
-def _write(outputs: Outputs, labels: Sequence[str], heard: Sequence[Heard]) -> bool:
+def _write(outputs: Outputs, labels: Sequence[str], outcomes: Sequence[Outcome]) -> bool:
     """Write what was asked for; tell whether all of it could be written."""
     texts: dict[Path, str] = {}
     if outputs.csv:
-        texts[outputs.csv] = segments_table(labels, [(one.file, one.segments) for one in heard])
-    if outputs.vtt and heard:
-        texts[outputs.vtt] = vtt(heard[0].segments, heard[0].n_channels)
-    if outputs.audacity and heard:
-        texts[outputs.audacity] = audacity(heard[0].segments, heard[0].n_channels)
+        texts[outputs.csv] = segments_table(
+            labels, [(outcome.file, outcome.segments) for outcome in outcomes]
+        )
+    if outputs.vtt and outcomes:
+        texts[outputs.vtt] = vtt(outcomes[0].segments, outcomes[0].n_channels)
+    if outputs.audacity and outcomes:
+        texts[outputs.audacity] = audacity(outcomes[0].segments, outcomes[0].n_channels)
     written = [write(path, text) for path, text in texts.items()]
     return all(written)
 
 
-def _print(heard: Heard, separate: bool) -> None:
+def _print(outcome: Outcome, separate: bool) -> None:
     """Print the segments and what they come to."""
     header = ("from", "to", *(["channel"] if separate else []), "emotion", "score")
     rows = [
@@ -169,16 +171,16 @@ def _print(heard: Heard, separate: bool) -> None:
             segment.label if segment.certain else f"{segment.label} (uncertain)",
             f"{segment.score:.0%}",
         )
-        for channel, segment in heard.segments
+        for channel, segment in outcome.segments
     ]
-    print_table(str(heard.file), header, rows)
-    for line in _summary_lines(heard, separate):
+    print_table(str(outcome.file), header, rows)
+    for line in _summary_lines(outcome, separate):
         say(line)
 
 
-def _summary_lines(heard: Heard, separate: bool) -> "Iterator[str]":
+def _summary_lines(outcome: Outcome, separate: bool) -> "Iterator[str]":
     """Yield lines for a person on what the segments of each speaker come to."""
-    for channel, segments in _by_channel(heard):
+    for channel, segments in _by_channel(outcome):
         who = f"channel {channel}: " if separate else ""
         if segments:
             yield f"{who}{_shares(segments)}"
@@ -200,28 +202,28 @@ def _turns(segments: "Sequence[Prediction]") -> str:
     """Tell the turning points; of many those between the segments of which the model is surest."""
     from ..prediction import turns
 
-    found = turns(segments)
-    surest = sorted(found, key=lambda turn: -min(segment.score for segment in turn))[:_MOST_TURNS]
-    told = ", ".join(
+    points = turns(segments)
+    surest = sorted(points, key=lambda turn: -min(segment.score for segment in turn))[:_MAX_TURNS]
+    listed = ", ".join(
         f"{before.label} to {after.label} at {timestamp(after.start)}"
         for before, after in sorted(surest, key=lambda turn: turn[1].start)
     )
-    of_all = f" (the {len(surest)} surest of {len(found)})" if len(found) > len(surest) else ""
-    return f"turning points{of_all}: {told or 'none'}"
+    of_all = f" (the {len(surest)} surest of {len(points)})" if len(points) > len(surest) else ""
+    return f"turning points{of_all}: {listed or 'none'}"
 
 
-def _report(heard: Sequence[Heard], n_files: int) -> int:
+def _report(outcomes: Sequence[Outcome], n_files: int) -> int:
     """Say what is not whole, and return the exit code."""
-    for one in heard:
-        for problem in one.problems:
+    for outcome in outcomes:
+        for problem in outcome.problems:
             warn(f"emovox: {problem}")
-    if heard and heard[-1].interrupted:
-        last = heard[-1]
-        left = n_files - len(heard)
+    if outcomes and outcomes[-1].interrupted:
+        last = outcomes[-1]
+        left = n_files - len(outcomes)
         rest = f"; {counted(left, 'more recording')} not begun" if left else ""
         warn(
             f"emovox: interrupted; {last.file} was heard up to {timestamp(last.seconds)}, "
             f"{counted(len(last.segments), 'segment')} until there kept{rest}"
         )
         return 130
-    return 1 if any(one.problems for one in heard) else 0
+    return 1 if any(outcome.problems for outcome in outcomes) else 0

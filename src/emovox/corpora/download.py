@@ -19,7 +19,7 @@ CHUNK = 1 << 18  # bytes
 TIMEOUT = 60.0  # seconds without an answer
 MAX_UNPACKED = 50_000_000_000  # bytes
 MAX_RATIO = 50  # unpacked to packed; speech shrinks to a half at best
-SMALL = 100_000_000  # bytes; a smaller archive is accepted at any ratio
+SMALL_BYTES = 100_000_000  # bytes; a smaller archive is accepted at any ratio
 
 
 def download(
@@ -197,7 +197,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def _check_size(archive: Path, size: int) -> None:
     packed = archive.stat().st_size
-    if size > MAX_UNPACKED or (size > SMALL and size > MAX_RATIO * packed):
+    if size > MAX_UNPACKED or (size > SMALL_BYTES and size > MAX_RATIO * packed):
         raise CorpusError(f"unsafe archive: {packed:,} bytes would unpack to {size:,}")
     free = shutil.disk_usage(archive.parent).free
     if size > free:

@@ -44,7 +44,7 @@ def load_folder(name: str, root: Path, on_progress: Progress | None = None) -> C
     if not named:
         raise CorpusError(
             f"{name}: expected folders named for emotions ({', '.join(EMOTIONS)}) in {root}, "
-            f"found {_seen(folders)}"
+            f"found {_folder_names(folders)}"
         )
     level = 0 if any(canonical(parts[0]) for parts in named) else 1
     words = {parts[level].lower() for parts in folders if parts[level:]}
@@ -70,7 +70,7 @@ def _parse(folders: tuple[str, ...], level: int) -> Parsed | None:
     return Parsed(label=folders[0], speaker=folders[1] if len(folders) > 1 else "")
 
 
-def _seen(folders: Iterable[tuple[str, ...]]) -> str:
+def _folder_names(folders: Iterable[tuple[str, ...]]) -> str:
     tops = sorted({parts[0] for parts in folders if parts})
     if not tops:
         return "audio files but no folder"

@@ -13,7 +13,7 @@ from .utterance import Corpus, CorpusSpec, Parsed, Problem, Utterance
 
 Progress = Callable[[int, int], None]
 
-N_NAMED = 10  # files named in the text of a problem; its `files` hold all
+MAX_NAMED = 10  # files named in the text of a problem; its `files` hold all
 FOREIGN = "not named as the corpus's speech recordings are"
 POINTERS = "Git LFS pointers in place of audio; run `git lfs pull` in a clone of the corpus"
 POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
@@ -162,7 +162,7 @@ def identical_recordings(utterances: Sequence[Utterance], root: Path) -> Iterato
         by_digest[utterance.digest].append(relative_name(utterance.file, root))
     groups = [names for names in by_digest.values() if len(names) > 1]
     if groups:
-        examples = "; ".join(" = ".join(names) for names in groups[:N_NAMED])
+        examples = "; ".join(" = ".join(names) for names in groups[:MAX_NAMED])
         yield Problem(
             "identical",
             f"{counted(len(groups), 'recording')} under more than one name (kept; no split puts "
@@ -184,11 +184,11 @@ def name_files(kind: str, noun: str, fault: str, files: Sequence[str]) -> Iterat
 
 def named(names: Sequence[str]) -> str:
     """List the first few names and say how many more there are."""
-    return ", ".join(names[:N_NAMED]) + _more(len(names))
+    return ", ".join(names[:MAX_NAMED]) + _more(len(names))
 
 
 def _more(number: int) -> str:
-    return f" and {number - N_NAMED:,} more" if number > N_NAMED else ""
+    return f" and {number - MAX_NAMED:,} more" if number > MAX_NAMED else ""
 
 
 def _parse_names(

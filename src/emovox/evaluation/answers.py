@@ -50,8 +50,10 @@ def evaluate(
     CorpusError
         If not one of them can be scored.
     """
-    known = [one for one in utterances if one.emotion in recognizer.labels]
-    unknown = Counter(one.emotion for one in utterances if one.emotion not in recognizer.labels)
+    known = [utterance for utterance in utterances if utterance.emotion in recognizer.labels]
+    unknown = Counter(
+        utterance.emotion for utterance in utterances if utterance.emotion not in recognizer.labels
+    )
     scored: list[Utterance] = []
     predictions: list[Prediction] = []
     problems: list[Problem] = []
@@ -92,7 +94,7 @@ def evaluate_running(
     CorpusError
         If not one of them can be scored.
     """
-    known = [one for one in utterances if one.emotion in recognizer.labels]
+    known = [utterance for utterance in utterances if utterance.emotion in recognizer.labels]
     rng = np.random.default_rng(seed)
     order = [known[index] for index in rng.permutation(len(known))]
     baselines: dict[tuple[str, str], Baseline] = {}
@@ -126,14 +128,14 @@ def _results(
 ) -> Results:
     return Results(
         labels=labels,
-        truth=np.array([labels.index(one.emotion) for one in utterances], np.int64),
+        truth=np.array([labels.index(utterance.emotion) for utterance in utterances], np.int64),
         probabilities=np.array(
             [[prediction.scores[label] for label in labels] for prediction in predictions],
             np.float32,
         ),
-        files=tuple(str(one.file) for one in utterances),
-        speakers=tuple(one.speaker for one in utterances),
-        corpora=tuple(one.corpus for one in utterances),
+        files=tuple(str(utterance.file) for utterance in utterances),
+        speakers=tuple(utterance.speaker for utterance in utterances),
+        corpora=tuple(utterance.corpus for utterance in utterances),
         certain=np.array([prediction.certain for prediction in predictions], np.bool_),
     )
 

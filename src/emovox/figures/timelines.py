@@ -55,7 +55,9 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
         panels[-1].set(xlabel="time (s)", xlim=(0, len(audio) / RATE))
         figure.align_ylabels(panels)
         segments = counted(len(final), "segment")
-        figure.suptitle(f"{shortened(title, 80)}  ·  {len(audio) / RATE:.1f} s, {segments} of speech")
+        figure.suptitle(
+            f"{shortened(title, 80)}  ·  {len(audio) / RATE:.1f} s, {segments} of speech"
+        )
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
 

@@ -19,7 +19,7 @@ from .refusals import RefusedError
 from .settings import ServerSettings
 
 _PROMPT_S = 10.0  # seconds for the TLS handshake, for headers to arrive, for a client to read
-_SLOWEST = 100_000  # bytes of an answer that a client must read in that time
+_MIN_BYTES = 100_000  # bytes of an answer that a client must read in that time
 _MAX_HEADER_BYTES = 65_536
 _MAX_HEADERS = 100
 _SLICE = 4_096  # bytes of a live session that are parsed at a time
@@ -196,7 +196,7 @@ class HttpProtocol(HttpToolsProtocol):
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             self.transport.close()
-        elif unsent > self._unsent - _SLOWEST:
+        elif unsent > self._unsent - _MIN_BYTES:
             self.transport.abort()
         else:
             self._wait()

@@ -21,23 +21,23 @@ _MAX_RATE = 192_000  # Hz
 _MAX_WHOLE_PER_S = 2 * 96_000  # samples decoded for a second: stereo at 96 kHz
 _LARGE_S = 30.0  # of a recording that is decoded as a whole: 2 MB of samples, several times
 _MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
-_Found = list[tuple[int | None, Prediction]]
+_ByChannel = list[tuple[int | None, Prediction]]
 
 
 async def answer_whole(
     service: Service, content: bytes, baseline: Baseline | None, explain: bool
 ) -> dict[str, Any]:
     """Answer a recording as a whole; the same as `Recognizer.predict`."""
-    most = service.settings.max_clip_s
+    max_s = service.settings.max_clip_s
     if explain:
-        most = min(most, _MAX_EXPLAINED_S)
+        max_s = min(max_s, _MAX_EXPLAINED_S)
 
     def recognise(turn: Turn) -> Prediction:
         recognizer = service.recognizer.pausing(turn)
-        return recognizer.predict(content, baseline=baseline, explain=explain, max_seconds=most)
+        return recognizer.predict(content, baseline=baseline, explain=explain, max_seconds=max_s)
 
     hint = "; ask for segments"
-    prediction, compute_ms = await _timed_whole(service, [content], most, hint, recognise)
+    prediction, compute_ms = await _timed_whole(service, [content], max_s, hint, recognise)
     _count(service, prediction.end, [prediction])
     return {
         "prediction": prediction.to_dict(),
@@ -51,48 +51,48 @@ async def answer_segments(
     service: Service, content: bytes, baseline: Baseline | None, explain: bool, channels: Channels
 ) -> dict[str, Any]:
     """Answer a recording segment by segment; the same as `Recognizer.segments`."""
-    most = service.settings.max_seconds
+    max_s = service.settings.max_seconds
 
-    def recognise(turn: Turn) -> tuple[_Sound, Segments, _Found]:
-        sound = _check_sound(content, most, "", whole=False)
+    def recognise(turn: Turn) -> tuple[_Sound, Segments, _ByChannel]:
+        sound = _check_sound(content, max_s, "", whole=False)
         recognizer = service.recognizer.pausing(turn)
-        found: _Found = []
+        predictions: _ByChannel = []
         for channel in range(sound.n_channels) if channels == "separate" else [None]:
             segments = recognizer.segments(
-                content, baseline=baseline, explain=explain, channel=channel, max_seconds=most
+                content, baseline=baseline, explain=explain, channel=channel, max_seconds=max_s
             )
             try:
-                found += [(channel, segment) for segment in segments]
+                predictions += [(channel, segment) for segment in segments]
             except AudioError as error:
                 if error.kind == "too long":  # the header promised less, or nothing
-                    raise _too_long(most, "") from None
+                    raise _too_long(max_s, "") from None
                 raise
-        return sound, segments, found
+        return sound, segments, predictions
 
-    (sound, segments, found), compute_ms = await _timed(service, recognise)
+    (sound, segments, predictions), compute_ms = await _timed(service, recognise)
     seconds = round(segments.seconds, 4)
-    _count(service, seconds, [segment for _, segment in found])
+    _count(service, seconds, [segment for _, segment in predictions])
     answer = {
         "segments": [
             segment.to_dict() | ({} if channel is None else {"channel": channel})
-            for channel, segment in found
+            for channel, segment in predictions
         ],
         "model": service.recognizer.fingerprint,
         "seconds": seconds,
         "compute_ms": round(compute_ms, 2),
-        **summary_fields(found, sound.n_channels if channels == "separate" else None),
+        **summary_fields(predictions, sound.n_channels if channels == "separate" else None),
     }
     return {**answer, "warning": segments.broken} if segments.broken else answer
 
 
 async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:
     """Learn a speaker's baseline from recordings; return its JSON."""
-    most = service.settings.max_clip_s
+    max_s = service.settings.max_clip_s
 
     def learn(turn: Turn) -> Baseline:
-        return service.recognizer.pausing(turn).enrol(name, contents, max_seconds=most)
+        return service.recognizer.pausing(turn).enrol(name, contents, max_seconds=max_s)
 
-    baseline, _ = await _timed_whole(service, contents, most, "", learn)
+    baseline, _ = await _timed_whole(service, contents, max_s, "", learn)
     service.metrics.audio_seconds.labels("baseline").inc(baseline.seconds)
     return baseline.to_json()
 
@@ -105,7 +105,7 @@ class _Sound:
     seconds: float | None
 
 
-def _check_sound(content: bytes, most: float, hint: str, *, whole: bool) -> _Sound:
+def _check_sound(content: bytes, max_s: float, hint: str, *, whole: bool) -> _Sound:
     """Refuse what is no audio or too much of it, by its header, and return what that says.
 
     A header may promise too little: what reads the recording holds the limit, too.
@@ -126,29 +126,29 @@ def _check_sound(content: bytes, most: float, hint: str, *, whole: bool) -> _Sou
         )
     if frames is None:  # the reading limits it
         return _Sound(n_channels, None)
-    too_much = whole and frames * n_channels > most * _MAX_WHOLE_PER_S
-    if frames > most * rate or too_much:
-        raise _too_long(most, hint)
+    too_much = whole and frames * n_channels > max_s * _MAX_WHOLE_PER_S
+    if frames > max_s * rate or too_much:
+        raise _too_long(max_s, hint)
     return _Sound(n_channels, frames / rate)
 
 
-def _too_long(most: float, hint: str) -> RefusedError:
-    return RefusedError(413, "too_long", f"expected a recording of at most {most:g} s{hint}")
+def _too_long(max_s: float, hint: str) -> RefusedError:
+    return RefusedError(413, "too_long", f"expected a recording of at most {max_s:g} s{hint}")
 
 
 def _count(service: Service, seconds: float, predictions: list[Prediction]) -> None:
     service.metrics.audio_seconds.labels("upload").inc(seconds)
-    for one in predictions:
-        service.metrics.decisions.labels("upload", one.label).inc()
+    for prediction in predictions:
+        service.metrics.decisions.labels("upload", prediction.label).inc()
 
 
 async def _timed_whole(
-    service: Service, contents: list[bytes], most: float, hint: str, call: Callable[[Turn], T]
+    service: Service, contents: list[bytes], max_s: float, hint: str, call: Callable[[Turn], T]
 ) -> tuple[T, float]:
     """Like `_timed`; of calls with recordings that are large, once decoded, few run at a time."""
 
     def unless_large(turn: Turn) -> T | None:
-        sounds = [_check_sound(content, most, hint, whole=True) for content in contents]
+        sounds = [_check_sound(content, max_s, hint, whole=True) for content in contents]
         if any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds):
             return None
         return call(turn)

@@ -20,10 +20,10 @@ from .containers import Layout, Link, layout_of, other_format
 Samples = NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 
-MOST_CHANNELS = 64
+MAX_CHANNELS = 64
 NO_MEMORY = "does not fit into memory; cut the recording into shorter ones"
 CONVERT = "convert it first, e.g. with: ffmpeg -i voice.m4a voice.wav"
-_MOST_VALUES = 1 << 18  # decoded at a time, of all channels together
+_MAX_VALUES = 1 << 18  # decoded at a time, of all channels together
 _UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile gives more for a FLAC that tells no length
 _STREAMED_BYTES = 0x7FFF_F000  # sizes from here on stand for "unknown" in a streamed WAV
 _SLACK_BYTES = 256  # careless writers count their headers in
@@ -67,7 +67,7 @@ def _sound(file: BinaryIO) -> "Sound":
     try:
         head, layout = file.read(16), layout_of(file)
     except OSError as error:
-        raise AudioError(_why(error)) from None
+        raise AudioError(_reason(error)) from None
     if not head:
         raise AudioError("empty (0 bytes)", "empty")
     if other := other_format(head):
@@ -95,16 +95,16 @@ class Sound:
             raise AudioError(layout.broken, "cut off")
         self._begin(self._waiting.pop())
         self.samplerate, self.channels = int(self._part.samplerate), int(self._part.channels)
-        if self.channels > MOST_CHANNELS:
+        if self.channels > MAX_CHANNELS:
             self.close()
-            raise AudioError(f"expected at most {MOST_CHANNELS} channels, got {self.channels}")
-        is_told = len(layout.links) == 1 and self._told < _UNKNOWN_LENGTH
-        self.frames = self._told if is_told else None
+            raise AudioError(f"expected at most {MAX_CHANNELS} channels, got {self.channels}")
+        is_announced = len(layout.links) == 1 and self._announced < _UNKNOWN_LENGTH
+        self.frames = self._announced if is_announced else None
 
     @property
-    def _told(self) -> int:
+    def _announced(self) -> int:
         """How many samples a header announces, if it is one to be believed."""
-        return int(self._part.frames) if self._layout.frames_told else _UNKNOWN_LENGTH
+        return int(self._part.frames) if self._layout.length_announced else _UNKNOWN_LENGTH
 
     def read(self, n_samples: int, channel: int | None = None) -> Samples:
         """Decode some more: one channel, counted from 0, or the mean of all.
@@ -116,7 +116,7 @@ class Sound:
         """
         pieces = [np.zeros(0, np.float32)]
         while n_samples and not self._is_over:
-            piece = self._decode(min(n_samples, max(1, _MOST_VALUES // self.channels)))
+            piece = self._decode(min(n_samples, max(1, _MAX_VALUES // self.channels)))
             n_samples -= len(piece)
             pieces.append(mean_of(piece) if channel is None else piece[:, channel])
         return np.concatenate(pieces)
@@ -154,23 +154,23 @@ class Sound:
     def _end(self, reason: str) -> None:
         """Go on to the next recording in the file, if there is one and this one was whole."""
         if self._waiting and not reason:
-            reason = self._go_on()
+            reason = self._open_next()
             self._is_over = bool(reason)
         else:
             self._is_over = True
         if self._is_over:
             self.broken = reason or self._layout.broken
 
-    def _go_on(self) -> str:
+    def _open_next(self) -> str:
         """Open the next recording; say why it cannot be joined, "" where it can."""
         self.close()
         try:
             self._begin(self._waiting.pop())
         except AudioError as error:
             return str(error)
-        return self._unlike()
+        return self._difference()
 
-    def _unlike(self) -> str:
+    def _difference(self) -> str:
         kind = (self._part.samplerate, self._part.channels)
         if kind == (self.samplerate, self.channels):
             return ""
@@ -182,10 +182,10 @@ class Sound:
 
     def _missing(self) -> str:
         """Say that less came than the header announces; "" where all came."""
-        if self._n_read < self._told < _UNKNOWN_LENGTH:
+        if self._n_read < self._announced < _UNKNOWN_LENGTH:
             return (
-                f"the file is cut off or damaged: its header announces {self._told} samples, only "
-                f"{self._n_read} could be read"
+                f"the file is cut off or damaged: its header announces {self._announced} samples, "
+                f"only {self._n_read} could be read"
             )
         for announced, found in _CUT_OFF.findall(self._part.extra_info):  # libsndfile only logs it
             if int(found) + _SLACK_BYTES < int(announced) < _STREAMED_BYTES:
@@ -250,7 +250,7 @@ class _Bytes:
             self._file.seek(self._ranges[index - 1][1] - n_left)
             return self._file.read(min(n_bytes, n_left))
         except (OSError, ValueError) as error:
-            self.error = _why(error)
+            self.error = _reason(error)
             return b""
 
 
@@ -271,7 +271,7 @@ def _open(source: AudioSource) -> BinaryIO:
     except PermissionError:
         raise AudioError("no permission to read it", "no permission") from None
     except (OSError, ValueError) as error:  # ValueError: a closed file, a name with a null byte
-        raise AudioError(_why(error)) from None
+        raise AudioError(_reason(error)) from None
     except (AttributeError, TypeError, NotImplementedError):
         kind = type(source).__name__
         raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
@@ -280,7 +280,7 @@ def _open(source: AudioSource) -> BinaryIO:
     return io.BytesIO(content)
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 

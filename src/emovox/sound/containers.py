@@ -26,7 +26,7 @@ _SEARCHED = 1 << 20  # bytes behind a break, in which MP3 frames are looked for
 _RUN = 3  # frames in a row that are no accident
 _COUNTED_ALIKE = 2  # frames, by which encoders differ in what they count
 _HEAD = 54  # bytes of a frame that hold what is asked of it
-_MOST_LINKS = 10_000
+_MAX_LINKS = 10_000
 _SMALLEST_PAGE = 27  # bytes, an Ogg page's header without its table
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -43,13 +43,13 @@ class Link:
 class Layout:
     """The recordings joined in a file, and why something is missing after them.
 
-    There is at least one, or the reason tells why there is none. `frames_told` says whether the
+    There is at least one, or the reason tells why there is none. `length_announced`: the
     sample count that libsndfile finds in a header is that of a whole recording.
     """
 
     links: tuple[Link, ...]
     broken: str = ""
-    frames_told: bool = True
+    length_announced: bool = True
 
 
 def layout_of(file: BinaryIO) -> Layout:
@@ -192,9 +192,9 @@ def _find(file: BinaryIO, at: int, wanted: bytes) -> int | None:
     kept = b""
     file.seek(at)
     while block := file.read(_BLOCK):
-        found = (kept + block).find(wanted)
-        if found >= 0:
-            return at - len(kept) + found
+        position = (kept + block).find(wanted)
+        if position >= 0:
+            return at - len(kept) + position
         kept = (kept + block)[1 - len(wanted) :]
         at += len(block)
     return None
@@ -289,11 +289,11 @@ def _is_run(file: BinaryIO, at: int, size: int) -> bool:
 def _next_run(file: BinaryIO, at: int, size: int) -> int | None:
     """Return where frames begin again behind a place, if they do soon."""
     block = _at(file, at, _SEARCHED)
-    found = block.find(0xFF)
-    while found >= 0:
-        if _frame(block[found : found + 4]) and _is_run(file, at + found, size):
-            return at + found
-        found = block.find(0xFF, found + 1)
+    position = block.find(0xFF)
+    while position >= 0:
+        if _frame(block[position : position + 4]) and _is_run(file, at + position, size):
+            return at + position
+        position = block.find(0xFF, position + 1)
     return None
 
 
@@ -304,19 +304,19 @@ def _mp3(file: BinaryIO, at: int | None, size: int) -> Layout:
     while at is not None and not broken:
         run = _run(file, at, size)
         links.append(Link(((run.start, run.end),), run.before))
-        at, broken = _behind(file, run, size)
+        at, broken = _after_run(file, run, size)
         broken = broken or _too_many(links)
-    return Layout(tuple(links), broken, frames_told=False)
+    return Layout(tuple(links), broken, length_announced=False)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Frames of one recording, at least one; `told` is how many there should be, 0 if unknown."""
+    """Frames of one recording, at least one; the header announces `announced`, 0 if unknown."""
 
     start: int
     end: int
     n_frames: int
-    told: int
+    announced: int
     before: bytes
 
 
@@ -325,26 +325,26 @@ def _run(file: BinaryIO, start: int, size: int) -> _Run:
     head = _at(file, start, _HEAD)
     first = _frame(head)
     assert first is not None  # or nobody would have asked
-    told = _frames_told(head, first)
-    sound = at = start if told is None else start + first.n_bytes
+    announced = _announced_frames(head, first)
+    sound = at = start if announced is None else start + first.n_bytes
     n_frames = 0
     while (frame := _frame(next_head := _at(file, at, _HEAD))) and at + frame.n_bytes <= size:
-        if frame.kind != first.kind or _frames_told(next_head, frame) is not None:
+        if frame.kind != first.kind or _announced_frames(next_head, frame) is not None:
             break
         at += frame.n_bytes
         n_frames += 1
     if first.kind[1] != 3:
-        return _Run(start, at, n_frames, told or 0, _TAGGED)
-    is_right = told and abs(told - n_frames) <= _COUNTED_ALIKE
+        return _Run(start, at, n_frames, announced or 0, _TAGGED)
+    is_right = announced and abs(announced - n_frames) <= _COUNTED_ALIKE
     own = _at(file, start, first.n_bytes) if is_right else _header(head, first, n_frames)
     before = _TAGGED + _sized(own, first, at - sound)
-    return _Run(sound, at, n_frames, told or 0, before)
+    return _Run(sound, at, n_frames, announced or 0, before)
 
 
 def _header(head: bytes, frame: _Frame, n_frames: int) -> bytes:
     """Make a header that tells the frames: without one libsndfile guesses, and stops too early."""
-    told = head[:4] + bytes(frame.n_before - 4) + b"Xing\0\0\0\1" + n_frames.to_bytes(4, "big")
-    return told.ljust(frame.n_bytes, b"\0")
+    header = head[:4] + bytes(frame.n_before - 4) + b"Xing\0\0\0\1" + n_frames.to_bytes(4, "big")
+    return header.ljust(frame.n_bytes, b"\0")
 
 
 def _sized(header: bytes, frame: _Frame, n_bytes: int) -> bytes:
@@ -356,7 +356,7 @@ def _sized(header: bytes, frame: _Frame, n_bytes: int) -> bytes:
     return header[:at] + (len(header) + n_bytes).to_bytes(4, "big") + header[at + 4 :]
 
 
-def _frames_told(head: bytes, frame: _Frame) -> int | None:
+def _announced_frames(head: bytes, frame: _Frame) -> int | None:
     """Return the frames that an encoder's own header tells, 0 if it does not; None without one."""
     xing = head[frame.n_before :]
     if xing[:4] in (b"Xing", b"Info"):
@@ -364,25 +364,25 @@ def _frames_told(head: bytes, frame: _Frame) -> int | None:
     return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
 
 
-def _behind(file: BinaryIO, run: _Run, size: int) -> tuple[int | None, str]:
+def _after_run(file: BinaryIO, run: _Run, size: int) -> tuple[int | None, str]:
     """Return where the next recording begins, if one does, and why something is missing."""
-    if run.n_frames + _COUNTED_ALIKE < run.told:
+    if run.n_frames + _COUNTED_ALIKE < run.announced:
         return None, (
-            f"the file is cut off or damaged: its header announces {run.told} frames, it holds "
-            f"{run.n_frames}"
+            f"the file is cut off or damaged: its header announces {run.announced} frames, it "
+            f"holds {run.n_frames}"
         )
     at = run.end
     frame = _frame(_at(file, at, 4))
     if frame and at + frame.n_bytes > size:
-        return None, "" if run.told else "the file is cut off in the middle of a frame"
-    found = _first_frame(file, _after_id3(file, at), size) or _next_run(file, at, size)
-    is_apart = found == at or _at(file, at, len(_TAGS[-1])).startswith(_TAGS)
-    if found is not None and not is_apart:
+        return None, "" if run.announced else "the file is cut off in the middle of a frame"
+    position = _first_frame(file, _after_id3(file, at), size) or _next_run(file, at, size)
+    is_apart = position == at or _at(file, at, len(_TAGS[-1])).startswith(_TAGS)
+    if position is not None and not is_apart:
         return None, _damaged(at)
-    return found, ""
+    return position, ""
 
 
 def _too_many(links: list[Link]) -> str:
-    if len(links) < _MOST_LINKS:
+    if len(links) < _MAX_LINKS:
         return ""
-    return f"the file is of more than {_MOST_LINKS} recordings"
+    return f"the file is of more than {_MAX_LINKS} recordings"

@@ -242,7 +242,7 @@ def learner_of(settings: Settings, utterances: Sequence[Utterance]) -> Learner:
     if settings.features == "acoustic":
         return AcousticLearner(settings)
     if settings.speech.encoder:
-        return SpeechLearner(settings, _exported(settings, utterances))
+        return SpeechLearner(settings, _export_backbone(settings, utterances))
     if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
@@ -251,7 +251,7 @@ def learner_of(settings: Settings, utterances: Sequence[Utterance]) -> Learner:
     return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
 
 
-def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
+def _export_backbone(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
     """Export an encoder as a backbone, or take it from the cache."""
     config = SpeechConfig(max_seconds=settings.window_s)
     file = find_weights(settings.speech.encoder, default_cache_folder() / "encoders")
@@ -269,13 +269,13 @@ def _exported(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
         content = path.read_bytes()
         open_backbone(content)
         return content
-    content = export_backbone(module, _loaded(chosen))
+    content = export_backbone(module, _load(chosen))
     with suppress(OSError), written_whole(path) as temporary:
         temporary.write_bytes(content)
     return content
 
 
-def _loaded(utterances: Sequence[Utterance]) -> Iterator[Samples]:
+def _load(utterances: Sequence[Utterance]) -> Iterator[Samples]:
     for utterance in utterances:
         with suppress(AudioError):  # the extraction names it
             yield load_audio(utterance.file)
