@@ -471,9 +471,9 @@ def archive_table(result: Mapping[str, Any]) -> str:
     ]
     header = ("workers", "recordings", "hours", "seconds", "times real time", "MB", "MB later on")
     what = (
-        "Memory is the highest of a worker, and by how much its median in the last quarter of the "
-        f"run exceeds that in the second. Two workers are {measured['ratio']:.2f} times as fast as "
-        f"one. {' '.join(_undisturbed(result))} "
+        "MB is the highest memory of a worker, and MB later on the growth of its median from the "
+        f"second quarter of the run to the last. Two workers are {measured['ratio']:.2f} times as "
+        f"fast as one. {' '.join(_undisturbed(result))} "
     )
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
 
@@ -481,7 +481,7 @@ def archive_table(result: Mapping[str, Any]) -> str:
 def _undisturbed(result: Mapping[str, Any]) -> list[str]:
     """Say which runs gave the rows of an undisturbed one."""
     said = {
-        "throughput": "one worker and two",
+        "throughput": "one worker or two",
         "cluster": "a scheduler and workers started by hand, one of them killed with -9 half-way",
         "kills": "the driver killed with -9 at ten random moments, and resumed each time",
     }
@@ -507,8 +507,8 @@ def sizing_table(result: Mapping[str, Any]) -> str:
     hours = 3600 * one["hours"] / one["core_seconds"]
     calls = 1e6 * 300 / 3600
     rows = [
-        ("hours of audio a core-hour", f"{hours:,.0f}", "measured, on short clips"),
-        ("memory a worker", f"{one['memory_mb']} MB", "measured, on short clips"),
+        ("hours of audio per core-hour", f"{hours:,.0f}", "measured, on short clips"),
+        ("memory per worker", f"{one['memory_mb']} MB", "measured, on short clips"),
         ("a million calls of five minutes", f"{calls:,.0f} hours", "1,000,000 × 5 / 60"),
         ("their core-hours", f"{calls / hours:,.0f}", "estimate"),
         ("on 100 cores", f"{calls / hours / 100:,.1f} hours", "estimate"),
@@ -531,7 +531,7 @@ def reach_table(result: Mapping[str, Any]) -> str:
         )
         for row in measured["rows"]
     ]
-    header = ("part", "workers", "seconds", "workers busy", "parts a second")
+    header = ("part", "workers", "seconds", "workers busy", "parts per second")
     costs = ", ".join(f"{cost:.2f} with {n}" for n, cost in measured["ms_a_part"].items())
     check = measured["check"]
     what = (

@@ -190,7 +190,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
 def test_corrupt_checkpoint_is_a_clear_error(tmp_path, content):
     """A damaged checkpoint is named, with what to do."""
     (tmp_path / "checkpoint.pt").write_bytes(content)
-    with pytest.raises(TrainingError, match="delete it to train anew"):
+    with pytest.raises(TrainingError, match="delete it to train from the start"):
         run(tmp_path)
 
 

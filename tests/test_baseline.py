@@ -223,9 +223,9 @@ class TestFile:
             ({"total": [float("nan")]}, "total is of the wrong type"),
             ({"total": [10**400]}, "total is of the wrong type"),
             ({"total": []}, "expected a total of shape"),
-            ({"total": [1.0]}, "does not go with the 0 s"),
-            ({"total": [10**300], "seconds": 1}, "does not go with the 1 s"),
-            ({"total": [1e30], "seconds": 1}, "does not go with the 1 s"),
+            ({"total": [1.0]}, "does not fit its 0 s"),
+            ({"total": [10**300], "seconds": 1}, "does not fit its 1 s"),
+            ({"total": [1e30], "seconds": 1}, "does not fit its 1 s"),
             ({"name": json.loads("[" * 900 + "]" * 900)}, "16 deep"),
         ],
     )

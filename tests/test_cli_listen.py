@@ -240,7 +240,7 @@ class TestKept:
         Path("out").write_text("precious")
         code, out, err = listen(option, "out")
         assert (code, out, err.count("\n")) == (1, "", 1)
-        assert err.startswith("emovox: out: exists already")
+        assert err.startswith("emovox: out: already exists")
         assert Path("out").read_text() == "precious"
 
 
@@ -278,7 +278,7 @@ class TestRecorder:
         for rate, start in ((100, 0.0), (200, 1.0), (200, 2.0)):
             output.write(start + 1, LiveBlock(np.zeros(rate, np.float32), rate, start))
         output.close()
-        assert str(output.incomplete).startswith("out.wav: out-2.wav: exists already")
+        assert str(output.incomplete).startswith("out.wav: out-2.wav: already exists")
         assert output.incomplete.since == 1.0
         assert Path("out-2.wav").read_text() == "precious"
         assert soundfile.info("out.wav").frames == 100

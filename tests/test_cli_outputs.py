@@ -116,7 +116,7 @@ class TestPlaces:
             ("predict a.wav --csv loop", "symbolic links"),
             ("listen --wav a.wav --record o --log o", "--record and --log would both be"),
             ("listen --wav a.wav --record more", "--record more: expected the name of a file"),
-            ("listen --wav a.wav --log calls.csv", "calls.csv: exists already"),
+            ("listen --wav a.wav --log calls.csv", "calls.csv: already exists"),
         ],
     )
     def test_refused(self, error_of, line, told):

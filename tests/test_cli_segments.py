@@ -171,7 +171,7 @@ class TestTroubles:
         (found,) = json.loads(out)
         assert code == 1
         assert "cut.wav: the file is cut off" in err
-        assert "the sound before that is answered" in err
+        assert "the sound before that was recognised" in err
         assert not found["complete"]
         assert len(found["segments"]) >= 2
 
@@ -221,7 +221,7 @@ class TestTroubles:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "wrote a.csv" in err
-        assert "emovox: interrupted; long.wav was heard up to 0" in err
+        assert "emovox: interrupted; long.wav was recognised up to 0" in err
         assert len(Path("a.csv").read_text("utf-8").splitlines()) > 1
 
 

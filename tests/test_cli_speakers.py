@@ -318,7 +318,7 @@ class TestTables:
             ("", 'expected a column "file"'),
             ("file\nanna/0.wav\n", 'expected a column "who"'),
             ("file,who\n", "has a header but no rows"),
-            ("file,who\n,A\n", "no file in line 2 of"),
+            ("file,who\n,A\n", "no file name in line 2 of"),
             ("file,who\nanna/0.wav\n", "expected 2 cells in line 2"),
         ],
     )

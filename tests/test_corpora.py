@@ -219,7 +219,7 @@ class TestEveryCorpus:
             return
         expected = SPECS[fake[0].name].n_expected
         text = problem(corpus, "missing").text
-        assert text.startswith(f"{len(fake[0].files)} of {expected:,} utterances are here")
+        assert text.startswith(f"{len(fake[0].files)} of {expected:,} utterances found")
 
     def test_foreign_audio_is_counted(self, fake: tuple[Fake, Path]) -> None:
         """Audio whose name says nothing is left out and named."""
@@ -268,7 +268,7 @@ class TestTess:
         missing = problem(load_corpus("tess", tmp_path), "missing")
         assert missing.files == ("OAF_back_angry",)
         assert "27 of 2,800" in missing.text
-        assert "OAF_back_angry; and 2,772 that cannot be named" in missing.text
+        assert "OAF_back_angry, and 2,772 whose names are not known" in missing.text
 
     def test_another_version_of_an_utterance(self, tmp_path: Path) -> None:
         """One utterance with two contents: the first by path stays, the other is reported."""
@@ -276,7 +276,7 @@ class TestTess:
         record(tmp_path / "b" / "OAF_back_sad.wav", seed=2)
         corpus = load_corpus("tess", tmp_path)
         assert [one.file.parent.name for one in corpus.utterances] == ["a"]
-        assert "bytes differ" in problem(corpus, "copy").text
+        assert "different bytes" in problem(corpus, "copy").text
 
     def test_aiff_named_wav(self, tmp_path: Path) -> None:
         """An AIFF file in a .wav name is read as any other."""
@@ -423,7 +423,7 @@ class TestTable:
         table = write_table(tmp_path, "file,emotion\na.wav,sad\n./a.wav,sad\n")
         corpus = load_corpus("mine", table)
         assert len(corpus.utterances) == 1
-        assert "1 row " in problem(corpus, "copy").text
+        assert "1 repeated row " in problem(corpus, "copy").text
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -433,14 +433,14 @@ class TestTable:
             ("file,label\na.wav,sad\n", 'expected a column "emotion"'),
             ("file,emotion,Emotion\na.wav,sad,sad\n", "same name"),
             ("file,emotion\n", "no rows"),
-            ("file,emotion\n,sad\n", "no file in line 2"),
+            ("file,emotion\n,sad\n", "no file name in line 2"),
             ("file,emotion\na.wav,sad,x\n", "expected 2 cells in line 2"),
             ("file,emotion\na.wav,contempt\n", 'unknown emotion "contempt" in line 2.*boredom'),
             ("file,emotion,split\na.wav,sad,exam\n", 'unknown split "exam" in line 2'),
             ("file,emotion\na.wav,sad\nno.wav,sad\n", r"1 of 2 files do not exist.*no\.wav"),
             ("file,emotion\na.wav,sad\na.wav,joy\n", "lines 2 and 3 disagree about a.wav"),
-            ('file,emotion\n"a.wav,sad\n', "no well-formed CSV"),
-            ("file,emotion\na\0.wav,sad\n", "not a usable path|no well-formed CSV"),
+            ('file,emotion\n"a.wav,sad\n', "not a well-formed CSV"),
+            ("file,emotion\na\0.wav,sad\n", "not a usable path|not a well-formed CSV"),
             (f"file,emotion\n{'a' * 5000}.wav,sad\n", "not a usable path"),
         ],
     )

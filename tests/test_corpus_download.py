@@ -180,7 +180,7 @@ class TestInterruption:
     def test_cut_without_length(self, site: Site, tmp_path: Path) -> None:
         """A cut is noticed even if the server did not announce the length."""
         site.cut, site.says_length = 50_000, False
-        with pytest.raises(CorpusError, match="the transfer may have been cut"):
+        with pytest.raises(CorpusError, match="the transfer may have been interrupted"):
             get(site, tmp_path)
         assert list(tmp_path.iterdir()) == []
 
@@ -260,7 +260,7 @@ class TestFailures:
         """A folder with files of the user's own is not touched."""
         (tmp_path / "emodb").mkdir()
         (tmp_path / "emodb" / "mine.txt").write_text("mine")
-        with pytest.raises(CorpusError, match="exists already and is not from a download"):
+        with pytest.raises(CorpusError, match="already exists and is not from a download"):
             get(site, tmp_path)
         assert not site.requests
 

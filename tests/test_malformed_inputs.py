@@ -345,7 +345,7 @@ class TestFolders:
         source = ["--corpus", f"made={table}", "--out", "run"]
         error = error_of(capsys, "train", *source, "--resume")
         assert "holds another run, with different corpora, seed" in error
-        assert "holds a run already; use --resume" in error_of(capsys, "train", *source)
+        assert "already holds a run; use --resume" in error_of(capsys, "train", *source)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
     @pytest.mark.parametrize("n_bytes", [200, 4_000, 40_000])

@@ -163,7 +163,7 @@ def test_page_says_the_figures_in_words(tmp_path):
     )
     assert words in text
     assert "found by resampling the recordings" in text
-    assert "Always naming the commonest emotion would be right 33.3 % of the time." in text
+    assert "Always naming the most common emotion would be right 33.3 % of the time." in text
     assert "The best epoch was chosen on clips of the training speakers." in text
     assert "calm: 7" in text
     assert "2 recordings are missing." in text
@@ -219,11 +219,11 @@ def test_few_voices_are_said_to_be_few(tmp_path):
     """New voices, but two of them: the interval is said not to cover others."""
     results = make_results(wrong=(3,))
     write_report(tmp_path, results, facts={"protocol": "speaker"})
-    assert "The interval knows only 2 voices" in page_of(tmp_path).text
+    assert "The interval covers only 2 voices" in page_of(tmp_path).text
     many = make_results(wrong=(3,), speakers=tuple("ABCDEF"))
     write_report(tmp_path, many, facts={"protocol": "speaker"})
     text = page_of(tmp_path).text
-    assert "The interval knows only" not in text
+    assert "The interval covers only" not in text
     assert "resampling the speakers" in text
 
 

@@ -216,7 +216,7 @@ class TestBadInput:
             ([0.0, float("nan")], RATE, "expected finite samples"),
             (["a"], RATE, "expected samples as floats"),
             ("missing.wav", None, "no such file"),
-            ("missing.wav", RATE, "tells its own rate"),
+            ("missing.wav", RATE, "has its own rate"),
             (b"", None, "empty"),
             (b"no audio", None, "not a readable audio file"),
         ],

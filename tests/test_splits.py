@@ -279,7 +279,10 @@ class TestSpeaker:
             ({}, "at least one group"),
             ({"one": []}, "group one has no speaker"),
             ({"one": ["eve"]}, 'unknown speaker "eve" in group one; expected one of mine:s0'),
-            ({"one": ["s0"], "two": ["s0"]}, "speaker s0 is twice in groups: one, two"),
+            (
+                {"one": ["s0"], "two": ["s0"]},
+                "speaker s0 is listed twice: in group one and in group two",
+            ),
             ({"one": ["s0", "s1", "s2"]}, "holds every speaker"),
         ],
     )
@@ -461,7 +464,7 @@ class TestTables:
             ("", 'expected a column "file"'),
             ("file,subset\n", "no rows"),
             ("file,subset\n00000.wav,train\n", "3 recordings are not in the table"),
-            ("file,subset\nx.wav,train\n", r"1 recordings are in no given corpus.*x\.wav"),
+            ("file,subset\nx.wav,train\n", r"1 recordings are in none of the corpora.*x\.wav"),
             ("file,subset\n00000.wav,exam\n", 'expected train, val or test in line 2.*"exam"'),
             ("file,subset\n00000.wav,train\n00000.wav,test\n", "in train and in test"),
         ],

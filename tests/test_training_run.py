@@ -289,7 +289,7 @@ def test_folders_of_other_runs_are_refused(settings, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(KilledError):
         train(settings, out, training=killed_in(1))
-    with pytest.raises(TrainingError, match="holds a run already"):
+    with pytest.raises(TrainingError, match="already holds a run"):
         train(settings, out)
     with pytest.raises(TrainingError, match="different seed"):
         train(dataclasses.replace(settings, seed=1), out, resume=True)

@@ -171,7 +171,7 @@ def check_block(samples: ArrayLike) -> Samples:
     if block.ndim != 1:
         raise AudioError(
             f"expected a block of mono samples of shape (n_samples,), got {block.shape}; "
-            "a stream is of one channel"
+            "a stream has one channel"
         )
     if block.size:
         _check_range(block)

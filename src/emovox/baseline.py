@@ -75,7 +75,7 @@ class Baseline:
         largest = self.seconds * MAX_EMBEDDING * (1 + _ROUNDING)
         if not np.all(np.abs(total) <= largest):  # NaN is not, either
             raise BaselineError(
-                f"the total of a baseline does not go with the {self.seconds:g} s it was heard in"
+                f"the total of a baseline does not fit its {self.seconds:g} s of sound"
             )
         total.setflags(write=False)
         object.__setattr__(self, "total", total)

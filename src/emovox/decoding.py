@@ -88,7 +88,7 @@ def _recording(audio: AudioSource | ArrayLike) -> AudioSource:
 def _samples(audio: AudioSource | ArrayLike) -> ArrayLike:
     """Return what came with a rate, if it is no recording."""
     if _is_recording(audio):
-        raise AudioError("a recording tells its own rate; give `rate` only with an array")
+        raise AudioError("a recording has its own rate; give `rate` only with an array")
     return cast("ArrayLike", audio)
 
 

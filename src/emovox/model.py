@@ -60,7 +60,7 @@ class Model:
         try:
             _check_graph(self._session, self.card)
         except UnicodeDecodeError:
-            raise ModelError("the model is damaged: a name in its graph is no text") from None
+            raise ModelError("the model is damaged: a name in its graph is not text") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, *, n_threads: int = 1) -> Self:
@@ -214,8 +214,8 @@ class Model:
             whose = one_line(baseline.name) or "a speaker"
             raise BaselineError(
                 f"the baseline of {whose} was learned with the model {one_line(baseline.model)}, "
-                f"this is {self.card.name} ({self.fingerprint}); learn it anew with this model, or "
-                "use the other"
+                f"this is {self.card.name} ({self.fingerprint}); learn it again with this model, "
+                "or use the other"
             )
         if baseline.total.shape != self._mean.shape:
             raise BaselineError(
@@ -259,9 +259,9 @@ class Model:
         if baseline is not None and baseline.seconds > 0:
             return BaselineError(
                 f"with the baseline of {one_line(baseline.name) or 'a speaker'} {self.card.name} "
-                "gives no finite numbers: the baseline is damaged; learn it anew"
+                "does not give finite numbers: the baseline is damaged; learn it again"
             )
-        return ModelError(f"the model {self.card.name} gives no finite numbers: it is damaged")
+        return ModelError(f"the model {self.card.name} does not give finite numbers: it is damaged")
 
 
 def _no_pause() -> None:
@@ -338,7 +338,7 @@ def _read_card(session: "onnxruntime.InferenceSession") -> Card:
     try:
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
-        raise ModelError("the model card is damaged: it is no text") from None
+        raise ModelError("the model card is damaged: it is not text") from None
     if METADATA_KEY not in metadata:
         raise ModelError("an ONNX file, but not a model of emovox: it holds no model card")
     return Card.from_json(metadata[METADATA_KEY])

@@ -1,4 +1,4 @@
-"""The answer that every door of emovox gives, and what the answers to a recording add up to."""
+"""The answer that every method of emovox gives, and the summary of the answers to a recording."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

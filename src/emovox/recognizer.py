@@ -1,4 +1,4 @@
-"""The doors of emovox: recordings, samples and live sound in, predictions and baselines out."""
+"""Recognising: recordings, samples and live sound in, predictions and baselines out."""
 
 import math
 import os

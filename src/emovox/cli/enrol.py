@@ -48,7 +48,7 @@ class _Learned:
 def enrol(
     name: Annotated[str, typer.Argument(help="Name of the speaker.")],
     files: Annotated[
-        list[Path], typer.Argument(help="Recordings of this speaker, folders or tables of them.")
+        list[Path], typer.Argument(help="Recordings of this speaker, or folders or tables of them.")
     ],
     out: Annotated[Path, typer.Option("--out", help="File for the baseline (JSON).")],
     model: ModelOption = None,

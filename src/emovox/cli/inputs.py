@@ -78,7 +78,7 @@ def _rows(path: Path, speaker_by: str | None) -> list[Recording]:
     recordings = []
     for line, row in read_csv("table", path, ("file",) if column is None else ("file", column)):
         if not row["file"]:
-            raise CorpusError(f"table: no file in line {line} of {path}")
+            raise CorpusError(f"table: no file name in line {line} of {path}")
         file = path.parent / row["file"]
         named = row[column] if column is not None else ""
         recordings.append(Recording(file, _folder(file) if speaker_by == _FOLDER else named))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..prediction import Prediction
     from ..recognizer import Recognizer
 
-plot_app = typer.Typer(help="Draw a recording or a corpus, to understand it.", no_args_is_help=True)
+plot_app = typer.Typer(help="Draw a recording or a corpus.", no_args_is_help=True)
 
 Out = Annotated[
     Path | None,

@@ -82,10 +82,11 @@ def predict(
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,
     segments: Annotated[
-        bool, typer.Option("--segments", help="Recognise each segment of speech; any length.")
+        bool, typer.Option("--segments", help="Recognise each segment of speech; for any length.")
     ] = False,
     channels: Annotated[
-        Channels, typer.Option(help="With --segments: mix, or each channel a speaker.")
+        Channels,
+        typer.Option(help="With --segments: mix the channels, or treat each as a speaker."),
     ] = Channels.MIX,
     vtt: Annotated[
         Path | None, typer.Option(metavar="OUT", help="With --segments: write WebVTT subtitles.")
@@ -117,7 +118,7 @@ def predict(
 
 def _check_speakers(baseline: Path | None, speaker_by: str | None) -> None:
     if baseline and speaker_by is not None:
-        raise typer.BadParameter("--baseline is for one speaker: give it or --speaker-by, not both")
+        raise typer.BadParameter("--baseline is for one speaker; use it or --speaker-by, not both")
 
 
 def _check_segments(
@@ -128,7 +129,7 @@ def _check_segments(
         raise typer.BadParameter("--vtt, --audacity and --channels go with --segments")
     if segments and speaker_by is not None:
         raise typer.BadParameter(
-            "--segments learns each speaker's baseline along the recording: leave out --speaker-by"
+            "--segments learns the baseline along each recording; leave out --speaker-by"
         )
 
 
@@ -184,7 +185,7 @@ def _learn(task: _Task, recordings: Sequence[Recording]) -> dict[str, "Baseline"
         for done, recording in enumerate(named, start=1):
             speaker = recording.speaker
             before = learned.get(speaker) or task.recognizer.new_baseline(speaker)
-            with collect_errors(recording.file, []):  # what is wrong is told when recognising
+            with collect_errors(recording.file, []):  # the second pass reports it
                 _, learned[speaker] = task.recognizer.predict_and_learn(
                     recording.file, baseline=before, max_seconds=task.max_seconds
                 )

@@ -27,7 +27,8 @@ _RATE_OVER_S = 600.0  # the time that the rate is averaged over: a part may take
 
 
 SpeakerColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="Use a baseline of the speaker named there.")
+    str | None,
+    typer.Option(metavar="COLUMN", help="Use a baseline of each speaker named in this column."),
 ]
 
 
@@ -38,7 +39,7 @@ def score(
     out: Annotated[Path, typer.Option("--out", help="Folder for the result.")],
     model: ModelOption = None,
     segments: Annotated[
-        bool, typer.Option("--segments", help="Answer for each segment of speech.")
+        bool, typer.Option("--segments", help="Write a row for each segment of speech.")
     ] = False,
     speaker_by: SpeakerColumn = None,
     scheduler: Annotated[

@@ -121,7 +121,7 @@ def _recognise_channel(
         outcome.seconds = max(outcome.seconds, segments.seconds)
         if segments.broken:
             what = f"{outcome.file}: {segments.broken}"
-            outcome.problems[:] = [f"{what}; the sound before that is answered"]
+            outcome.problems[:] = [f"{what}; the sound before that was recognised"]
 
 
 def _by_channel(outcome: Outcome) -> "Iterator[tuple[int, list[Prediction]]]":
@@ -222,8 +222,8 @@ def _report(outcomes: Sequence[Outcome], n_files: int) -> int:
         left = n_files - len(outcomes)
         rest = f"; {counted(left, 'more recording')} not begun" if left else ""
         warn(
-            f"emovox: interrupted; {last.file} was heard up to {timestamp(last.seconds)}, "
-            f"{counted(len(last.segments), 'segment')} until there kept{rest}"
+            f"emovox: interrupted; {last.file} was recognised up to {timestamp(last.seconds)}; "
+            f"{counted(len(last.segments), 'segment')} kept{rest}"
         )
         return 130
     return 1 if any(outcome.problems for outcome in outcomes) else 0

@@ -34,14 +34,14 @@ def train(
         str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
     ] = None,
     groups: Annotated[
-        str | None, typer.Option(help="CSV (group, speaker) of the speakers to test in turn.")
+        str | None, typer.Option(help="CSV (group, speaker) of speaker groups to test in turn.")
     ] = None,
     n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
-    split: Annotated[str | None, typer.Option(help="Use this split table again.")] = None,
+    split: Annotated[str | None, typer.Option(help="Use an existing split table.")] = None,
     label: Labels = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights and batches.")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Largest number of epochs (acoustic features).")
+        int | None, typer.Option(help="Maximum number of epochs (acoustic features).")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
     resume: Annotated[

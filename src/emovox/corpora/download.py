@@ -72,7 +72,7 @@ def download(
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CorpusError(
-            f"{folder} exists already and is not from a download; choose another folder"
+            f"{folder} already exists and is not from a download; choose another folder"
         )
     with optional():
         import pooch
@@ -188,8 +188,9 @@ def unpack(archive: Path, folder: Path) -> None:
             zipped.extractall(folder)
     except zipfile.BadZipFile as error:
         raise CorpusError(
-            f"expected a zip archive, got a damaged one or another file ({error}); the transfer "
-            "may have been cut, or a web page sent; try again or see the corpus's page"
+            f"expected a zip archive, got a damaged one or another file ({error}); the "
+            "transfer may have been interrupted, or the server sent a web page; try again, or see "
+            "the corpus's page"
         ) from None
     except (zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise CorpusError(f"cannot unpack the archive: {error}") from None

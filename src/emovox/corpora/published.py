@@ -209,7 +209,7 @@ CREMA_D = CorpusSpec(
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
     n_expected=7_442,
     sexes=_crema_d_sexes,
-    by_hand="its archive holds Git LFS pointers in place of audio; install git-lfs, then run "
+    by_hand="its archive holds Git LFS pointers instead of audio; install git-lfs, then run "
     "`git clone https://github.com/CheyneyComputerScience/CREMA-D`",
 )
 
@@ -251,7 +251,7 @@ SAVEE = CorpusSpec(
     homepage="http://kahlan.eps.surrey.ac.uk/savee/",
     n_expected=480,
     expected=_all_of_savee,
-    by_hand="its publisher asks for a registration; register on its page and unpack what you get",
+    by_hand="its publisher requires registration; register on its page and unpack the archive",
 )
 
 

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 MAX_NAMED = 10  # files named in the text of a problem; its `files` hold all
 FOREIGN = "not named as the corpus's speech recordings are"
-POINTERS = "Git LFS pointers in place of audio; run `git lfs pull` in a clone of the corpus"
+POINTERS = "Git LFS pointers instead of audio; run `git lfs pull` in a clone of the corpus"
 POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
 _COMPARED_FIRST = 1 << 10  # samples
 _BLOCK = 1 << 16  # samples compared at a time
@@ -165,8 +165,8 @@ def identical_recordings(utterances: Sequence[Utterance], root: Path) -> Iterato
         examples = "; ".join(" = ".join(names) for names in groups[:MAX_NAMED])
         yield Problem(
             "identical",
-            f"{counted(len(groups), 'recording')} under more than one name (kept; no split puts "
-            f"them on two sides): {examples}{_more(len(groups))}",
+            f"{counted(len(groups), 'recording')} have more than one name (kept; no split puts "
+            f"the copies on two sides): {examples}{_more(len(groups))}",
             tuple(name for names in groups for name in names),
         )
 
@@ -222,10 +222,8 @@ def _without_copies(root: Path, members: list[_Member]) -> tuple[list[_Member], 
         if kept is not member:
             (same if kept.digest == member.digest else other).append((member.file, kept.file))
     problems = [
-        *_copies_problem(root, same, "second copies of files that are there"),
-        *_copies_problem(
-            root, other, "other versions (their bytes differ) of utterances that are there"
-        ),
+        *_copies_problem(root, same, "with the same content as another"),
+        *_copies_problem(root, other, "with the same utterance as another, in different bytes"),
     ]
     kept_files = {member.file for member in first.values()}
     return [member for member in members if member.file in kept_files], problems
@@ -258,11 +256,11 @@ def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Prob
     n_missing = total - len(keys)
     if not spec.n_expected or n_missing <= 0:
         return
-    text = f"{len(keys):,} of {total:,} utterances are here"
+    text = f"{len(keys):,} of {total:,} utterances found"
     if missing:
         text += f"; missing: {named(missing)}"
     if missing and n_missing > len(missing):
-        text += f"; and {n_missing - len(missing):,} that cannot be named"
+        text += f", and {n_missing - len(missing):,} whose names are not known"
     yield Problem("missing", text, tuple(missing))
 
 

@@ -90,7 +90,7 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
     except UnicodeDecodeError:
         raise CorpusError(f"{name}: expected UTF-8 text in {path}, got other bytes") from None
     except csv.Error as error:
-        raise CorpusError(f"{name}: {path} is no well-formed CSV table: {error}") from None
+        raise CorpusError(f"{name}: {path} is not a well-formed CSV table: {error}") from None
     except OSError as error:
         raise CorpusError(f"{name}: cannot read {path}: {error.strerror}") from None
     missing = [column for column in required if column not in header]
@@ -128,7 +128,7 @@ def enclosed_table(
 def _check_cells(name: str, rows: Sequence[Row]) -> None:
     for line, row in rows:
         if not row["file"]:
-            raise CorpusError(f"{name}: no file in line {line}")
+            raise CorpusError(f"{name}: no file name in line {line}")
         if canonical(row["emotion"]) is None:
             raise CorpusError(
                 f'{name}: unknown emotion "{row["emotion"]}" in line {line}; expected one of '
@@ -152,8 +152,8 @@ def _check_files(name: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
     ]
     if missing:
         raise CorpusError(
-            f"{name}: {len(missing):,} of {len(rows):,} files do not exist, looked up from the "
-            f"table's folder: {named(missing)}"
+            f"{name}: {len(missing):,} of {len(rows):,} files do not exist below the table's "
+            f"folder: {named(missing)}"
         )
 
 
@@ -170,7 +170,7 @@ def _unique_files(
         if {**first, "file": ""} != {**row, "file": ""}:
             raise CorpusError(f"{name}: lines {first_line} and {line} disagree about {row['file']}")
         copies.append(relative_name(file, folder))
-    problems = name_files("copy", "row", "left out, repeating an earlier one", copies)
+    problems = name_files("copy", "repeated row", "left out", copies)
     return {file: row for file, (_, row) in kept.items()}, list(problems)
 
 

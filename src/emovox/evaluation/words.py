@@ -36,8 +36,8 @@ PROTOCOLS = {
     ),
     "table": (
         "Divided as a table says.",
-        "The recordings were divided by the table that came with them. Whether the voices of the "
-        "test were also in the training is for its maker to say.",
+        "The recordings were divided by the table that came with them. Only its author knows "
+        "whether the voices of the test were also in the training.",
     ),
 }
 NOT_TESTED = (
@@ -122,8 +122,8 @@ def _running(without: float, running: float | None) -> list[str]:
     if running is None:
         return []
     return [
-        f"With a baseline of each speaker, learned without labels from nothing while they speak in "
-        f"random order, the UAR is {percent(running)} instead of {percent(without)}."
+        f"With a baseline of each speaker, which starts empty and is learned without labels while "
+        f"they speak, in random order, the UAR is {percent(running)} instead of {percent(without)}."
     ]
 
 
@@ -170,16 +170,18 @@ def _certainty(numbers: Mapping[str, Any], protocol: str) -> list[str]:
         n_speakers = len(numbers["per_speaker"])
         voices = counted(n_speakers, "voice")
         words.append(
-            f"The interval knows only {voices}: how much further voices would differ, it does not "
-            "tell."
+            f"The interval covers only {voices}; it does not show how much other voices would "
+            "differ."
         )
     return words
 
 
 def _comparison(numbers: Mapping[str, Any]) -> list[str]:
     matrix = np.array(numbers["confusion"]["matrix"])
-    commonest = matrix.sum(axis=1).max() / matrix.sum()
-    return [f"Always naming the commonest emotion would be right {percent(commonest)} of the time."]
+    most_common = matrix.sum(axis=1).max() / matrix.sum()
+    return [
+        f"Always naming the most common emotion would be right {percent(most_common)} of the time."
+    ]
 
 
 def emotion_words(numbers: Mapping[str, Any]) -> str:

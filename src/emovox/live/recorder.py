@@ -84,7 +84,7 @@ def create(path: Path) -> FileIO:
         return FileIO(target, "x", opener=partial(os.open, mode=0o600))
     except FileExistsError:
         raise EmovoxError(
-            f"{path}: exists already, and a live recording cannot be repeated; choose another name"
+            f"{path}: already exists, and a live recording cannot be repeated; choose another name"
         ) from None
 
 

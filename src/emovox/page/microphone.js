@@ -64,7 +64,7 @@ const PROBLEMS = {
   ServerError: "The server does not answer. When it runs again, press the button once more.",
   NotAllowedError:
     "The browser did not allow the microphone. Allow it with the icon beside the address, then " +
-    "press Start again. The File tab works without.",
+    "press Start again. The File tab works without one.",
   NotFoundError: "There is no microphone. Plug one in, then press Start again.",
   NotReadableError: "Another program may be using the microphone. Close that, then press Start.",
 };

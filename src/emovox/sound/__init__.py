@@ -276,7 +276,7 @@ def _open(source: AudioSource) -> BinaryIO:
         kind = type(source).__name__
         raise AudioError(f"expected a path, bytes or a binary file object, got {kind}") from None
     if not isinstance(content, bytes):
-        raise AudioError("expected a file opened in binary mode, got one of text")
+        raise AudioError("expected a file opened in binary mode, got a text file")
     return io.BytesIO(content)
 
 

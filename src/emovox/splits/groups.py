@@ -97,7 +97,10 @@ def _given_groups(clips: Sequence[Utterance], groups: Mapping[str, Sequence[str]
         for word in words:
             speaker = _find_speaker(known, group, word)
             if speaker in group_of:
-                raise SplitError(f"speaker {word} is twice in groups: {group_of[speaker]}, {group}")
+                raise SplitError(
+                    f"speaker {word} is listed twice: in group {group_of[speaker]} and in group "
+                    f"{group}"
+                )
             group_of[speaker] = group
     for group in groups:
         if group not in group_of.values():

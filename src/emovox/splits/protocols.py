@@ -103,7 +103,8 @@ def _check_request(
         raise SplitError("expected either groups of speakers or their number, got both")
     emotions = sorted({clip.emotion for clip in clips})
     if len(emotions) < 2:
-        raise SplitError(f"needs at least two emotions, got {', '.join(emotions) or 'no clips'}")
+        got = ", ".join(emotions) or "no clips"
+        raise SplitError(f"expected clips of at least two emotions, got {got}")
     n_recordings = len({clip.digest or clip.file for clip in clips})
     if protocol in ("random", "all") and n_recordings < MIN_CLIPS:
         raise SplitError(

@@ -142,7 +142,7 @@ def _parts_of(rows: Sequence[Row], path: Path, clips: Sequence[Utterance]) -> li
                 )
             parts[index] = row["subset"]
     left = [clip.file for clip, part in zip(clips, parts, strict=True) if not part]
-    for files, fault in ((unknown, "are in no given corpus"), (left, "are not in the table")):
+    for files, fault in ((unknown, "are in none of the corpora"), (left, "are not in the table")):
         if files:
             raise SplitError(f"{path}: {len(files):,} recordings {fault}, for example {files[0]}")
     return parts

@@ -163,7 +163,7 @@ def _open_run(settings: Settings, out: Path) -> None:
 def _check_same_run(settings: Settings, config: Path, *, resume: bool) -> None:
     if not resume:
         raise TrainingError(
-            f"{config.parent}: holds a run already; use --resume to go on with it, or another --out"
+            f"{config.parent}: already holds a run; use --resume to continue it, or another --out"
         )
     before, now = settings_data(read_settings(config, {})), settings_data(settings)
     if changed := sorted(key for key in {**before, **now} if before.get(key) != now.get(key)):

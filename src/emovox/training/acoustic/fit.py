@@ -94,7 +94,7 @@ class _State:
             same_run = content["run"] == checkpoint.run
         except Exception as error:  # noqa: BLE001 (a damaged pickle raises anything)
             raise TrainingError(
-                f"{path}: cannot read the checkpoint ({error}); delete it to train anew"
+                f"{path}: cannot read the checkpoint ({error}); delete it to train from the start"
             ) from None
         if not same_run:
             raise TrainingError(
