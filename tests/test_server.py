@@ -194,6 +194,8 @@ class TestAnswers:
         page = httpx.get(f"{server.url}/docs").text
         assert 'href="/openapi.json"' in page
         assert "<script" not in page
+        icon = re.search('rel="icon" href="(.+?)"', page)[1]
+        assert httpx.get(f"{server.url}/{icon}").status_code == 200
         assert "/v1/predict" in httpx.get(f"{server.url}/openapi.json").json()["paths"]
 
     def test_metrics(self, server):

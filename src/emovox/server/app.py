@@ -29,6 +29,7 @@ _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion tha
 not of what a person feels. Inform the speakers. No audio is kept."""
 _REFERENCE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>emovox: reference</title>
+<link rel="icon" href="page/icon.svg" type="image/svg+xml">
 <h1>emovox</h1>
 <p><a href="/openapi.json">openapi.json</a> describes the HTTP requests and their answers. Live
 sessions are a WebSocket at <code>/v1/stream</code>; docs/http.md in the repository has both.</p>
