@@ -356,7 +356,7 @@ class TestLive:
         visitor.wait_state("Finished")
         assert visitor.text("#certainty") == "Nobody was heard."
 
-    def test_start_anew(self, visit):
+    def test_start_again(self, visit):
         """What was heard stays until a new session is started."""
         visitor = visit()
         visitor.live()

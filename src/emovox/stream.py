@@ -82,7 +82,7 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, with the baseline given at the start, as a new stream would."""
+        """Start again, with the baseline given at the start, as a new stream would."""
         self.baseline = self._given
         self._n_fed = 0  # samples at the rate of what is fed
         self._windows: list[Window] = []  # of the latest final segment

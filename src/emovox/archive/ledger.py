@@ -76,7 +76,7 @@ class Ledger:
         return end is not None and end.get("parts") == self.n_planned()
 
     def forget(self, parts: range) -> None:
-        """Delete the last parts and their answers; they are planned anew."""
+        """Delete the last parts and their answers; they are planned again."""
         self.end.unlink(missing_ok=True)
         for part in reversed(parts):
             for path in (self.scores, self.voices, self.at, self.plan):

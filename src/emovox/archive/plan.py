@@ -18,7 +18,7 @@ def plan(source: Source, ledger: Ledger, most: int, most_bytes: int = _MOST_BYTE
 
     A part is written down before it is yielded, and never changes: a resumed run does what was
     planned, and continues the listing from there, even if files have come or gone since. From
-    the first part whose plan is lost or damaged, parts are planned, and done, anew.
+    the first part whose plan is lost or damaged, parts are planned, and done, again.
     """
     n_parts, n_known, last = ledger.n_planned(), 0, b""
     for part in range(n_parts):

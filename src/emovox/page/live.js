@@ -15,7 +15,7 @@ const STATES = {
   live: ["Pause", "Listening.", "Talk for a few seconds."],
   waiting: ["Pause", "Waiting for the server.", "Wait for the connection, then talk."],
   paused: ["Go on", "Paused. The microphone is off.", "Press Go on and talk for a few seconds."],
-  closed: ["Start anew", "Finished. The microphone is off.", "Nobody was heard."],
+  closed: ["Start again", "Finished. The microphone is off.", "Nobody was heard."],
 };
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");

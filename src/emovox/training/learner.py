@@ -196,7 +196,7 @@ class SpeechLearner:
     ) -> SpeechFit:
         """Train for a fixed number of epochs, in about a minute; this is not resumed.
 
-        The validation part is only watched and calibrates. Then the head is trained anew on both
+        The validation part is only watched and calibrates. Then the head is trained again on both
         parts, since every voice more is worth much.
         """
         seed, settings = self.settings.seed, self.settings.speech
