@@ -465,7 +465,8 @@ def test_a_speech_run_leaves_a_model_that_knows_its_speaker(speech_settings, tmp
     assert recognizer.card.baseline == (0.0,) * (16 + 3 * 3 + 1)
     assert 0 < recognizer.card.threshold < 1
     assert (
-        "of each speaker, learned without labels" in (tmp_path / "run" / "report.html").read_text()
+        "of each speaker, which starts empty and is learned without labels"
+        in (tmp_path / "run" / "report.html").read_text()
     )
 
 
