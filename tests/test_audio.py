@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from emovox.audio import (
     AUDIO_SUFFIXES,
+    EDGE,
     MAX_AMPLITUDE,
     NOISE_FLOOR,
     RATE,
@@ -288,12 +289,12 @@ class TestWithoutSilence:
 
     def test_cuts_ends_alone(self):
         """What lies before and after the sound is cut, to the sample; a pause within stays."""
-        sound = np.float32([NOISE_FLOOR, 0, 0, -0.5])
-        padded = np.pad(sound, (3, 5), constant_values=np.float32(NOISE_FLOOR * 0.9))
+        sound = np.float32([EDGE, 0, 0, -0.5])
+        padded = np.pad(sound, (3, 5), constant_values=np.float32(EDGE * 0.9))
         np.testing.assert_array_equal(without_silence(padded), sound)
         np.testing.assert_array_equal(without_silence(sound), sound)
 
-    @pytest.mark.parametrize("samples", [[], [0.0], [NOISE_FLOOR / 2] * 9])
+    @pytest.mark.parametrize("samples", [[], [0.0], [EDGE / 2] * 9])
     def test_nothing_left(self, samples):
         """Of silence nothing is left."""
         assert without_silence(np.float32(samples)).size == 0

@@ -20,11 +20,13 @@ import emovox
 from conftest import LABELS, REPOSITORY
 from emovox.baseline import Baseline
 from emovox.cli import app, run
+from emovox.loudness import ADVICE
 from emovox.recognizer import Recognizer
 from made_corpus import make_corpus
 
 RATE = 16_000
-COLUMNS = ["file", "label", "score", "scores", "start", "end", "certain", "final", "baseline"]
+JUDGED = ["certain", "final", "level_db", "level", "baseline"]
+COLUMNS = ["file", "label", "score", "scores", "start", "end", *JUDGED]
 START = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 TELLING = """
 from emovox.recognizer import Recognizer
@@ -96,6 +98,18 @@ class TestPredict:
         label = Recognizer.load(model_file).predict(clips / "a.wav").label
         assert label in out
 
+    @pytest.mark.parametrize("options", [[], ["--segments"]])
+    @pytest.mark.parametrize(("gain", "level"), [(0.005, "too quiet"), (20.0, "too loud")])
+    def test_level(self, call, clips, voice, model_file, options, gain, level):
+        """Where the level is at fault, the table says which one, and what to do about it."""
+        right, wrong = "clips/a.wav", "clips/wrong.wav"
+        soundfile.write(wrong, np.clip(gain * voice, -1, 1), RATE, "FLOAT")
+        code, out, err = call("predict", right, wrong, "-m", model_file, *options)
+        assert (code, err) == (0, "")
+        assert out.count(f"{level} ") == 1
+        assert out.count(f"{level}: {ADVICE[level]}\n") == 1
+        assert "level" not in call("predict", right, "-m", model_file, *options)[1]
+
     def test_json(self, call, clips, model_file):
         """A program gets an array, the same numbers as from Python, in the order asked for."""
         files = [clips / "more" / "b.flac", clips / "a.wav"]
@@ -119,7 +133,7 @@ class TestPredict:
         with out_file.open(newline="") as file:
             rows = list(csv.DictReader(file))
         scores = [f"scores.{label}" for label in LABELS]
-        last = ["start", "end", "certain", "baseline"]
+        last = ["start", "end", "certain", "level_db", "level", "baseline"]
         assert list(rows[0]) == ["file", "label", "score", *scores, *last]
         assert [row["file"] for row in rows] == [
             str(clips / "a.wav"),

@@ -556,6 +556,26 @@ class TestView:
         shown = self.drawn(view, console, Status("", Now(9.0, speaking=True), "", ""))
         assert shown[3] == "uncertain (perhaps fear, 40%)"
 
+    def test_level(self):
+        """What to do about the level stands at the foot while the last two decisions ask for it."""
+        console = Console(file=io.StringIO(), width=80, force_terminal=False)
+        view, feet = View(LABELS, console), []
+        for level in ("good", "too quiet", "too quiet", "too loud", "too loud", "good"):
+            scores = dict.fromkeys(LABELS, 0.1)
+            view.add(Prediction("sad", 0.9, scores, 0.0, 1.0, True, level=level))
+            feet.append(self.drawn(view, console, Status("", Now(), "", ""))[-1])
+        assert [foot.partition(":")[0] for foot in feet[2:5:2]] == ["too quiet", "too loud"]
+        assert [foot.endswith("Ctrl-C ends") for foot in feet] == [
+            True,
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+        gone = self.drawn(view, console, Status("", Now(), "", "gone"))
+        assert gone[-1] == "gone"
+
     def test_notes(self):
         """Dropped sound, and a device that is gone, are shown."""
         console = Console(file=io.StringIO(), width=80, force_terminal=False)

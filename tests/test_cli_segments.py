@@ -116,7 +116,7 @@ class TestResults:
         assert [row["file"] for row in rows] == ["talk.wav"] * 5
         scores = [f"scores.{label}" for label in LABELS]
         about = ["file", "channel", "start", "end", "label", "score"]
-        assert list(rows[0]) == [*about, *scores, "certain"]
+        assert list(rows[0]) == [*about, *scores, "certain", "level_db", "level"]
 
     def test_channels(self, call, stereo, recognizer):
         """Each channel is a speaker with a baseline of its own; segments stand in order of time."""

@@ -29,12 +29,12 @@ def test_weight_is_what_the_score_loses(recognizer, voice):
     assert prediction.moments[-1].weight == pytest.approx(prediction.score - left, abs=1e-6)
 
 
-def test_silence_carries_nothing(recognizer, voice):
-    """Moments that are silent already have no weight."""
+def test_speech_alone(recognizer, voice):
+    """Moments are those of the speech, where it is in the recording; pauses have none."""
     padded = np.pad(voice, (RATE, RATE))
     moments = recognizer.predict(padded, RATE, explain=True).moments
-    assert [moment.weight for moment in moments[:3]] == [0.0] * 3
-    assert [moment.weight for moment in moments[-3:]] == [0.0] * 3
+    assert 0.7 < moments[0].start < 1.1
+    assert 1.9 < moments[-1].end < 2.3
     assert max(abs(moment.weight) for moment in moments) > 0
 
 

@@ -59,6 +59,19 @@ def test_other_settings_and_other_code_are_other_features(utterances, tmp_path, 
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 4 * n_stored
 
 
+def test_pauses_around_are_not_learned(utterances, tmp_path):
+    """A clip and the same clip with silence around it have the same features, at any level."""
+    (bare,) = run(utterances[:1], ArrayCache(tmp_path / "bare")).features
+    sound, rate = soundfile.read(utterances[0].file, dtype="float32")
+    for seconds, gain in ((1.0, 1.0), (2.5, 1.0), (1.0, 0.03)):
+        silence = np.zeros(round(seconds * rate), np.float32)
+        padded = gain * np.concatenate([silence, sound, silence])
+        soundfile.write(utterances[0].file, padded, rate, "FLOAT")
+        again = run(utterances[:1], ArrayCache(tmp_path / f"{seconds}{gain}")).features[0]
+        assert again.shape == bare.shape
+        np.testing.assert_allclose(again, bare, atol=1.0)  # of MFCC; 0.1 dB of level
+
+
 def test_bad_recordings_are_left_out_and_named(utterances, tmp_path):
     """A recording that cannot be used does not end the extraction."""
     utterances[0].file.write_bytes(b"no audio")

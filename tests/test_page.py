@@ -25,6 +25,7 @@ import soxr
 import emovox
 from conftest import REPOSITORY
 from emovox import Recognizer, load_audio
+from emovox.loudness import ADVICE
 
 sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
 
@@ -37,6 +38,13 @@ NOT_REACHED = "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|response code: 503|st
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "pleasant_surprise", "sad")
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+def test_words_on_the_level():
+    """The page says of the level what the command line says."""
+    script = (PAGE / "live.js").read_text()
+    told = re.findall(r'^  "(too \w+)": "(.+)",$', script, re.MULTILINE)
+    assert dict(told) == dict(ADVICE)
 
 
 class Service:

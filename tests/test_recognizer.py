@@ -19,6 +19,7 @@ from emovox.audio import NOISE_FLOOR, RATE, load_audio, without_silence
 from emovox.baseline import Baseline
 from emovox.decoding import read_audio
 from emovox.errors import AudioError, BaselineError, ModelError, NoSpeechError, SilenceError
+from emovox.loudness import levelled, speech_level_db
 from emovox.model import shipped_models
 from emovox.recognizer import Prediction, Recognizer
 from emovox.training.export import with_card
@@ -108,10 +109,20 @@ class TestPrediction:
         assert answers[0].score > answers[1].score > answers[2].score
 
     def test_to_dict(self, recognizer, voice):
-        """As JSON carries it: seven keys, and nothing JSON does not know."""
+        """As JSON carries it: nine keys, and nothing JSON does not know."""
         prediction = recognizer.predict(voice, RATE)
         data = prediction.to_dict()
-        assert list(data) == ["label", "score", "scores", "start", "end", "certain", "final"]
+        assert list(data) == [
+            "label",
+            "score",
+            "scores",
+            "start",
+            "end",
+            "certain",
+            "final",
+            "level_db",
+            "level",
+        ]
         assert json.loads(json.dumps(data)) == data
         assert data["scores"] == dict(prediction.scores)
 
@@ -284,7 +295,8 @@ class TestLong:
         """A pause as long as a window does not count."""
         sound = np.tile(voice, 4)
         clip = np.concatenate([sound, np.zeros(64_000, np.float32), sound])
-        assert close(recognizer.predict(sound, RATE), recognizer.predict(clip, RATE))
+        one, other = (recognizer.predict(samples, RATE) for samples in (sound, clip))
+        assert dict(one.scores) == pytest.approx(dict(other.scores), abs=0.01)
 
     def test_very_long(self, recognizer, voice):
         """Ten minutes go through window by window, and agree with the minute they repeat."""
@@ -321,7 +333,7 @@ class TestDoors:
 
     def test_silence(self, recognizer):
         """A recording without sound is an error of its own kind."""
-        for clip in (np.zeros(RATE), np.full(RATE, 1e-4), np.zeros((RATE, 2))):
+        for clip in (np.zeros(RATE), np.full(RATE, 5e-5), np.zeros((RATE, 2))):
             with pytest.raises(SilenceError, match="no sound above the noise floor"):
                 recognizer.predict(clip, RATE)
 
@@ -422,8 +434,9 @@ class TestBaseline:
         chosen = clips[4:8]
         baseline = learned(recognizer, recognizer.new_baseline(), chosen)
         # Of this kind of model they ask no baseline.
-        embeddings = np.stack([recognizer.infer(clip)[1] for clip in chosen])
-        seconds = [len(without_silence(clip)) / RATE for clip in chosen]
+        heard = [without_silence(levelled(clip, speech_level_db(clip))) for clip in chosen]
+        embeddings = np.stack([recognizer.infer(clip)[1] for clip in heard])
+        seconds = [len(clip) / RATE for clip in heard]
         assert baseline.seconds == pytest.approx(sum(seconds))
         expected = np.array(seconds) @ embeddings.astype(np.float64)
         np.testing.assert_allclose(baseline.total, expected, rtol=1e-4, atol=1e-4)
@@ -465,7 +478,7 @@ class TestBaseline:
         one = recognizer.enrol("", [voice], RATE)
         other = recognizer.enrol("", [np.pad(voice, (before, after))], RATE)
         assert one.seconds == other.seconds
-        np.testing.assert_allclose(one.total, other.total, atol=1e-4)
+        np.testing.assert_allclose(one.total, other.total, atol=0.02)
 
     def test_silence(self, recognizer, voice):
         """Silence teaches nothing, and is refused."""

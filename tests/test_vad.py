@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emovox.audio import RATE, load_audio
 from emovox.errors import ConfigError, NoSpeechError
-from emovox.vad import CHUNK, MIN_SPEECH, PAD, Activity, Voice, check_speech
+from emovox.vad import CHUNK, MIN_SPEECH, PAD, Activity, Voice, find_speech
 
 SECONDS = 5
 TIME = np.arange(SECONDS * RATE) / RATE
@@ -56,21 +56,21 @@ class TestCheckSpeech:
         """Noise, a hum, a tone, clicks and music are no speech, and give no segment."""
         sound = NOISES[kind]().astype(np.float32)
         with pytest.raises(NoSpeechError, match=r"^no speech in 5\.0 s of audio"):
-            check_speech(sound)
+            find_speech(sound)
         assert heard(sound) == []
 
     @pytest.mark.parametrize("gain", [1.0, 0.1, 0.01, 0.003])
     def test_any_level(self, voice, gain):
         """Speech is speech at any level that is above the noise floor."""
-        check_speech(voice * np.float32(gain))
+        find_speech(voice * np.float32(gain))
 
     def test_eight_bit(self, voice):
         """A recording of 8 bits is still speech."""
-        check_speech((np.round(voice * 127) / 127).astype(np.float32))
+        find_speech((np.round(voice * 127) / 127).astype(np.float32))
 
     def test_one_word(self, voice):
         """A third of a second is enough."""
-        check_speech(voice[4_000:9_400])
+        find_speech(voice[4_000:9_400])
 
     @pytest.mark.corpora
     @pytest.mark.parametrize("corpus", ["tess", "ravdess", "emodb", "nemo"])
@@ -81,7 +81,7 @@ class TestCheckSpeech:
         files = files or sorted((corpora_root / corpus).rglob("*.opus"))[::37][:40]
         assert len(files) > 10
         for file in files:
-            check_speech(load_audio(file))
+            find_speech(load_audio(file))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from .sound import Samples as Samples
 
 RATE = 16_000  # Hz; what every model hears
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz; outside of these a header is not to be believed
-NOISE_FLOOR = 1e-3  # amplitude, -60 dB of full scale: what lies below is silence
+NOISE_FLOOR = 1e-4  # amplitude, -80 dB of full scale: what lies below is silence
+EDGE = 1e-3  # amplitude, 34 dB below the level of speech: what is below at either end is cut off
 MAX_AMPLITUDE = 32.0  # +30 dB of full scale: what lies above is not scaled to [-1, 1]
 MAX_SECONDS = 3_600.0  # default limit of a recording's length
 AUDIO_SUFFIXES = frozenset(
@@ -202,14 +203,14 @@ def check_clip(clip: Samples) -> None:
 
 
 def check_audible(audio: Samples) -> None:
-    """Refuse a recording that never rises above the noise floor (-60 dB of full scale).
+    """Refuse a recording that never rises above the noise floor (-80 dB of full scale).
 
     Raises
     ------
     SilenceError
         If no sample reaches `NOISE_FLOOR`.
     """
-    peak = float(np.abs(audio).max(initial=0.0))
+    peak = np.abs(audio).max(initial=0.0)
     if peak < NOISE_FLOOR:
         level = f"{20 * np.log10(peak):.0f} dB" if peak > 0 else "digital silence"
         raise SilenceError(
@@ -218,13 +219,18 @@ def check_audible(audio: Samples) -> None:
         )
 
 
-def without_silence(audio: Samples) -> Samples:
-    """Cut what lies before the first and after the last sample of the noise floor or more.
+def without_silence(clip: Samples) -> Samples:
+    """Cut what lies before the first and after the last sample of `EDGE` or more.
 
-    A recording without sound becomes empty. Model graphs cut the same.
+    A clip without sound becomes empty. Model graphs cut the same.
+
+    Parameters
+    ----------
+    clip : ndarray of float32, shape=(n_samples,)
+        At the level that models hear, as `loudness.levelled` returns it.
     """
-    sounds = np.flatnonzero(np.abs(audio) >= NOISE_FLOOR)
-    return audio[sounds[0] : sounds[-1] + 1] if sounds.size else audio[:0]
+    sounds = np.flatnonzero(np.abs(clip) >= EDGE)
+    return clip[sounds[0] : sounds[-1] + 1] if sounds.size else clip[:0]
 
 
 def audio_files(root: Path) -> list[Path]:

@@ -10,6 +10,7 @@ CLICK = RATE // 1_000  # samples (1 ms) that a click lasts at most
 _AROUND = RATE // 100  # samples (10 ms) on both sides that a click is compared with
 _STEEPER = 6.0  # times as steep as all around; glottal pulses and plosives are less
 _MIN_STEP = 0.05  # a step from one sample to the next below this is no click
+_MIN_OFFSET = 5e-3  # of the loudest point: a smaller offset may be the mean of a voice
 _MIN_OFFSET_SAMPLES = RATE // 10  # samples; of less nobody can tell an offset from a voice
 _BLOCK = 1 << 18  # samples searched at a time
 _MIN_WEIGHT = 1 / 64  # of the say of a new chunk in the running offset: 2 s of memory
@@ -22,7 +23,8 @@ def cleaned(clip: Samples) -> Samples:
 
     A click is a millisecond or less that rises and falls at least six times as steeply as
     anything within 10 ms on both sides of it; a straight line takes its place. An offset is the
-    mean of what lies between the first and the last sound, where that is above the noise floor.
+    mean of what lies between the first and the last sound, where that is at least 0.5 % of the
+    loudest point.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def cleaned(clip: Samples) -> Samples:
     middle = clip[first:last]
     sound = _without_clicks(middle)
     offset = float(sound.mean(dtype=np.float64)) if len(sound) >= _MIN_OFFSET_SAMPLES else 0.0
-    if abs(offset) >= NOISE_FLOOR:
+    if abs(offset) >= max(NOISE_FLOOR, _MIN_OFFSET * float(np.abs(sound).max())):
         sound = sound - np.float32(offset)
     elif sound is middle:
         return clip

@@ -27,7 +27,7 @@ def moments(
     ----------
     model : Model
     clip : ndarray of float32, shape=(n_samples,)
-        What was recognised: mono at 16 kHz, as `cleaned` returns it.
+        What was recognised: mono at 16 kHz, cleaned, the speech alone.
     prediction : Prediction
         Of the clip; the moments are placed from its start on.
     baseline : Baseline, optional

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from .baseline import Baseline, Window
 from .card import Card
 from .errors import BaselineError, ConfigError, EmovoxError, ModelError, one_line
 from .files import read_limited
+from .loudness import judge_level, levelled, speech_level_db
 from .operators import operators
 from .prediction import Prediction
 
@@ -107,13 +109,13 @@ class Model:
     ) -> tuple[Prediction, list[Window]]:
         """Recognise a clip, in which somebody speaks, and return what to learn from it.
 
-        A clip longer than the model's window is cut into equal windows, whose scores are averaged;
-        silence around and in them is left out.
+        Its speech is brought to one level first. A clip longer than the model's window is cut into
+        equal windows, whose scores are averaged; silence around and in them is left out.
 
         Parameters
         ----------
         clip : ndarray of float32, shape=(n_samples,)
-            Mono at 16 kHz, as `cleaned` returns it.
+            Mono at 16 kHz, cleaned, and the speech alone, as `find_speech` returns it.
         baseline : Baseline, optional
             What was heard of this speaker before; it serves all windows.
 
@@ -133,9 +135,15 @@ class Model:
         ModelError
             If the model fails, or its answer is no numbers.
         """
-        windows = self._windows(clip)
+        check_clip(clip)
+        check_audible(clip)
+        level_db = speech_level_db(clip)
+        windows = self._windows(levelled(clip, level_db))
         answers = [self.infer(window, baseline) for window in windows]
         prediction = self.decide(np.stack([logits for logits, _ in answers]), len(clip) / RATE)
+        prediction = replace(
+            prediction, level_db=round(level_db, 1), level=judge_level(clip, level_db)
+        )
         return prediction, [
             Window(embedding, len(window) / RATE)
             for window, (_, embedding) in zip(windows, answers, strict=True)
@@ -225,8 +233,6 @@ class Model:
 
     def _windows(self, clip: Samples) -> list[Samples]:
         """Cut a clip into equal windows; silence around and in them is left out."""
-        check_clip(clip)
-        check_audible(clip)
         sound = without_silence(clip)
         n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))
         windows = map(without_silence, np.array_split(sound, n_windows))

@@ -1,6 +1,6 @@
 """The answer that every method of emovox gives, and the summary of the answers to a recording."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -19,6 +19,10 @@ class Moment:
     end: float
     weight: float
 
+    def moved(self, place: Callable[[float], float]) -> "Moment":
+        """Return the moment with its start and end where `place` puts them."""
+        return Moment(place(self.start), place(self.end), self.weight)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -27,8 +31,9 @@ class Prediction:
     `label` has the highest `score`; `scores` holds a calibrated probability of every label, and
     sums to 1; `start` and `end` are seconds from the beginning of the recording; where `certain`
     is False the model abstains, and the label is only its best guess. `final` is False in interim
-    decisions of a live stream, which later ones replace. `moments` tell what carried the
-    prediction, where that was asked for.
+    decisions of a live stream, which later ones replace. `level_db` is how loud the speech was, in
+    dB of full scale, and `level` tells whether that is "good", "too quiet" or "too loud" to be
+    judged well. `moments` tell what carried the prediction, where that was asked for.
     """
 
     label: str
@@ -38,6 +43,8 @@ class Prediction:
     end: float
     certain: bool
     final: bool = True
+    level_db: float = 0.0
+    level: str = "good"
     moments: tuple[Moment, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +57,8 @@ class Prediction:
             "end": self.end,
             "certain": self.certain,
             "final": self.final,
+            "level_db": self.level_db,
+            "level": self.level,
         }
         if self.moments is not None:
             fields["moments"] = [asdict(moment) for moment in self.moments]

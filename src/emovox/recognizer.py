@@ -3,20 +3,21 @@
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from numpy.typing import ArrayLike
 
-from .audio import MAX_SECONDS, RATE, AudioSource, Samples, check_audible
-from .baseline import Baseline
+from .audio import MAX_SECONDS, RATE, AudioSource, check_audible
+from .baseline import Baseline, Window
 from .cleaning import cleaned
 from .decoding import read_audio, read_blocks
-from .explain import explained
+from .explain import explained, moments
 from .model import Model
 from .prediction import Prediction
 from .sound import naming, source_name
 from .stream import INTERVAL_S, Segments, Stream
-from .vad import SEGMENT_S, check_speech
+from .vad import SEGMENT_S, Speech, find_speech
 
 __all__ = ["Prediction", "Recognizer"]
 
@@ -58,9 +59,11 @@ class Recognizer(Model):
         BaselineError
             If the baseline was learned with another model.
         """
-        clip = self.read(audio, rate, max_seconds=max_seconds)
-        prediction, _ = self.hear(clip, baseline)
-        return explained(self, clip, prediction, baseline) if explain else prediction
+        prediction, speech, _ = self._hear(audio, rate, baseline, max_seconds)
+        if not explain:
+            return prediction
+        weighed = moments(self, speech.samples, prediction, baseline)
+        return replace(prediction, moments=tuple(moment.moved(speech.place) for moment in weighed))
 
     def predict_and_learn(
         self,
@@ -92,7 +95,7 @@ class Recognizer(Model):
         AudioError, BaselineError
             As for `predict`.
         """
-        prediction, windows = self.hear(self.read(audio, rate, max_seconds=max_seconds), baseline)
+        prediction, _, windows = self._hear(audio, rate, baseline, max_seconds)
         return prediction, baseline.after(windows)
 
     def enrol(
@@ -131,8 +134,8 @@ class Recognizer(Model):
         rate: float | None = None,
         *,
         max_seconds: float = MAX_SECONDS,
-    ) -> Samples:
-        """Return the clip that `predict` hears: a recording read, cleaned, and with speech in it.
+    ) -> Speech:
+        """Return what `predict` hears: the speech in a recording, cleaned.
 
         For the parameters and errors see `predict`.
         """
@@ -140,9 +143,20 @@ class Recognizer(Model):
         with naming(file):
             samples = read_audio(audio, rate, max_seconds=max_seconds)
             check_audible(samples)
-            clip = cleaned(samples)
-            check_speech(clip, self.pause)
-            return clip
+            speech = find_speech(samples, self.pause)
+        return replace(speech, samples=cleaned(speech.samples))
+
+    def _hear(
+        self,
+        audio: AudioSource | ArrayLike,
+        rate: float | None,
+        baseline: Baseline | None,
+        max_seconds: float,
+    ) -> tuple[Prediction, Speech, list[Window]]:
+        """Read a recording, and recognise the speech in it."""
+        speech = self.read(audio, rate, max_seconds=max_seconds)
+        prediction, windows = self.hear(speech.samples, baseline)
+        return replace(prediction, end=round(speech.seconds, 4)), speech, windows
 
     def segments(
         self,

@@ -12,6 +12,8 @@ from .files import spreadsheet_safe
 if TYPE_CHECKING:
     from .prediction import Prediction
 
+JUDGED_COLUMNS = ("certain", "level_db", "level")
+
 
 def timestamp(seconds: float) -> str:
     """Return seconds as hours, minutes and seconds: 00:01:02.345."""
@@ -50,6 +52,11 @@ def score_cells(labels: Sequence[str], prediction: "Prediction") -> list[str]:
     return [f"{prediction.scores[label]:.6f}" for label in labels]
 
 
+def judged_cells(prediction: "Prediction") -> tuple[object, ...]:
+    """Return the cells of `JUDGED_COLUMNS`."""
+    return str(prediction.certain).lower(), prediction.level_db, prediction.level
+
+
 def segments_table(
     labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
 ) -> str:
@@ -66,8 +73,8 @@ def segments_table(
                 segment.label,
                 f"{segment.score:.6f}",
             )
-            rows.append((*about, *score_cells(labels, segment), str(segment.certain).lower()))
-    return csv_table((*header, "certain"), rows)
+            rows.append((*about, *score_cells(labels, segment), *judged_cells(segment)))
+    return csv_table((*header, *JUDGED_COLUMNS), rows)
 
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

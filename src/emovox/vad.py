@@ -26,9 +26,11 @@ STEADY, STEADY_DB = 6, 1.0  # a level within 1 dB for 6 chunks (0.19 s) is a hum
 WINDOW_S = 4.0  # what an interim decision looks back on
 SEGMENT_S = 6.0  # default of the longest segment
 SLOWDOWNS = (1.0, 1.5, 1.75)  # times, at which a clip is searched for speech
-LOUD_PEAK = 0.1  # amplitude, -20 dB of full scale: clips with lower peaks are heard louder
+FAINT = 0.025  # level as an amplitude, -32 dB of full scale: what is lower is heard louder
+FAINTEST = 2.5e-4  # by 40 dB at most
 _CONTEXT = 64  # samples of the chunk before, which Silero is shown again
-_MIN_POWER = 1e-9  # of power, so that silence has a level
+_MIN_POWER = 1e-12  # so that silence has a level
+_FADING = 0.5 ** (CHUNK / RATE / 2.0)  # a chunk: the loudest level halves in 2 s
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Voice:
         self._context = np.zeros(_CONTEXT, np.float32)
         self._levels: deque[float] = deque(maxlen=STEADY)
         self._offset = RunningOffset()
+        self._loudest = 0.0  # level of the loudest chunk of late, an amplitude
 
     def probability(self, chunk: Samples) -> float:
         """Return the probability of speech in the next chunk.
@@ -69,10 +72,12 @@ class Voice:
         chunk = self._offset.without(chunk)
         context, self._context = self._context, chunk[-_CONTEXT:]
         self._levels.append(10 * math.log10(float(chunk @ chunk) / CHUNK + _MIN_POWER))
+        self._loudest = max(10 ** (self._levels[-1] / 20), self._loudest * _FADING)
         if float(np.abs(chunk).max()) < NOISE_FLOOR:
             return 0.0
+        gain = max(1.0, FAINT / max(self._loudest, FAINTEST))
         feeds = {
-            "input": np.concatenate((context, chunk))[None],
+            "input": np.concatenate((context, chunk))[None] * np.float32(gain),
             "state": self._memory,
             "sr": np.array(RATE, np.int64),
         }
@@ -261,18 +266,39 @@ class Activity:
         return list(islice(self._kept, start - offset, end - offset))
 
 
-def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -> None:
-    """Refuse a clip in which nobody speaks; hearing stops where the first speech is found.
+@dataclass(frozen=True)
+class Speech:
+    """The speech in a clip: its samples, pauses left out, and where they were in the clip.
 
-    It is more lenient than `Activity`, since a clip was meant to be heard. A faint clip is heard as
-    a louder one, for the network is deaf to peaks below some -40 dB of full scale. Where it finds
-    nothing, it is shown the clip slowed down, for it takes shrill shouts for something else: that
-    finds 10 of 1,440 recordings of RAVDESS, and takes no noise, hum, tone or chord for speech.
+    `spans` holds the first sample of each stretch and the one behind its last, in the clip;
+    `seconds` is the length of the clip.
+    """
+
+    samples: Samples
+    spans: tuple[tuple[int, int], ...]
+    seconds: float
+
+    def place(self, second: float) -> float:
+        """Return the second of the clip at which a second of the speech was heard."""
+        sample = round(second * RATE)
+        for start, end in self.spans:
+            if sample <= end - start:
+                return round((start + sample) / RATE, 4)
+            sample -= end - start
+        return round(self.spans[-1][1] / RATE, 4)
+
+
+def find_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -> Speech:
+    """Return the speech in a clip, as `Activity` finds it; refuse a clip in which nobody speaks.
+
+    Where `Activity` finds nothing, it is shown the clip slowed down, since a clip was meant to be
+    heard and the network takes shrill shouts for something else: that finds 10 of 1,440 recordings
+    of RAVDESS, and takes no noise, hum, tone or chord for speech.
 
     Parameters
     ----------
     clip : ndarray of float32, shape=(n_samples,)
-        Mono at 16 kHz, as `cleaned` returns it.
+        Mono at 16 kHz; a constant offset does not matter.
     on_chunk : callable, optional
         Called before each chunk is heard; what it raises ends the hearing.
 
@@ -281,26 +307,27 @@ def check_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -
     NoSpeechError
         If there is none.
     """
-    peak = float(np.abs(clip).max(initial=0.0))
-    louder = clip * np.float32(max(1.0, LOUD_PEAK / max(peak, NOISE_FLOOR)))
     for slowdown in SLOWDOWNS:
-        slowed = louder if slowdown == 1 else soxr.resample(louder, RATE, slowdown * RATE)
-        if _has_speech(slowed, on_chunk):
-            return
+        slowed = clip if slowdown == 1 else soxr.resample(clip, RATE, slowdown * RATE)
+        spans = [
+            (int(start / slowdown), min(int(end / slowdown), len(clip)))
+            for start, end in _spans(slowed, on_chunk)
+        ]
+        if spans:
+            samples = np.concatenate([clip[slice(*span)] for span in spans])
+            return Speech(samples, tuple(spans), len(clip) / RATE)
     raise NoSpeechError(
         f"no speech in {len(clip) / RATE:.1f} s of audio; is it the right recording, and the "
         "right channel?"
     )
 
 
-def _has_speech(clip: Samples, on_chunk: Callable[[], object]) -> bool:
-    activity = Activity()
+def _spans(clip: Samples, on_chunk: Callable[[], object]) -> list[tuple[int, int]]:
+    activity, segments = Activity(), []
     for first in range(0, len(clip), CHUNK):
         on_chunk()
-        activity.feed(clip[first : first + CHUNK])
-        if activity.speaking:
-            return True
-    return bool(activity.flush())
+        segments += [(s.start, s.end) for s in activity.feed(clip[first : first + CHUNK])]
+    return segments + [(segment.start, segment.end) for segment in activity.flush()]
 
 
 def _shortened(n_samples: int, segment: Segment) -> Segment:

@@ -42,6 +42,8 @@ _VOICES = pa.schema(
         ("group", pa.int64()),
         ("start", pa.float64()),  # of a segment, or of the whole recording
         ("end", pa.float64()),
+        ("level_db", pa.float64()),
+        ("level", pa.string()),
         ("embeddings", pa.list_(pa.list_(pa.float32()))),  # of its windows; null in an error's row
         ("seconds", pa.list_(pa.float64())),  # of sound in each window
         ("duration", pa.float64()),
@@ -52,6 +54,8 @@ _VOICES = pa.schema(
 _BASELINES = pa.schema(
     [("name", pa.string()), ("seconds", pa.float64()), ("total", pa.list_(pa.float64()))]
 )
+_ABOUT = ("row", "speaker", "start", "end", "level_db", "level", "duration")  # of a segment
+_KEPT = ("start", "end", "level_db", "level")  # of a prediction, whatever the baseline
 Row = dict[str, Any]
 
 
@@ -82,12 +86,13 @@ def _hear(job: Job, model: Recognizer, file: Path) -> list[Row]:
     if job.request.segments:
         recognised = recognise_segments(job, model, file, None, learn=False)
     else:
-        whole, windows = model.hear(model.read(file, max_seconds=job.request.max_seconds))
+        speech = model.read(file, max_seconds=job.request.max_seconds)
+        whole, windows = model.hear(speech.samples)
+        whole = replace(whole, end=round(speech.seconds, 4))
         recognised = RecognisedRecording([(whole, windows)], whole.end)
     rows: list[Row] = [
         {
-            "start": segment.start,
-            "end": segment.end,
+            **{name: getattr(segment, name) for name in _KEPT},
             "embeddings": [window.embedding for window in windows],
             "seconds": [window.seconds for window in windows],
             "duration": recognised.seconds,
@@ -191,7 +196,7 @@ def _judge_stored(
         known = baselines.get(segment["speaker"])
         prediction, heard = head.hear(windows, known or running)
         running = running.after(heard)
-        prediction = replace(prediction, start=segment["start"], end=segment["end"])
+        prediction = replace(prediction, **{name: segment[name] for name in _KEPT})
         kind = "speaker" if known else alone
         answers.append(Answer(segment["row"], segment["duration"], prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))

@@ -1,6 +1,5 @@
 """`emovox enrol`: learn how a speaker usually sounds."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,6 @@ from .outputs import check_outputs
 from .predict import ModelOption
 
 if TYPE_CHECKING:
-    from ..audio import Samples
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
@@ -30,18 +28,19 @@ class _Learned:
     seconds: float = 0.0  # of the recordings
     speech_seconds: float = 0.0  # of these
 
-    def with_clip(self, recognizer: "Recognizer", clip: "Samples") -> "_Learned":
+    def with_recording(
+        self, recognizer: "Recognizer", file: Path, max_seconds: float
+    ) -> "_Learned":
         """Return what is known after one recording more."""
         from ..audio import RATE
 
-        _, baseline = recognizer.predict_and_learn(
-            clip, RATE, baseline=self.baseline, max_seconds=math.inf
-        )
+        speech = recognizer.read(file, max_seconds=max_seconds)
+        _, windows = recognizer.hear(speech.samples, self.baseline)
         return _Learned(
-            baseline,
+            self.baseline.after(windows),
             self.n_recordings + 1,
-            self.seconds + len(clip) / RATE,
-            self.speech_seconds + _speech_seconds(clip),
+            self.seconds + speech.seconds,
+            self.speech_seconds + len(speech.samples) / RATE,
         )
 
 
@@ -55,7 +54,6 @@ def enrol(
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Refuse longer recordings.")] = 3600.0,
 ) -> None:
     """Learn a speaker's usual voice from recordings, without labels."""
-    from ..audio import load_audio
     from ..model import find_model
     from ..recognizer import Recognizer
 
@@ -69,8 +67,7 @@ def enrol(
     with Interruptible() as work, progress_bar("listening") as on_progress:
         for done, file in enumerate(recordings, start=1):
             with collect_errors(file, errors):
-                clip = load_audio(file, max_seconds=max_seconds)
-                learned = learned.with_clip(recognizer, clip)
+                learned = learned.with_recording(recognizer, file, max_seconds)
             on_progress(done, len(recordings))
     if learned.n_recordings:
         _keep(learned, out, n_all)
@@ -89,14 +86,3 @@ def _keep(learned: _Learned, out: Path, n_all: int) -> None:
     warn(f"wrote {out}")
     if learned.speech_seconds < _FEW_SECONDS:
         warn(f"emovox: little speech heard; {_FEW_SECONDS:g} s or more is recommended")
-
-
-def _speech_seconds(clip: "Samples") -> float:
-    """Return how long somebody speaks in a clip, however faintly; short pauses count."""
-    from ..audio import RATE
-    from ..vad import LOUD_PEAK, Activity
-
-    activity = Activity()
-    louder = clip * max(1.0, LOUD_PEAK / float(abs(clip).max()))
-    segments = [*activity.feed(louder), *activity.flush()]
-    return sum(segment.end - segment.start for segment in segments) / RATE

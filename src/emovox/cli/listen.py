@@ -216,8 +216,11 @@ def _text_line(decision: "Decision") -> str:
     p = decision.prediction
     if not p.final:
         return ""
+    from ..loudness import advice
+
     label = p.label if p.certain else f"{p.label} (uncertain)"
-    return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label)} {p.score:.0%}\n"
+    told = "".join(f"; {line}" for line in advice([p.level]))
+    return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label)} {p.score:.0%}{told}\n"
 
 
 def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..tracks import csv_table, score_cells, score_columns
-from .console import print_table, progress_bar, say_json, warn
+from ..tracks import JUDGED_COLUMNS, csv_table, judged_cells, score_cells, score_columns
+from .console import progress_bar, say_json, warn
 from .inputs import Interruptible, Recording, collect_errors, expand, report
 from .outputs import check_outputs, write
-from .segments import Outputs, SegmentOptions, predict_segments
+from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -225,7 +225,8 @@ def _row(answer: _Answer) -> dict[str, Any]:
 def _print_answers(answers: Sequence[_Answer]) -> None:
     explained = any(answer.prediction.moments for answer in answers)
     header = ("file", "emotion", "score", "next", "seconds", *(["carried by"] if explained else []))
-    print_table("", header, [_cells(answer) for answer in answers])
+    predictions = [answer.prediction for answer in answers]
+    print_predictions("", header, [_cells(answer) for answer in answers], predictions)
 
 
 def _cells(answer: _Answer) -> list[str]:
@@ -247,10 +248,10 @@ def _carried(prediction: "Prediction") -> str:
 
 
 def _csv(labels: Sequence[str], answers: Sequence[_Answer]) -> str:
-    header = ("file", "label", "score", *score_columns(labels), "start", "end", "certain")
+    header = ("file", "label", "score", *score_columns(labels), "start", "end")
     rows: list[tuple[object, ...]] = []
     for answer in answers:
         p = answer.prediction
         first = (str(answer.file), p.label, f"{p.score:.6f}", *score_cells(labels, p))
-        rows.append((*first, p.start, p.end, str(p.certain).lower(), answer.baseline))
-    return csv_table((*header, "baseline"), rows)
+        rows.append((*first, p.start, p.end, *judged_cells(p), answer.baseline))
+    return csv_table((*header, *JUDGED_COLUMNS, "baseline"), rows)

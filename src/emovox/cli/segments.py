@@ -173,8 +173,30 @@ def _print(outcome: Outcome, separate: bool) -> None:
         )
         for channel, segment in outcome.segments
     ]
-    print_table(str(outcome.file), header, rows)
+    predictions = [segment for _, segment in outcome.segments]
+    print_predictions(str(outcome.file), header, rows, predictions)
     for line in _summary_lines(outcome, separate):
+        say(line)
+
+
+def print_predictions(
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    predictions: "Sequence[Prediction]",
+) -> None:
+    """Print a table with a row for each prediction; where a level is at fault, it says so."""
+    from ..loudness import advice
+
+    faults = [advice([prediction.level]) for prediction in predictions]
+    if any(faults):
+        header = [*header, "level"]
+        rows = [
+            [*row, prediction.level if fault else ""]
+            for row, prediction, fault in zip(rows, predictions, faults, strict=True)
+        ]
+    print_table(title, header, rows)
+    for line in advice(prediction.level for prediction in predictions):
         say(line)
 
 

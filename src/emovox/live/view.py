@@ -1,5 +1,6 @@
 """The live view of `emovox listen`: level, emotions as bars, a timeline that scrolls."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from ..figures.style import EMOTION_COLOURS
+from ..loudness import advice
 
 if TYPE_CHECKING:
     from ..recognizer import Prediction
@@ -23,6 +25,7 @@ _KEPT_CELLS = 2 * _MAX_WIDTH
 _BAR = 30  # characters
 _MARK_CELLS = 20  # characters between two times below the timeline
 _LOWEST_DB = -60.0
+_AGREED = 2  # decisions in a row on the level, before the view tells what to do about it
 _LOUD_DB, _CLIPPED_DB = -12.0, -1.0  # above these the meter turns yellow, and red
 
 
@@ -59,6 +62,7 @@ class View:
         self._signs = Signs.of(console)
         self._console = console
         self._latest: Prediction | None = None
+        self._levels: deque[str] = deque(maxlen=_AGREED)
         self._cells: dict[int, tuple[str, bool]] = {}
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
@@ -72,6 +76,7 @@ class View:
     def add(self, prediction: "Prediction") -> None:
         """Add a decision; a final one replaces the interim ones of its time."""
         self._latest = prediction
+        self._levels.append(prediction.level)
         last = max(0, int((prediction.end - 1e-6) / CELL_S))
         first = int(prediction.start / CELL_S) if prediction.final else last
         for cell in range(first, last + 1):
@@ -94,11 +99,19 @@ class View:
             *self._bars(),
             Text(),
             *self._timeline(status.now.seconds, width),
-            Text(status.note, "bold yellow") if status.note else _foot(status.now),
+            self._foot(status),
         ]
         for line in lines:
             line.truncate(width)
         return Group(*lines)
+
+    def _foot(self, status: Status) -> Text:
+        """Tell a problem, or what to do about the level where the last decisions agree on it."""
+        is_agreed = len(self._levels) == _AGREED and len(set(self._levels)) == 1
+        note = status.note or "".join(advice(self._levels) if is_agreed else [])
+        if note:
+            return Text(note, "bold yellow")
+        return Text(f"{status.now.heard_s:.0f} s of this voice heard; Ctrl-C ends", "dim")
 
     def _head(self, status: Status, width: int) -> Text:
         right = Text(status.lost or "nothing dropped", "bold red" if status.lost else "dim")
@@ -160,10 +173,6 @@ class View:
             marks.pad_right(cell - first - len(marks))
             marks.append(clock(cell * CELL_S), "dim")
         yield marks
-
-
-def _foot(now: "Now") -> Text:
-    return Text(f"{now.heard_s:.0f} s of this voice heard; Ctrl-C ends", "dim")
 
 
 def colour_of(label: str) -> str:

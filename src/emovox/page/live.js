@@ -8,6 +8,12 @@ import { keepVoice, keptVoice } from "./voice.js";
 
 const [SHOWN_S, NARROW] = [60, 450]; // below so many pixels half of it
 const ROWS = 200; // in the table; the downloads hold all
+// As the command line says it (loudness.ADVICE), where so many answers in a row agree on the level.
+const ADVICE = {
+  "too quiet": "move closer or raise the microphone's level",
+  "too loud": "move away or lower it",
+};
+const AGREED = 2;
 const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training data
 // What the button does, how it stands, and what is said until somebody was heard.
 const STATES = {
@@ -73,6 +79,7 @@ export class Live {
     $("live-results").hidden = true;
     this.bars.show({});
     this.name("none", "nothing yet");
+    this.advise([]);
     $("latency").textContent = "";
   }
 
@@ -109,6 +116,7 @@ export class Live {
     $("heard").textContent = state === "closed" ? "Heard last" : "Heard now";
     if (state !== "connecting") notice("live-problem", problem);
     if (state !== "closed") return;
+    this.advise([]);
     this.release();
     this.latest = undefined;
     this.draw(true);
@@ -116,12 +124,13 @@ export class Live {
   }
 
   show(prediction, { latency_ms, baseline_seconds }) {
-    const { label, certain, score, scores, final } = prediction;
+    const { label, certain, score, scores, final, level } = prediction;
     this.bars.show(scores, label);
     this.name(colour(prediction), certain ? label : "uncertain");
     $("certainty").textContent = `${certain ? "" : `perhaps ${label}, `}${percent(score)} sure`;
     $("latency").textContent = `The last answer took ${Math.round(latency_ms)} ms.`;
     this.tellVoice(baseline_seconds);
+    this.advise([...this.levels, level].slice(-AGREED));
     this.latest = final ? undefined : prediction;
     if (final) {
       this.finals.push(prediction);
@@ -131,6 +140,14 @@ export class Live {
       if (this.rows.children.length > ROWS) this.rows.lastChild.remove();
     }
     this.draw();
+  }
+
+  advise(levels) {
+    this.levels = levels;
+    const [level] = levels;
+    const agreed = levels.length === AGREED && levels.every((one) => one === level);
+    const words = agreed && ADVICE[level];
+    notice("level-advice", words ? `${level}: ${words}` : "");
   }
 
   draw(whole = false) {

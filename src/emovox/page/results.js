@@ -40,11 +40,11 @@ export class Bars {
 }
 
 export function resultRow(prediction, onPlay) {
-  const { start, end, score, channel } = prediction;
+  const { start, end, score, channel, level } = prediction;
   const [row, what, swatch] = [element("tr"), element("td"), element("span", "swatch")];
   const when = `${start.toFixed(1)} to ${seconds(end)}`;
   swatch.style.background = colour(prediction);
-  what.append(swatch, emotion(prediction));
+  what.append(swatch, emotion(prediction), level === "good" ? "" : ` (${level})`);
   row.append(element("td", "", when), what, element("td", "", percent(score)));
   if (!onPlay) return row;
   const play = element("button", "small", "Play");
@@ -57,7 +57,7 @@ export function resultRow(prediction, onPlay) {
 
 function csv(predictions, labels) {
   const channel = predictions.some((one) => one.channel !== undefined) ? ["channel"] : [];
-  const head = [...channel, "start", "end", "label", "score", "certain"];
+  const head = [...channel, "start", "end", "label", "score", "certain", "level_db", "level"];
   const values = (one) => [...head.map((key) => one[key]), ...labels.map((key) => one.scores[key])];
   const scores = labels.map((label) => `scores.${label}`);
   return [[...head, ...scores], ...predictions.map(values)].map((row) => `${row}\r\n`).join("");

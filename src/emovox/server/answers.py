@@ -29,6 +29,10 @@ class Prediction(_Answer):
     end: float = Field(description="seconds")
     certain: bool = Field(description="false if the model abstains; the label is its best guess")
     final: bool
+    level_db: float = Field(description="level of the speech, in dB of full scale")
+    level: Literal["good", "too quiet", "too loud"] = Field(
+        description="whether the speech was too quiet or too loud to be judged well"
+    )
     moments: list[Moment] = Field([], description="only with explain=true")
 
 

@@ -14,12 +14,14 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from .. import audio, cleaning, sound
+from .. import audio, cleaning, loudness, sound, vad
 from ..audio import RATE, Samples, check_audible, load_audio, without_silence
 from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
+from ..loudness import levelled, speech_level_db
 from ..sound import containers
+from ..vad import find_speech
 from .acoustic import features
 from .acoustic.features import AcousticFeatures, trim_silence
 from .cache import ArrayCache, cache_key
@@ -34,6 +36,8 @@ N_WORKERS = 2  # decoding and the network's products release the interpreter
 @dataclass(frozen=True)
 class Extractor:
     """A function that computes the features of a clip of mono float32 at 16 kHz.
+
+    The clip is what `Model.infer` hears: the speech alone, at one level.
 
     `depends_on` names everything that its result depends on, besides the clip.
     """
@@ -79,11 +83,12 @@ def extract(
         if stored is not None:
             return stored
         try:
-            clip = cleaned(load_audio(utterance.file))
+            clip = load_audio(utterance.file)
             check_audible(clip)
+            speech = cleaned(find_speech(clip).samples)
         except AudioError as error:
             return error
-        computed = extractor.compute(clip)
+        computed = extractor.compute(levelled(speech, speech_level_db(speech)))
         cache.put(key, computed)
         return computed
 
@@ -151,6 +156,6 @@ def speech_statistics(
 
 def code_digest(*modules: ModuleType) -> str:
     """Tell this code from any other: stored features must not outlive the code that made them."""
-    heard_by = (audio, cleaning, sound, containers)
+    heard_by = (audio, cleaning, loudness, sound, vad, containers)
     sources = [__file__, *(str(module.__file__) for module in (*heard_by, *modules))]
     return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...audio import NOISE_FLOOR, RATE
+from ...audio import EDGE, RATE
 from ..settings import AcousticConfig
 
 # Floors below which no logarithm is taken. Anything under the noise of a 16-bit recording (a
@@ -47,7 +47,7 @@ def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         Samples left; 0 where nothing is above the floor.
     """
     position = torch.arange(audio.shape[1], device=audio.device)[None]
-    sounds = (audio.abs() >= NOISE_FLOOR) & (position < lengths[:, None])
+    sounds = (audio.abs() >= EDGE) & (position < lengths[:, None])
     end = torch.where(sounds, position + 1, 0).amax(1)
     start = torch.where(sounds, position, audio.shape[1]).amin(1)
     n_left = (end - start).clamp(min=0)
