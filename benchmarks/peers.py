@@ -28,10 +28,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from emovox.audio import RATE, without_silence
+from emovox.audio import RATE
 from emovox.corpora import Utterance
 from emovox.evaluation.run import versions
 from emovox.files import write_text
+from emovox.loudness import without_edges
 from emovox.splits import Fold
 from emovox.training.cache import ArrayCache, default_cache_folder
 from emovox.training.extraction import Extractor, acoustic_frames, extract
@@ -84,7 +85,7 @@ def whisper(weights: Path) -> Extractor:
     alone = threading.Lock()  # what the layer gave must be this clip's
 
     def compute(clip: np.ndarray) -> np.ndarray:
-        sound = torch.from_numpy(without_silence(clip)[: int(WINDOW_S * RATE)].copy())
+        sound = torch.from_numpy(without_edges(clip)[: int(WINDOW_S * RATE)].copy())
         with alone, torch.inference_mode():
             found.clear()
             module(sound[None], torch.tensor([len(sound)]))

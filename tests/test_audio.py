@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 
 from emovox.audio import (
     AUDIO_SUFFIXES,
-    EDGE,
     MAX_AMPLITUDE,
     NOISE_FLOOR,
     RATE,
@@ -22,7 +21,6 @@ from emovox.audio import (
     check_audio,
     load_audio,
     no_audio,
-    without_silence,
 )
 from emovox.errors import AudioError, SilenceError
 
@@ -282,22 +280,6 @@ class TestAudible:
         """No samples at all are silence, too."""
         with pytest.raises(SilenceError):
             check_audible(np.zeros(0, np.float32))
-
-
-class TestWithoutSilence:
-    """What counts as heard."""
-
-    def test_cuts_ends_alone(self):
-        """What lies before and after the sound is cut, to the sample; a pause within stays."""
-        sound = np.float32([EDGE, 0, 0, -0.5])
-        padded = np.pad(sound, (3, 5), constant_values=np.float32(EDGE * 0.9))
-        np.testing.assert_array_equal(without_silence(padded), sound)
-        np.testing.assert_array_equal(without_silence(sound), sound)
-
-    @pytest.mark.parametrize("samples", [[], [0.0], [EDGE / 2] * 9])
-    def test_nothing_left(self, samples):
-        """Of silence nothing is left."""
-        assert without_silence(np.float32(samples)).size == 0
 
 
 class TestFolders:

@@ -6,7 +6,16 @@ import pytest
 from conftest import REPOSITORY
 from emovox.audio import RATE, load_audio
 from emovox.errors import NoSpeechError, SilenceError
-from emovox.loudness import ADVICE, LEVEL_DB, advice, judge_level, levelled, speech_level_db
+from emovox.loudness import (
+    ADVICE,
+    EDGE,
+    LEVEL_DB,
+    advice,
+    judge_level,
+    levelled,
+    speech_level_db,
+    without_edges,
+)
 
 TOLERANCE = 0.05  # of a score, for the noise in the fifth of a second kept on either side
 VOICES = ("even", "man-even", "slow-and-low")
@@ -31,6 +40,31 @@ def noise(kind: str, seconds: float, level_db: float, seed: int = 0) -> np.ndarr
 def sentence(request) -> np.ndarray:
     """Give a sentence of a synthesised voice, mono at 16 kHz."""
     return load_audio(REPOSITORY / "examples" / f"{request.param}.flac")
+
+
+class TestWithoutEdges:
+    """Where the speech in a clip begins and ends."""
+
+    @pytest.mark.parametrize("n_before", [0, 1, 159, 160, 1_600, 5_000])
+    def test_silence_before_is_no_matter(self, n_before):
+        """Zeros before the first loud sample, many or few, leave the same clip."""
+        loud = np.float32([EDGE, 0.1, -0.2, EDGE])
+        clip = without_edges(np.pad(loud, (n_before, 900)))
+        np.testing.assert_array_equal(clip[-904:], np.pad(loud, (0, 900)))
+        assert not clip[:-904].any()
+        assert len(clip) - 904 <= min(n_before, RATE // 10)
+        assert (len(clip) - 904) % (RATE // 100) == 0
+
+    def test_noise_around_is_cut(self):
+        """Noise below the edge is cut a tenth of a second before and after the speech."""
+        noise = np.full(8_000, EDGE * 0.9, np.float32)
+        clip = without_edges(np.concatenate((noise, np.ones(400, np.float32), noise)))
+        assert len(clip) == 2 * (RATE // 10) + 400
+
+    @pytest.mark.parametrize("samples", [[], [0.0], [EDGE / 2] * 9])
+    def test_nothing_left(self, samples):
+        """Of a clip without a loud sample nothing is left."""
+        assert without_edges(np.float32(samples)).size == 0
 
 
 class TestLevel:

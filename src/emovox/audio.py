@@ -24,7 +24,6 @@ from .sound import Samples as Samples
 RATE = 16_000  # Hz; what every model hears
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz; outside of these a header is not to be believed
 NOISE_FLOOR = 1e-4  # amplitude, -80 dB of full scale: what lies below is silence
-EDGE = 1e-3  # amplitude, 34 dB below the level of speech: what is below at either end is cut off
 MAX_AMPLITUDE = 32.0  # +30 dB of full scale: what lies above is not scaled to [-1, 1]
 MAX_SECONDS = 3_600.0  # default limit of a recording's length
 AUDIO_SUFFIXES = frozenset(
@@ -217,20 +216,6 @@ def check_audible(audio: Samples) -> None:
             f"no sound above the noise floor (loudest sample: {level}, floor: "
             f"{20 * np.log10(NOISE_FLOOR):.0f} dB of full scale); is the microphone muted?"
         )
-
-
-def without_silence(clip: Samples) -> Samples:
-    """Cut what lies before the first and after the last sample of `EDGE` or more.
-
-    A clip without sound becomes empty. Model graphs cut the same.
-
-    Parameters
-    ----------
-    clip : ndarray of float32, shape=(n_samples,)
-        At the level that models hear, as `loudness.levelled` returns it.
-    """
-    sounds = np.flatnonzero(np.abs(clip) >= EDGE)
-    return clip[sounds[0] : sounds[-1] + 1] if sounds.size else clip[:0]
 
 
 def audio_files(root: Path) -> list[Path]:

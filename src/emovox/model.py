@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import RATE, Samples, check_audible, check_clip, without_silence
+from .audio import RATE, Samples, check_audible, check_clip
 from .baseline import Baseline, Window
 from .card import Card
 from .errors import BaselineError, ConfigError, EmovoxError, ModelError, one_line
 from .files import read_limited
-from .loudness import judge_level, levelled, speech_level_db
+from .loudness import judge_level, levelled, speech_level_db, without_edges
 from .operators import operators
 from .prediction import Prediction
 
@@ -233,9 +233,9 @@ class Model:
 
     def _windows(self, clip: Samples) -> list[Samples]:
         """Cut a clip into equal windows; silence around and in them is left out."""
-        sound = without_silence(clip)
+        sound = without_edges(clip)
         n_windows = int(np.ceil(len(sound) / (self.card.window_s * RATE)))
-        windows = map(without_silence, np.array_split(sound, n_windows))
+        windows = map(without_edges, np.array_split(sound, n_windows))
         return [window for window in windows if window.size]
 
     def _run(

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..audio import EDGE, RATE
+from ..audio import RATE
 from ..card import Card
 from ..errors import ModelError, TrainingError
 from ..files import written_whole
 from ..model import INPUTS, METADATA_KEY, OUTPUTS, Model
+from .acoustic.features import SILENCE
 from .network import SpeakerHead, WaveformModel
 from .speech.backbone import merge, trace
 
@@ -148,7 +149,7 @@ def check_agreement(model: WaveformModel, content: bytes, n_embedding: int) -> f
     worst = 0.0
     for lengths in ([1], [700], [RATE], [RATE * 2 + 77, 900, RATE], [RATE * 11], [5000] * 5):
         audio = rng.uniform(-0.3, 0.3, (len(lengths), max(lengths))).astype(np.float32)
-        audio[:, : max(lengths) // 7] *= EDGE  # silence in front, to be cut
+        audio[:, : max(lengths) // 7] *= SILENCE  # silence in front, to be cut
         count = np.array(lengths, np.int64)
         baseline = rng.normal(0, 0.3, (len(lengths), n_embedding)).astype(np.float32)
         feeds: dict[str, NDArray[Any]] = dict(zip(INPUTS, (audio, count, baseline), strict=True))

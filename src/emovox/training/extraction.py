@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from .. import audio, cleaning, loudness, sound, vad
-from ..audio import RATE, Samples, check_audible, load_audio, without_silence
+from ..audio import RATE, Samples, check_audible, load_audio
 from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
-from ..loudness import levelled, speech_level_db
+from ..loudness import levelled, speech_level_db, without_edges
 from ..sound import containers
 from ..vad import find_speech
 from .acoustic import features
@@ -139,13 +139,13 @@ def speech_statistics(
     session = open_backbone(backbone)
 
     def compute(clip: Samples) -> NDArray[np.float32]:
-        sound = without_silence(clip)[: int(window_s * RATE)]
+        sound = without_edges(clip)[: int(window_s * RATE)]
         versions = [sound, *(soxr.resample(sound, RATE * factor, RATE) for factor in copies)]
         versions += [recorded_elsewhere(sound, take) for take in range(n_elsewhere)]
         return np.stack(
             [
                 np.append(statistics_of(session, version), np.float32(len(version) / RATE))
-                for version in map(without_silence, versions)
+                for version in map(without_edges, versions)
             ]
         )
 

@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...audio import EDGE, RATE
+from ...audio import RATE
 from ..settings import AcousticConfig
 
 # Floors below which no logarithm is taken. Anything under the noise of a 16-bit recording (a
 # magnitude of about 2e-4 here) is residue of resampling or of a codec, and must not be heard.
+SILENCE = 1e-3  # amplitude: what is below at either end of a clip is cut off
 _MEL_FLOOR = 1e-10  # of mel power; librosa's own default
 _CONTRAST_FLOOR = 1e-3  # of magnitude, about -108 dB of full scale for a sine
 
@@ -47,7 +48,7 @@ def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         Samples left; 0 where nothing is above the floor.
     """
     position = torch.arange(audio.shape[1], device=audio.device)[None]
-    sounds = (audio.abs() >= EDGE) & (position < lengths[:, None])
+    sounds = (audio.abs() >= SILENCE) & (position < lengths[:, None])
     end = torch.where(sounds, position + 1, 0).amax(1)
     start = torch.where(sounds, position, audio.shape[1]).amin(1)
     n_left = (end - start).clamp(min=0)
