@@ -306,9 +306,18 @@ class TestOtherCorpora:
         assert len(problem(corpus, "foreign").files) == 2
 
     def test_nemo_without_its_table(self, tmp_path: Path) -> None:
-        """Without data.tsv nEMO loads all the same; the sexes are not told."""
+        """Without data.tsv nEMO loads all the same; sexes and ages are not told."""
         record(tmp_path / "samples" / "AB0_anger_1.opus")
-        assert load_corpus("nemo", tmp_path).utterances[0].sex == ""
+        (one,) = load_corpus("nemo", tmp_path).utterances
+        assert (one.sex, one.age) == ("", None)
+
+    def test_ages(self, tmp_path: Path) -> None:
+        """Ages come from nEMO's table; those of the two women of TESS are published."""
+        record(tmp_path / "nemo" / "AB0_anger_1.opus")
+        nemo_table(tmp_path / "nemo")
+        record(tmp_path / "tess" / "OAF_back_angry.wav")
+        assert load_corpus("nemo", tmp_path / "nemo").utterances[0].age == 30
+        assert load_corpus("tess", tmp_path / "tess").utterances[0].age == 64
 
     def test_nemo_names_what_its_table_lists(self, tmp_path: Path) -> None:
         """A recording in data.tsv that is not there is named."""
@@ -403,14 +412,15 @@ class TestTable:
         """All columns are read, whatever their case, with a byte order mark, others ignored."""
         table = write_table(
             tmp_path,
-            "\ufeffFILE,Emotion,Speaker,sentence,Split,sex,language,note\n"
-            "sub/b.wav,Anger,anna,s1,dev,F,DE,x\n"
-            "a.wav,joy,bob,s2,Train,male,,\n",
+            "\ufeffFILE,Emotion,Speaker,sentence,Split,sex,language,age,note\n"
+            "sub/b.wav,Anger,anna,s1,dev,F,DE,37,x\n"
+            "a.wav,joy,bob,s2,Train,male,,young,\n",
         )
         first, second = load_corpus("mine", table).utterances
         assert (first.file, first.emotion, first.subset) == (tmp_path / "a.wav", "happy", "train")
         assert (second.emotion, second.speaker, second.sentence) == ("angry", "anna", "s1")
         assert (second.subset, second.sex, second.language) == ("val", "female", "de")
+        assert (first.age, second.age) == (None, 37)
 
     def test_optional_columns(self, tmp_path: Path) -> None:
         """File and emotion are enough."""

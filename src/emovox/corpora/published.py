@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from .table import enclosed_table
+from .table import enclosed_table, years
 from .utterance import CorpusSpec, Download, Parsed
 
 
@@ -56,6 +56,7 @@ TESS = CorpusSpec(
     homepage="https://doi.org/10.5683/SP2/E8H2MF",
     n_expected=2_800,
     expected=_all_of_tess,
+    ages=lambda _root: {"OAF": 64, "YAF": 26},
     # Dataverse makes this archive anew for each request: it has no checksum.
     download=Download(
         "https://borealisdata.ca/api/access/dataset/:persistentId/"
@@ -145,11 +146,17 @@ def _nemo(match: re.Match[str]) -> Parsed:
 
 
 def _nemo_rows(root: Path) -> Iterator[dict[str, str]]:
-    return enclosed_table(root, "data.tsv", ("file_id", "speaker_id", "gender"), delimiter="\t")
+    columns = ("file_id", "speaker_id", "gender", "age")
+    return enclosed_table(root, "data.tsv", columns, delimiter="\t")
 
 
 def _nemo_sexes(root: Path) -> Mapping[str, str]:
     return {row["speaker_id"].upper(): row["gender"].lower() for row in _nemo_rows(root)}
+
+
+def _nemo_ages(root: Path) -> Mapping[str, int]:
+    found = {row["speaker_id"].upper(): years(row["age"]) for row in _nemo_rows(root)}
+    return {speaker: age for speaker, age in found.items() if age is not None}
 
 
 def _all_of_nemo(root: Path, _keys: frozenset[str]) -> frozenset[str]:
@@ -177,6 +184,7 @@ NEMO = CorpusSpec(
     n_expected=4_481,
     expected=_all_of_nemo,
     sexes=_nemo_sexes,
+    ages=_nemo_ages,
     download=Download("https://github.com/amu-cai/nEMO/archive/refs/heads/main.zip"),
 )
 

@@ -69,7 +69,8 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     members = [_Member(file, labelled[file], digests[file]) for file in sorted(audio)]
     kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
-    utterances = tuple(_utterance(spec, sexes, member) for member in kept)
+    ages = spec.ages(root) if spec.ages else {}
+    utterances = tuple(_utterance(spec, sexes, ages, member) for member in kept)
     problems = (
         *copies,
         *_unmapped_problem(unmapped),
@@ -264,7 +265,9 @@ def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Prob
     yield Problem("missing", text, tuple(missing))
 
 
-def _utterance(spec: CorpusSpec, sexes: Mapping[str, str], member: _Member) -> Utterance:
+def _utterance(
+    spec: CorpusSpec, sexes: Mapping[str, str], ages: Mapping[str, int], member: _Member
+) -> Utterance:
     parsed = member.parsed
     return Utterance(
         file=member.file,
@@ -275,4 +278,5 @@ def _utterance(spec: CorpusSpec, sexes: Mapping[str, str], member: _Member) -> U
         language=spec.language,
         sex=parsed.sex or sexes.get(parsed.speaker, ""),
         digest=member.digest,
+        age=ages.get(parsed.speaker),
     )

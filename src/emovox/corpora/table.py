@@ -18,7 +18,7 @@ from .scan import (
 from .utterance import Corpus, Problem, Utterance
 
 REQUIRED = ("file", "emotion")
-OPTIONAL = ("speaker", "sentence", "split", "sex", "language")
+OPTIONAL = ("speaker", "sentence", "split", "sex", "language", "age")
 SUBSETS = {
     "": "",
     "train": "train",
@@ -38,8 +38,9 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
     """Load the recordings a CSV table names.
 
     Columns are `file` and `emotion`, and optionally `speaker`, `sentence`, `split` (or `subset`:
-    train, val, test), `sex` (f, m, female, male; anything else counts as unknown) and
-    `language`; other columns are ignored. Files are relative to the table's folder.
+    train, val, test), `sex` (f, m, female, male; anything else counts as unknown), `language` and
+    `age` (whole years; anything else counts as unknown); other columns are ignored. Files are
+    relative to the table's folder.
 
     Parameters
     ----------
@@ -187,4 +188,11 @@ def _utterance(name: str, file: Path, row: dict[str, str], digest: str) -> Utter
         sex=SEXES.get(row.get("sex", "").lower(), ""),
         digest=digest,
         subset=SUBSETS[_split(row).lower()],
+        age=years(row.get("age", "")),
     )
+
+
+def years(cell: str) -> int | None:
+    """Return an age of 0 to 120 whole years, None for any other text."""
+    age = int(cell) if cell.isascii() and cell.isdecimal() and len(cell) < 4 else None
+    return age if age is not None and age <= 120 else None

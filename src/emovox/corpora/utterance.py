@@ -14,7 +14,7 @@ class Utterance:
     corpus's name; `language` is an ISO 639-1 code or ""; `sex` is "female", "male" or "";
     `digest` is the sha256 of the file's bytes, or of those of the first file with the same
     samples: equal digests are the same recording; `subset` is "train", "val" or "test" where a
-    user's table says so, else "".
+    user's table says so, else ""; `age` is the speaker's, in years, None if unknown.
     """
 
     file: Path
@@ -26,6 +26,7 @@ class Utterance:
     sex: str
     digest: str
     subset: str = ""
+    age: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class CorpusSpec:
     `labels` holds the corpus's own labels in lower case; other labels are left out and counted.
     `parse` reads a path below the root, None if the file does not belong.
     `expected` gets the root and the keys found and gives the keys a complete corpus holds. `sexes`
-    reads the speakers' sexes from a file of the corpus below the root. `by_hand` tells you how to
-    get a corpus that cannot be downloaded.
+    and `ages` give what is known of each speaker, from a file of the corpus below the root or from
+    its publication. `by_hand` tells you how to get a corpus that cannot be downloaded.
     """
 
     name: str
@@ -101,5 +102,6 @@ class CorpusSpec:
     n_expected: int = 0
     expected: Callable[[Path, frozenset[str]], frozenset[str]] | None = None
     sexes: Callable[[Path], Mapping[str, str]] | None = None
+    ages: Callable[[Path], Mapping[str, int]] | None = None
     download: Download | None = None
     by_hand: str = ""
