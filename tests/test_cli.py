@@ -415,7 +415,8 @@ class TestEvaluate:
         assert report["n_test"] == 8
         assert Path("result/report.html").exists()
 
-    def test_needs_the_extra_report_alone(self, tmp_path, model_file):
+    @pytest.mark.parametrize("command", [["evaluate"], ["audit", "--limit", 1, "--only", "tilt"]])
+    def test_needs_the_extra_report_alone(self, tmp_path, model_file, command):
         """A model is measured where nothing is installed that only the extra `train` brings."""
         table = make_corpus(tmp_path / "made", n_speakers=2, n_sentences=1)
         project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
@@ -423,12 +424,12 @@ class TestEvaluate:
         names = [re.match(r"\w+", one)[0] for one in train if not one.startswith("emovox")]
         blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in names)
         process = start(
-            "evaluate", model_file, "--corpus", f"made={table}", "--out", tmp_path / "result",
+            *command, model_file, "--corpus", f"made={table}", "--out", tmp_path / "result",
             before=blocked,
         )  # fmt: skip
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        assert (tmp_path / "result" / "report.html").exists()
+        assert [*(tmp_path / "result").glob("*.html")]
 
     @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
     def test_missing_extra(self, tmp_path, model_file, library):

@@ -9,6 +9,7 @@ from typing import TextIO
 import typer
 
 from ..errors import missing_extra
+from .audit import audit
 from .corpus import corpus_app
 from .enrol import enrol
 from .evaluate import evaluate
@@ -37,6 +38,7 @@ app.command()(info)
 app.command()(serve)
 app.command()(train)
 app.command()(evaluate)
+app.command()(audit)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(plot_app, name="plot")
 

@@ -178,13 +178,20 @@ def _write(
     page = {**page, "pictures": pictures, "score_pictures": score_pictures}
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     write_file(directory / "report.json", (text + "\n").encode())
-    write_file(directory / "report.html", _render(page).encode())
+    write_file(directory / "report.html", render("report.html", page).encode())
 
 
-def _render(page: Mapping[str, Any]) -> str:
+def render(template: str, page: Mapping[str, Any]) -> str:
+    """Return a page: a template of `templates/`, filled in.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 is not installed.
+    """
     environment = _environment()
     environment.filters["percent"] = words.percent
-    return environment.get_template("report.html").render(page)
+    return environment.get_template(template).render(page)
 
 
 def _environment() -> "Environment":
@@ -265,7 +272,7 @@ def _confusion_picture(directory: Path, numbers: Mapping[str, Any]) -> dict[str,
         "Confusion matrix: a row for each true emotion, a column for each answer, with counts and "
         "shares of the row. The table below holds the same counts."
     )
-    return _picture(directory, "confusion", alt, partial(confusion, labels, matrix))
+    return picture(directory, "confusion", alt, partial(confusion, labels, matrix))
 
 
 def _training_picture(
@@ -277,7 +284,7 @@ def _training_picture(
         f"{'best' if chosen else 'last'} epoch is {used['epoch']:.0f}: validation loss "
         f"{used['val_loss']:.3f}, validation accuracy {words.percent(used['val_accuracy'])}."
     )
-    return _picture(directory, "training", alt, partial(training_curves, history, chosen=chosen))
+    return picture(directory, "training", alt, partial(training_curves, history, chosen=chosen))
 
 
 def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -286,14 +293,14 @@ def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, di
     as_set = None if right is None else (numbers["coverage"], right)
     reliability_alt, coverage_alt = words.score_alts(numbers)
     return {
-        "reliability": _picture(
+        "reliability": picture(
             directory, "reliability", reliability_alt, partial(reliability, bins, error)
         ),
-        "coverage": _picture(directory, "coverage", coverage_alt, partial(coverage, curve, as_set)),
+        "coverage": picture(directory, "coverage", coverage_alt, partial(coverage, curve, as_set)),
     }
 
 
-def _picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
+def picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
     """Write a figure as figures/<kind>, and return its data for the page."""
     _, svg = save(draw(), directory / "figures" / kind)
     return {

@@ -71,8 +71,8 @@ def evaluate_model(
     if (out / "config.toml").exists():
         raise EmovoxError(f"{out}: holds a training run; use another --out")
     corpora, utterances = load_utterances(sources, labels, {}, console)
-    utterances, merged = _merged(utterances, recognizer.labels)
-    for emotion, count in merged.items():
+    utterances, counted_as = merged(utterances, recognizer.labels)
+    for emotion, count in counted_as.items():
         console.line(f"{counted(count, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
@@ -85,7 +85,7 @@ def evaluate_model(
         "command": command,
         "seed": None,  # nothing is drawn
         "settings": {"corpora": tuple(sources), "labels": tuple(labels)},
-        "merged": merged,
+        "merged": counted_as,
         "n_test": len(evaluation.results.files),
         "left_out": evaluation.left_out,
         "model": {"name": recognizer.card.name, "fingerprint": recognizer.fingerprint},
@@ -145,14 +145,14 @@ def choose(
     return chosen, dict(left_out)
 
 
-def _merged(
+def merged(
     utterances: Sequence[Utterance], labels: Sequence[str]
 ) -> tuple[list[Utterance], dict[str, int]]:
     """Replace emotions unknown to a model by the nearest known one; count them."""
     missing = {utterance.emotion for utterance in utterances} - set(labels)
     merge = {emotion: NEAREST[emotion] for emotion in missing if NEAREST.get(emotion) in labels}
-    merged = Counter(one.emotion for one in utterances if one.emotion in merge)
-    return _renamed(utterances, merge), dict(sorted(merged.items()))
+    counts = Counter(one.emotion for one in utterances if one.emotion in merge)
+    return _renamed(utterances, merge), dict(sorted(counts.items()))
 
 
 def _renamed(utterances: Sequence[Utterance], merge: Mapping[str, str]) -> list[Utterance]:
