@@ -179,7 +179,7 @@ class TestStreams:
         """With no stream at all, files are written, and nothing else is written into them."""
         out = tmp_path / "o.csv"
         assert emovox("predict", file, "--csv", out, redirected="<&- >&- 2>&-").returncode == 0
-        assert [line.count(",") for line in out.read_text().splitlines()] == [13, 13]
+        assert [line.count(",") for line in out.read_text().splitlines()] == [15, 15]
 
     @pytest.mark.parametrize("words", [["info"], ["corpus", "list"], ["--version"], ["--help"]])
     def test_other_commands(self, words):

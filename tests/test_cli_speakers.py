@@ -25,13 +25,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from emovox.cli import main
 from emovox.recognizer import Recognizer
 
-learn = Recognizer.predict_and_learn
+read = Recognizer.read
 
 def telling(self, *arguments, **options):
     print("learning", file=sys.stderr, flush=True)
-    return learn(self, *arguments, **options)
+    return read(self, *arguments, **options)
 
-Recognizer.predict_and_learn = telling
+Recognizer.read = telling
 main()
 """
 
