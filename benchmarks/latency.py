@@ -91,9 +91,8 @@ def emovox(name: str) -> Way:
 
 def in_torch() -> Way:
     """Return the network of the default model in torch, 32-bit floats."""
-    config = SpeechConfig()
-    encoder = SpeechStatistics(config).eval()
-    head = SpeakerHead(config.n_statistics, 7, HeadConfig()).eval()
+    encoder = SpeechStatistics(SpeechConfig(), 512).eval()  # as wide as whisper-base
+    head = SpeakerHead(encoder.n_statistics, 7, HeadConfig()).eval()
     nothing = torch.zeros(1, head.n_embedding)
 
     def recognise(clip: np.ndarray) -> object:

@@ -39,7 +39,7 @@ def tested(benchmarks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     utterances = load_corpus("made", make_corpus(folder / "made", n_speakers=4)).utterances
     torch.manual_seed(0)
-    module = SpeechStatistics(SpeechConfig(n_layers=1)).eval().requires_grad_(False)
+    module = SpeechStatistics(SpeechConfig(n_layers=1), 384).eval().requires_grad_(False)
     backbone = export_backbone(module, [load_audio(one.file) for one in utterances[::6]])
     extractor = speech_statistics(backbone, (1.16,), 1, 15.0)
     found = extract(utterances, extractor, ArrayCache(folder / "cache"))

@@ -36,7 +36,7 @@ def clips() -> list[np.ndarray]:
 def module() -> SpeechStatistics:
     """Give speech features with random weights."""
     torch.manual_seed(0)
-    return SpeechStatistics(CONFIG).eval().requires_grad_(False)
+    return SpeechStatistics(CONFIG, 384).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,19 @@ from emovox.training.speech.encoder import (
     SpeechStatistics,
     find_weights,
     load_encoder,
+    sinusoids,
     speech_level,
 )
 from made_corpus import voice
 
-CONFIG = SpeechConfig(n_layers=1, max_seconds=4.0)
+CONFIG = SpeechConfig(n_layers=2, max_seconds=4.0)
+WIDTH = 128
 
 
 def make_module() -> SpeechStatistics:
     """Make speech features with random weights."""
     torch.manual_seed(0)
-    return SpeechStatistics(CONFIG).eval().requires_grad_(False)
+    return SpeechStatistics(CONFIG, WIDTH).eval().requires_grad_(False)
 
 
 MODULE = make_module()
@@ -109,6 +111,61 @@ def test_weights_are_loaded_whole(tmp_path):
     torch.testing.assert_close(loaded(audio, count), statistics(audio), atol=0.05, rtol=0.05)
 
 
+@pytest.mark.parametrize("width", [64, 192])
+def test_the_width_is_that_of_the_weights(tmp_path, width):
+    """Encoders of any size are loaded; so many numbers come out of each layer."""
+    made = SpeechStatistics(CONFIG, width)
+    save_file({f"encoder.{k}": v for k, v in made.state_dict().items()}, tmp_path / "w.safetensors")
+    loaded = load_encoder(tmp_path / "w.safetensors", CONFIG)
+    found = loaded(clip(), torch.tensor([clip().shape[1]]))
+    assert found.shape == (1, loaded.n_statistics) == (1, 2 * 2 * width)
+
+
+def test_int8_matrices_have_a_scale_a_row(tmp_path):
+    """Matrices in int8 are multiplied by the scale of each row that stands beside them."""
+    exact, kept = {}, {}
+    for name, value in MODULE.state_dict().items():
+        exact[f"encoder.{name}"] = kept[f"encoder.{name}"] = value
+        if value.dim() == 2:
+            scale = (value.abs().amax(1) / 127).half()
+            whole = (value / scale.float()[:, None]).round().to(torch.int8)
+            exact[f"encoder.{name}"] = whole.float() * scale.float()[:, None]
+            kept |= {f"encoder.{name}": whole, f"encoder.{name}.scale": scale}
+    save_file(exact, tmp_path / "exact.safetensors")
+    save_file(kept, tmp_path / "int8.safetensors")
+    count = torch.tensor([clip().shape[1]])
+    one, other = (
+        load_encoder(tmp_path / f"{name}.safetensors", CONFIG)(clip(), count)
+        for name in ("exact", "int8")
+    )
+    torch.testing.assert_close(one, other)
+
+
+def test_positions_are_sinusoids():
+    """The table is whisper's: sines of falling speed, then their cosines."""
+    table = sinusoids(100, 64)
+    assert table.shape == (100, 64)
+    torch.testing.assert_close(table[:, 0], torch.arange(100.0).sin())
+    torch.testing.assert_close(table[:, 32], torch.arange(100.0).cos())
+    torch.testing.assert_close(table[:, 31], (torch.arange(100.0) / 10_000).sin())
+
+
+def with_pause(noise_db: float) -> torch.Tensor:
+    """Return two words around a pause of 0.4 s, in whose middle there is noise at this level."""
+    word = clip()
+    pause = torch.zeros(1, 6400)
+    torch.manual_seed(3)
+    pause[:, 1600:4800] = torch.randn(1, 3200) * word.square().mean().sqrt()
+    return torch.cat([word, pause * 10 ** (noise_db / 20), word], 1)
+
+
+def test_a_pause_between_words_does_not_count():
+    """Noise far below the speech is neither attended to nor pooled; a louder sound is."""
+    silent, faint, loud = (statistics(with_pause(level)) for level in (-200.0, -25.0, -10.0))
+    torch.testing.assert_close(faint, silent, atol=1e-5, rtol=1e-4)
+    assert (loud - silent).abs().max() > 0.01
+
+
 def test_other_weights_are_refused(tmp_path):
     """A missing file, another file, and other weights are one clear error each."""
     with pytest.raises(ModelError, match="cannot read"):
@@ -117,12 +174,12 @@ def test_other_weights_are_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot read"):
         load_encoder(tmp_path / "text.safetensors", CONFIG)
     save_file({"encoder.conv1.weight": torch.zeros(2)}, tmp_path / "few.safetensors")
-    with pytest.raises(ModelError, match="expected the encoder of whisper-tiny"):
+    with pytest.raises(ModelError, match="expected a whisper encoder"):
         load_encoder(tmp_path / "few.safetensors", CONFIG)
     wrong = {f"encoder.{k}": v for k, v in MODULE.state_dict().items()}
     wrong["encoder.conv1.weight"] = torch.zeros(3, 3)
     save_file(wrong, tmp_path / "wrong.safetensors")
-    with pytest.raises(ModelError, match="expected the encoder of whisper-tiny"):
+    with pytest.raises(ModelError, match="expected a whisper encoder"):
         load_encoder(tmp_path / "wrong.safetensors", CONFIG)
 
 

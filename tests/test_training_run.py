@@ -429,7 +429,7 @@ def test_an_acoustic_model_may_know_its_speaker(settings, tmp_path):
 def encoder(tmp_path_factory) -> Path:
     """Give whisper-tiny's encoder with random weights, as a file of the hub would be."""
     torch.manual_seed(0)
-    module = SpeechStatistics(SpeechConfig(max_seconds=30.0))
+    module = SpeechStatistics(SpeechConfig(max_seconds=30.0), 384)
     path = tmp_path_factory.mktemp("encoder") / "model.safetensors"
     save_file({f"model.encoder.{k}": v.half() for k, v in module.state_dict().items()}, path)
     return path

@@ -58,7 +58,7 @@ def model_card(
 def _feature_settings(settings: Settings) -> dict[str, Any]:
     if settings.features == "acoustic":
         return dataclasses.asdict(settings.acoustic.features)
-    return {"encoder": "openai/whisper-tiny, MIT licence", **dataclasses.asdict(SpeechConfig())}
+    return {"encoder": "OpenAI's whisper, MIT licence", **dataclasses.asdict(SpeechConfig())}
 
 
 def _corpus_facts(corpus: Corpus, fold: Fold) -> dict[str, Any]:
