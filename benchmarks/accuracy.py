@@ -36,6 +36,7 @@ from emovox.training.run import train
 from emovox.training.settings import Settings, read_settings, settings_toml
 from emovox.training.speech import fit as streams
 from emovox.training.speech.fit import train_head
+from emovox.training.speech.sessions import Sessions
 from machine import REPOSITORY, machine, write_result
 from rows import (
     by_group,
@@ -62,6 +63,7 @@ class Bench:
     encoder: str
     recordings: Recordings
     features: FeaturesOf
+    sessions: Sessions  # of the copies
     digest: str  # of the features and the code
     runs: Path
 
@@ -91,7 +93,7 @@ class Bench:
     def fold_answers(self, settings: Settings, fold: Fold) -> Answers:
         """Train a head on all but the test part, and answer that."""
         labels = tuple(sorted({one.emotion for one in fold.train}))
-        learned = make_clips((*fold.train, *fold.val), self.features, labels, with_copies=True)
+        learned = make_clips((*fold.train, *fold.val), self.features, labels, self.sessions)
         watched = make_clips(fold.val, self.features, labels)
         head, _ = train_head(
             learned,
@@ -111,7 +113,8 @@ def prepare(encoder: str, runs: Path) -> Bench:
         SPEECH, {**TASKS["speakers"].settings(), "speech": {"encoder": encoder}}
     )
     everything = all_utterances(recordings)
-    extractor = learner_of(settings, everything).extractor()
+    learner = learner_of(settings, everything)
+    extractor = learner.extractor()
     found = extract(
         everything,
         extractor,
@@ -126,7 +129,7 @@ def prepare(encoder: str, runs: Path) -> Bench:
     features = dict(zip(files, found.features, strict=True))
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (network, streams))
     digest = cache_key(extractor.depends_on, hashlib.sha256(code).hexdigest())
-    return Bench(encoder, recordings, features, digest, runs)
+    return Bench(encoder, recordings, features, Sessions.of(everything), digest, runs)
 
 
 def speech_rows(bench: Bench, task: str, n_seeds: int) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def egemaps() -> Extractor:
         feature_level=opensmile.FeatureLevel.Functionals,
     )
 
-    def compute(clip: np.ndarray) -> np.ndarray:
+    def compute(clip: np.ndarray, _: Utterance) -> np.ndarray:
         return smile.process_signal(clip, RATE).to_numpy(np.float32)[0]
 
     return Extractor(compute, f"eGeMAPSv02 functionals, opensmile {version('opensmile')}")
@@ -64,8 +64,8 @@ def mfcc() -> Extractor:
     """Return mean and deviation over time of 40 MFCC."""
     acoustic = acoustic_frames(AcousticConfig(), WINDOW_S)
 
-    def compute(clip: np.ndarray) -> np.ndarray:
-        frames = acoustic.compute(clip)[:, : AcousticConfig().n_mfcc]
+    def compute(clip: np.ndarray, utterance: Utterance) -> np.ndarray:
+        frames = acoustic.compute(clip, utterance)[:, : AcousticConfig().n_mfcc]
         return np.concatenate([frames.mean(0), frames.std(0)])
 
     return Extractor(compute, f"statistics of MFCC, {AcousticConfig()}, {WINDOW_S}")
@@ -84,7 +84,7 @@ def whisper(weights: Path) -> Extractor:
     module.layers[3].register_forward_hook(lambda *call: found.append(call[2]))
     alone = threading.Lock()  # what the layer gave must be this clip's
 
-    def compute(clip: np.ndarray) -> np.ndarray:
+    def compute(clip: np.ndarray, _: Utterance) -> np.ndarray:
         sound = torch.from_numpy(without_edges(clip)[: int(WINDOW_S * RATE)].copy())
         with alone, torch.inference_mode():
             found.clear()

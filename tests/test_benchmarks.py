@@ -13,12 +13,13 @@ from emovox.recognizer import Recognizer
 from emovox.splits import make_folds
 from emovox.training.cache import ArrayCache
 from emovox.training.export import export_head
-from emovox.training.extraction import extract, speech_statistics
+from emovox.training.extraction import extract, plan_copies, speech_statistics
 from emovox.training.learner import make_clips
 from emovox.training.settings import HeadConfig, Speech
 from emovox.training.speech.backbone import export_backbone
 from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from emovox.training.speech.fit import train_head
+from emovox.training.speech.sessions import Sessions
 from made_corpus import EMOTIONS, make_corpus
 from test_export import CARD as EXPORTED
 
@@ -41,15 +42,16 @@ def tested(benchmarks, tmp_path_factory):
     torch.manual_seed(0)
     module = SpeechStatistics(SpeechConfig(n_layers=1), 384).eval().requires_grad_(False)
     backbone = export_backbone(module, [load_audio(one.file) for one in utterances[::6]])
-    extractor = speech_statistics(backbone, (1.16,), 1, 15.0)
+    extractor = speech_statistics(backbone, plan_copies(utterances, 1, noise=None), 15.0)
     found = extract(utterances, extractor, ArrayCache(folder / "cache"))
     features = dict(zip((one.file for one in utterances), found.features, strict=True))
     fold = make_folds(utterances, "speaker", groups={"a": ["s0", "s1"], "b": ["s2", "s3"]})[0]
+    sessions = Sessions.of(utterances)
     learned, watched, asked = (
-        make_clips(part, features, EMOTIONS, with_copies=part is fold.train)
+        make_clips(part, features, EMOTIONS, sessions if part is fold.train else None)
         for part in (fold.train, fold.val, fold.test)
     )
-    training = Speech(epochs=5, min_steps=60, batch_size=16, copies=(1.16,), head=HEAD)
+    training = Speech(epochs=5, min_steps=60, batch_size=16, n_copies=1, head=HEAD)
     head, _ = train_head(learned, watched, 3, training, seed=0)
     export_head(backbone, head, CARD, folder / "model.onnx")
     answers = benchmarks("unheard").answers_of(head, asked, fold, EMOTIONS, seed=0)

@@ -1,14 +1,24 @@
 """Extraction: cached features equal computed ones, and bad recordings are named."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from emovox.corpora import load_corpus
 from emovox.training import extraction
 from emovox.training.cache import ArrayCache
-from emovox.training.extraction import acoustic_frames, extract
+from emovox.training.extraction import (
+    acoustic_frames,
+    extract,
+    plan_copies,
+    speech_statistics,
+)
 from emovox.training.settings import AcousticConfig
+from emovox.training.speech.backbone import STATISTICS, trace
+from emovox.training.speech.encoder import SpeechConfig, SpeechStatistics
 from made_corpus import make_corpus
 
 CONFIG = AcousticConfig()
@@ -85,3 +95,51 @@ def test_bad_recordings_are_left_out_and_named(utterances, tmp_path):
     assert utterances[0].file.name in result.problems[0].text
     assert "noise floor" in result.problems[1].text
     assert told[-1] == (len(utterances), len(utterances))
+
+
+@pytest.fixture(scope="module")
+def backbone() -> bytes:
+    """Give a small encoder with random weights as a backbone."""
+    torch.manual_seed(0)
+    module = SpeechStatistics(SpeechConfig(n_layers=1, max_seconds=4.0), 64).eval()
+    example = {"audio": torch.randn(2, 8000), "lengths": torch.tensor([8000, 4000])}
+    return trace(module.requires_grad_(False), example, [STATISTICS])
+
+
+def statistics(utterances, backbone, cache, n_copies=2, **changes):
+    """Extract speech statistics of recordings and their copies."""
+    copies = plan_copies(utterances, n_copies, noise=changes.pop("noise", None), **changes)
+    found = extract(utterances, speech_statistics(backbone, copies, 4.0), cache)
+    return np.stack(found.features)
+
+
+def test_a_recording_and_its_copies(utterances, backbone, tmp_path):
+    """Each has a row of statistics and seconds; copies differ, and are the same again."""
+    found = statistics(utterances, backbone, ArrayCache(tmp_path / "a"))
+    assert found.shape == (len(utterances), 3, 2 * 64 + 1)
+    assert found[..., -1] == pytest.approx(0.5, abs=0.3)
+    assert np.abs(found[:, 1] - found[:, 0]).max() > 0.01
+    assert np.abs(found[:, 2] - found[:, 1]).max() > 0.01
+    again = statistics(utterances, backbone, ArrayCache(tmp_path / "b"))
+    np.testing.assert_array_equal(found, again)
+    alone = statistics(utterances, backbone, ArrayCache(tmp_path / "c"), n_copies=0)
+    np.testing.assert_array_equal(alone[:, 0], found[:, 0])
+
+
+def test_copies_of_other_noise_or_seed_are_other_features(utterances, backbone, tmp_path):
+    """The cache never answers for another seed, other noise, or other sessions."""
+    cache = ArrayCache(tmp_path / "cache")
+    count = lambda: len(list((tmp_path / "cache").rglob("*.npy")))  # noqa: E731
+    places = tmp_path / "places"
+    places.mkdir()
+    rng = np.random.default_rng(0)
+    n = len(utterances)
+    for runs, changes in enumerate(({}, {"seed": 1}, {"noise": places}, {"noise": places}), 1):
+        soundfile.write(places / "hum.wav", rng.normal(0, 0.1, 9000), 16_000)
+        statistics(utterances, backbone, cache, n_copies=1, **changes)
+        assert count() == runs * n
+    statistics(utterances, backbone, cache, n_copies=1)
+    assert count() == 4 * n
+    renamed = [dataclasses.replace(one, speaker="other") for one in utterances]
+    statistics(renamed, backbone, cache, n_copies=1)
+    assert count() == 5 * n

@@ -13,7 +13,7 @@ from emovox.training.speech.fit import Clips, fit_space, running_logits, train_h
 N_STATISTICS, N_CLASSES = 24, 3
 CONFIG = HeadConfig(n_dimensions=12, n_hidden=16, dropout=0.0, input_dropout=0.0, prior_seconds=4.0)
 TRAINING = Speech(
-    epochs=8, min_steps=300, batch_size=64, learning_rate=5e-3, copies=(), head=CONFIG
+    epochs=8, min_steps=300, batch_size=64, learning_rate=5e-3, n_copies=0, head=CONFIG
 )
 
 

@@ -427,7 +427,7 @@ def test_an_acoustic_model_may_know_its_speaker(settings, tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
-    """Give whisper-tiny's encoder with random weights, as a file of the hub would be."""
+    """Give an encoder of whisper-tiny's size with random weights, as the hub would."""
     torch.manual_seed(0)
     module = SpeechStatistics(SpeechConfig(max_seconds=30.0), 384)
     path = tmp_path_factory.mktemp("encoder") / "model.safetensors"
@@ -448,7 +448,7 @@ def speech_settings(corpus, encoder) -> Settings:
             epochs=3,
             min_steps=30,
             batch_size=32,
-            copies=(1.16,),
+            n_copies=1,
             head=HeadConfig(n_dimensions=16, n_hidden=8),
         ),
     )

@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from ..audio import RATE, Samples, check_audible, load_audio
 from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
+from ..evaluation import perturbations
 from ..loudness import levelled, speech_level_db, without_edges
 from ..sound import containers
 from ..vad import find_speech
@@ -26,10 +27,19 @@ from .acoustic import features
 from .acoustic.features import AcousticFeatures, trim_silence
 from .cache import ArrayCache, cache_key
 from .settings import AcousticConfig
-from .speech import rooms
+from .speech import channels, sessions
 from .speech.backbone import backbone_digest, open_backbone, statistics_of
-from .speech.rooms import recorded_elsewhere
+from .speech.channels import (
+    Backgrounds,
+    backgrounds_of,
+    channel_of,
+    generator,
+    load_places,
+    sent_through,
+)
+from .speech.sessions import Sessions
 
+N_VOICES = 200  # recordings that babble is made of
 N_WORKERS = 2  # decoding and the network's products release the interpreter
 
 
@@ -37,12 +47,14 @@ N_WORKERS = 2  # decoding and the network's products release the interpreter
 class Extractor:
     """A function that computes the features of a clip of mono float32 at 16 kHz.
 
-    The clip is what `Model.infer` hears: the speech alone, at one level.
+    The clip is what `Model.infer` hears: the speech alone, at one level. Beside it stands the
+    utterance, whose speaker may matter.
 
-    `depends_on` names everything that its result depends on, besides the clip.
+    `depends_on` names everything that its result depends on, besides the clip, its corpus and its
+    speaker.
     """
 
-    compute: Callable[[Samples], NDArray[np.float32]]
+    compute: Callable[[Samples, Utterance], NDArray[np.float32]]
     depends_on: str
 
 
@@ -72,23 +84,23 @@ def extract(
     utterances : sequence of Utterance
     extractor : Extractor
     cache : ArrayCache
-        Its keys are made of the recording's content and of `extractor.depends_on`.
+        Its keys are made of the recording's content, corpus and speaker, and of
+        `extractor.depends_on`.
     on_progress : callable, optional
         Called with (utterances done, utterances in all).
     """
 
     def features_of(utterance: Utterance) -> NDArray[np.float32] | AudioError:
-        key = cache_key(utterance.digest, extractor.depends_on)
+        names = (utterance.corpus, utterance.speaker)
+        key = cache_key(utterance.digest, *names, extractor.depends_on)
         stored = cache.get(key)
         if stored is not None:
             return stored
         try:
-            clip = load_audio(utterance.file)
-            check_audible(clip)
-            speech = cleaned(find_speech(clip).samples)
+            clip = load_speech(utterance.file)
         except AudioError as error:
             return error
-        computed = extractor.compute(levelled(speech, speech_level_db(speech)))
+        computed = extractor.compute(clip, utterance)
         cache.put(key, computed)
         return computed
 
@@ -107,6 +119,20 @@ def extract(
     return Extracted(tuple(kept), tuple(rows), tuple(problems))
 
 
+def load_speech(file: Path) -> Samples:
+    """Read what a model hears of a recording: the speech alone, cleaned, at one level.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, or nobody speaks in it.
+    """
+    clip = load_audio(file)
+    check_audible(clip)
+    speech = cleaned(find_speech(clip).samples)
+    return levelled(speech, speech_level_db(speech))
+
+
 def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
     """Return the extractor of acoustic frames.
 
@@ -115,7 +141,7 @@ def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
     """
     module = AcousticFeatures(config).eval()
 
-    def compute(clip: Samples) -> NDArray[np.float32]:
+    def compute(clip: Samples, _: Utterance) -> NDArray[np.float32]:
         waveform = torch.from_numpy(clip[: int(window_s * RATE)])[None]
         with torch.inference_mode():
             trimmed, n_samples = trim_silence(waveform, torch.tensor([waveform.shape[1]]))
@@ -127,21 +153,84 @@ def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
     return Extractor(compute, json.dumps(described))
 
 
-def speech_statistics(
-    backbone: bytes, copies: Sequence[float], n_elsewhere: int, window_s: float
-) -> Extractor:
+@dataclass(frozen=True)
+class Copies:
+    """So many copies of each recording, each in the channel of its session."""
+
+    n_copies: int
+    sessions: Sessions
+    backgrounds: Backgrounds = field(default_factory=Backgrounds)
+    seed: int = 0
+
+    def of(self, clip: Samples, utterance: Utterance) -> list[Samples]:
+        """Return the copies of a clip, which depend on the seed and the recording alone."""
+        found = []
+        for copy in range(1, self.n_copies + 1):
+            channel = channel_of(self.seed, *self.sessions.session_of(utterance, copy))
+            rng = generator(self.seed, utterance.digest, copy)
+            found.append(sent_through(channel, clip, self.backgrounds, rng))
+        return found
+
+    def described(self) -> list[object]:
+        """Return everything that the copies depend on, besides the recording."""
+        sessions = [[*speaker, n] for speaker, n in self.sessions.n_of.items()]
+        return [self.n_copies, self.seed, self.backgrounds.digest, sessions]
+
+
+def plan_copies(
+    utterances: Sequence[Utterance],
+    n_copies: int,
+    *,
+    noise: Path | None,
+    prefixes: Sequence[str] = (),
+    seed: int = 0,
+) -> Copies:
+    """Divide the recordings into sessions, and read what their noise is made of.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        All of a run. Some of them become babble.
+    n_copies : int
+    noise : Path or None
+        A folder of recordings without speech; None: there are none.
+    prefixes : sequence of str
+        Of the names of those that count; empty: all.
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no such recordings.
+    """
+    sessions = Sessions.of(utterances)
+    if not n_copies:
+        return Copies(0, sessions)
+    chosen = utterances[:: max(1, len(utterances) // N_VOICES)]
+    backgrounds = backgrounds_of(load_places(noise, prefixes), load_voices(chosen))
+    return Copies(n_copies, sessions, backgrounds, seed)
+
+
+def load_voices(utterances: Sequence[Utterance]) -> list[Samples]:
+    """Read the speech of some recordings; those that cannot be used are left out."""
+    voices = []
+    for utterance in utterances:
+        with suppress(AudioError):  # the extraction names it
+            voices.append(load_speech(utterance.file))
+    return voices
+
+
+def speech_statistics(backbone: bytes, copies: Copies, window_s: float) -> Extractor:
     """Return the extractor of speech statistics.
 
-    The statistics of a clip have shape (1 + n_copies + n_elsewhere, n_statistics + 1): the clip
-    itself first, then its copies resampled by each factor, then those as if recorded elsewhere.
-    The last column is the seconds of sound.
+    The statistics of a clip have shape (1 + n_copies, n_statistics + 1): the clip itself first,
+    then its copies, each in the channel of its session. The last column is the seconds of sound.
     """
     session = open_backbone(backbone)
 
-    def compute(clip: Samples) -> NDArray[np.float32]:
+    def compute(clip: Samples, utterance: Utterance) -> NDArray[np.float32]:
         sound = without_edges(clip)[: int(window_s * RATE)]
-        versions = [sound, *(soxr.resample(sound, RATE * factor, RATE) for factor in copies)]
-        versions += [recorded_elsewhere(sound, take) for take in range(n_elsewhere)]
+        versions = [sound, *copies.of(sound, utterance)]
         return np.stack(
             [
                 np.append(statistics_of(session, version), np.float32(len(version) / RATE))
@@ -149,8 +238,8 @@ def speech_statistics(
             ]
         )
 
-    digest = backbone_digest(backbone)
-    described = ["speech", digest, list(copies), n_elsewhere, window_s, code_digest(rooms)]
+    code = code_digest(channels, sessions, perturbations)
+    described = ["speech", backbone_digest(backbone), copies.described(), window_s, code]
     return Extractor(compute, json.dumps(described))
 
 

@@ -29,7 +29,14 @@ from .acoustic.fit import Checkpoint, Observer, Plan, Row, ending, train_network
 from .acoustic.voices import PRIOR_SECONDS, Examples
 from .cache import cache_key, default_cache_folder
 from .export import export_head, export_model
-from .extraction import Extractor, acoustic_frames, code_digest, speech_statistics
+from .extraction import (
+    Copies,
+    Extractor,
+    acoustic_frames,
+    code_digest,
+    plan_copies,
+    speech_statistics,
+)
 from .network import (
     EmotionNetwork,
     SpeakerHead,
@@ -43,6 +50,7 @@ from .speech import backbone, encoder
 from .speech.backbone import export_backbone, extract_backbone, open_backbone
 from .speech.encoder import SpeechConfig, find_weights, load_encoder
 from .speech.fit import Clips, count_epochs, running_logits, train_head
+from .speech.sessions import Sessions
 
 SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
 _N_CALIBRATION = 200  # recordings that give the ranges of 8-bit activations
@@ -176,20 +184,17 @@ class SpeechLearner:
 
     settings: Settings
     backbone: bytes
+    copies: Copies
     knows_speakers = True
 
     def plan(self, n_recordings: int) -> Plan:
         """Return the epochs, whose number depends on that of the recordings."""
         settings = self.settings.speech
-        n_copies = 1 + len(settings.copies) + settings.n_elsewhere
-        return Plan(count_epochs(n_copies * n_recordings, settings), chooses=False)
+        return Plan(count_epochs((1 + settings.n_copies) * n_recordings, settings), chooses=False)
 
     def extractor(self) -> Extractor:
         """Return the function that computes the statistics of a clip and its copies."""
-        settings = self.settings.speech
-        return speech_statistics(
-            self.backbone, settings.copies, settings.n_elsewhere, self.settings.window_s
-        )
+        return speech_statistics(self.backbone, self.copies, self.settings.window_s)
 
     def fit(
         self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
@@ -204,7 +209,7 @@ class SpeechLearner:
         val_clips = make_clips(val, features, labels)
 
         def train(part: Sequence[Utterance], shown: Observer) -> tuple[SpeakerHead, list[Row]]:
-            clips = make_clips(part, features, labels, with_copies=True)
+            clips = make_clips(part, features, labels, self.copies.sessions)
             return train_head(clips, val_clips, len(labels), settings, seed=seed, observer=shown)
 
         watched, history = train(fold.train, observer)
@@ -242,13 +247,26 @@ def learner_of(settings: Settings, utterances: Sequence[Utterance]) -> Learner:
     if settings.features == "acoustic":
         return AcousticLearner(settings)
     if settings.speech.encoder:
-        return SpeechLearner(settings, _export_backbone(settings, utterances))
+        exported = _export_backbone(settings, utterances)
+        return SpeechLearner(settings, exported, _plan_copies(settings, utterances))
     if SPEECH_MODEL not in shipped_models():
         raise ModelError(
             f"no model named {SPEECH_MODEL} comes with this emovox; give the weights of "
-            "openai/whisper-tiny (this name, or a safetensors file) as the setting speech.encoder"
+            "openai/whisper-base (this name, or a safetensors file) as the setting speech.encoder"
         )
-    return SpeechLearner(settings, extract_backbone(find_model(SPEECH_MODEL).read_bytes()))
+    shipped = extract_backbone(find_model(SPEECH_MODEL).read_bytes())
+    return SpeechLearner(settings, shipped, _plan_copies(settings, utterances))
+
+
+def _plan_copies(settings: Settings, utterances: Sequence[Utterance]) -> Copies:
+    chosen = settings.speech
+    return plan_copies(
+        utterances,
+        chosen.n_copies,
+        noise=Path(chosen.noise) if chosen.noise else None,
+        prefixes=chosen.noise_prefixes,
+        seed=settings.seed,
+    )
 
 
 def _export_backbone(settings: Settings, utterances: Sequence[Utterance]) -> bytes:
@@ -293,13 +311,17 @@ def make_clips(
     utterances: Sequence[Utterance],
     features: FeaturesOf,
     labels: tuple[str, ...],
-    *,
-    with_copies: bool = False,
+    sessions: Sessions | None = None,
 ) -> Clips:
-    """Gather the clips that a head learns from; each copy is one more speaker's."""
-    n_copies = features[utterances[0].file].shape[0] if with_copies else 1
-    speakers = _numbers([(utterance.corpus, utterance.speaker) for utterance in utterances])
-    n_speakers = int(speakers.max()) + 1
+    """Gather the clips that a head learns from.
+
+    With `sessions`, those of the run, the copies as well: a session of a speaker's copies is one
+    more speaker, since its clips share a channel.
+    """
+    n_copies = features[utterances[0].file].shape[0] if sessions else 1
+    speakers: list[tuple[object, ...]] = [(one.corpus, one.speaker) for one in utterances]
+    for copy in range(1, n_copies):
+        speakers += [sessions.session_of(one, copy) for one in utterances] if sessions else []
     corpora = sorted({utterance.corpus for utterance in utterances})
     shown = {(utterance.corpus, utterance.emotion) for utterance in utterances}
     allowed = np.array([[(corpus, label) in shown for label in labels] for corpus in corpora])
@@ -310,7 +332,7 @@ def make_clips(
     return Clips(
         statistics=np.ascontiguousarray(table[:, :-1]),
         targets=np.array([labels.index(u.emotion) for u in utterances] * n_copies, np.int64),
-        speakers=np.concatenate([speakers + copy * n_speakers for copy in range(n_copies)]),
+        speakers=_numbers(speakers),
         corpora=np.array(corpus_numbers, np.int64),
         seconds=np.ascontiguousarray(table[:, -1]),
         allowed=allowed[corpus_numbers],
@@ -334,9 +356,10 @@ def _examples(
     )
 
 
-def _numbers(names: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-    """Return the number of each clip's speaker, from 0 on, in the order of the names."""
-    number = {name: index for index, name in enumerate(sorted(set(names)))}
+def _numbers(names: Sequence[tuple[object, ...]]) -> NDArray[np.int64]:
+    """Return the number of each clip's speaker, from 0 on: short names first, each in order."""
+    ordered = sorted(set(names), key=lambda name: (len(name), name))
+    number = {name: index for index, name in enumerate(ordered)}
     return np.array([number[name] for name in names], np.int64)
 
 

@@ -165,8 +165,9 @@ class Speech:
     weight_decay: float = _number(1e-2, 0)
     smoothing: float = _number(0.05, 0, 1, below=True)  # of the targets
     p_whole: float = _number(0.3, 0, 1)  # share of streams with the mean of all the speaker's clips
-    copies: tuple[float, ...] = _number((0.86, 1.16), 0.5, 2)  # resampled, as other speakers'
-    n_elsewhere: int = _number(1, 0, 8)  # copies in another room, as other speakers'
+    n_copies: int = _number(4, 0, 16)  # of each recording, in other rooms, lines and noise
+    noise: str = ""  # folder of recordings without speech, for the copies; "": none
+    noise_prefixes: tuple[str, ...] = ()  # of the names of those that count; empty: all
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:

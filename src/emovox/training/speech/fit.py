@@ -25,7 +25,7 @@ _N_FOR_AXES = 15_000  # clips
 class Clips:
     """The training data of a head, a row a clip.
 
-    `speakers` are numbers: copies resampled by one factor are one more speaker. `allowed` marks
+    `speakers` are numbers: a session of a speaker's copies is one more speaker. `allowed` marks
     the classes that a clip's corpus has: those it does not have are not counted against it.
     """
 
