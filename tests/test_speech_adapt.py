@@ -24,7 +24,9 @@ def lesson() -> Lesson:
     """Give a lesson with a small random encoder."""
     torch.manual_seed(0)
     teacher = SpeechStatistics(CONFIG, 64).eval().requires_grad_(False)
-    return lesson_of(teacher, draw, Backgrounds(), seed=3)
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(adaptation, "_N_FOR_SPREAD", 30)
+        return lesson_of(teacher, draw, Backgrounds(), seed=3)
 
 
 @pytest.fixture(autouse=True)
