@@ -102,14 +102,14 @@ def lesson_of(teacher: SpeechStatistics, draw: Draw, backgrounds: Backgrounds, s
     """Measure the spread of the teacher's statistics over some clips."""
     rng = generator(seed, "spread")
     rows = []
-    with torch.inference_mode():
+    with torch.no_grad():
         for _ in range(_N_FOR_SPREAD):
             clip = draw(rng)
             rows.append(teacher(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))[0])
     spread = torch.stack(rows).std(0) + 1e-3
     weights = hashlib.sha256(b"".join(p.numpy().tobytes() for p in teacher.parameters()))
     key = cache_key(weights.hexdigest(), backgrounds.digest, str(seed))
-    return Lesson(teacher, draw, backgrounds, spread.clone(), seed, key)
+    return Lesson(teacher, draw, backgrounds, spread, seed, key)
 
 
 def pairs_of(lesson: Lesson, step: int) -> Pairs:
@@ -340,6 +340,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EmovoxError, OSError) as error:
         tell(f"adapt: {error}")
         return 1
+    except KeyboardInterrupt:  # before the first step, or a second time
+        return 130
 
 
 if __name__ == "__main__":
