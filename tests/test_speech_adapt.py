@@ -40,7 +40,9 @@ def quick(monkeypatch):
 def steps(n: int, tmp_path, lesson, course):
     """Take some steps of a course, as if the time were long."""
     until = course.step + n
-    return adapt(course, lesson, tmp_path / "state", 1e6, stopped=lambda: course.step >= until)
+    return adapt(
+        course, lesson, tmp_path / "course.state", 1e6, stopped=lambda: course.step >= until
+    )
 
 
 def mean_error(course, lesson) -> float:
@@ -69,7 +71,7 @@ def test_a_stopped_course_goes_on_where_it_was(lesson, tmp_path):
     (tmp_path / "parts").mkdir()
     steps(3, tmp_path / "parts", lesson, begin(lesson.teacher))
     resumed = begin(lesson.teacher)
-    resume(resumed, tmp_path / "parts" / "state", lesson.key)
+    resume(resumed, tmp_path / "parts" / "course.state", lesson.key)
     assert resumed.step == 3
     steps(3, tmp_path / "parts", lesson, resumed)
     for one, other in zip(straight.student.parameters(), resumed.student.parameters(), strict=True):
@@ -79,12 +81,12 @@ def test_a_stopped_course_goes_on_where_it_was(lesson, tmp_path):
 def test_another_lesson_is_not_resumed(lesson, tmp_path):
     """A state of other data, or a damaged one, is refused in one line."""
     course = begin(lesson.teacher)
-    course.save(tmp_path / "state", "another key")
+    course.save(tmp_path / "course.state", "another key")
     with pytest.raises(TrainingError, match="remove it"):
-        resume(course, tmp_path / "state", lesson.key)
-    (tmp_path / "state").write_bytes(b"damaged")
+        resume(course, tmp_path / "course.state", lesson.key)
+    (tmp_path / "course.state").write_bytes(b"damaged")
     with pytest.raises(TrainingError, match="cannot resume"):
-        resume(course, tmp_path / "state", lesson.key)
+        resume(course, tmp_path / "course.state", lesson.key)
 
 
 def test_pairs_repeat_themselves(lesson):
