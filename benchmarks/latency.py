@@ -97,8 +97,9 @@ def in_torch() -> Way:
 
     def recognise(clip: np.ndarray) -> object:
         with torch.inference_mode():
-            statistics = encoder(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))
-            return torch.softmax(head(statistics, nothing)[0], -1).numpy()
+            n_samples = torch.tensor([len(clip)])
+            statistics = encoder(torch.from_numpy(clip)[None], n_samples)
+            return torch.softmax(head(statistics, n_samples, nothing)[0], -1).numpy()
 
     return recognise
 

@@ -23,13 +23,13 @@ from emovox.training.speech.sessions import Sessions
 from made_corpus import EMOTIONS, make_corpus
 from test_export import CARD as EXPORTED
 
-HEAD = HeadConfig(n_dimensions=16, n_hidden=8)
+HEAD = HeadConfig()
 CARD = dataclasses.replace(
     EXPORTED,
     labels=EMOTIONS,
     window_s=15.0,
     temperature=1.0,
-    baseline=(0.0,) * (16 + 3 * 3 + 1),
+    baseline=(0.0,) * (2 * 3 + 2),
     baseline_seconds=HEAD.prior_seconds,
 )
 
@@ -51,7 +51,7 @@ def tested(benchmarks, tmp_path_factory):
         make_clips(part, features, EMOTIONS, sessions if part is fold.train else None)
         for part in (fold.train, fold.val, fold.test)
     )
-    training = Speech(epochs=5, min_steps=60, batch_size=16, n_copies=1, head=HEAD)
+    training = Speech(epochs=5, n_copies=1, head=HEAD)
     head, _ = train_head(learned, watched, 3, training, seed=0)
     export_head(backbone, head, CARD, folder / "model.onnx")
     answers = benchmarks("unheard").answers_of(head, asked, fold, EMOTIONS, seed=0)

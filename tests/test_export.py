@@ -8,9 +8,11 @@ import onnx
 import pytest
 import torch
 
+from emovox.archive.heads import Head, cut_head
 from emovox.card import SCHEMA, Card
 from emovox.errors import ModelError, TrainingError
-from emovox.model import OUTPUTS, Model, find_model
+from emovox.model import Model, find_model
+from emovox.recognizer import Recognizer
 from emovox.training.acoustic.features import AcousticFeatures
 from emovox.training.export import (
     check_agreement,
@@ -124,25 +126,47 @@ def test_simplified_answers_are_the_same(name, voice, tmp_path):
         np.testing.assert_array_equal(*of_voice)
 
 
-def test_the_voice_has_its_name(voice, tmp_path):
-    """A speech model names the first part of its embedding, and can be cut there."""
+@pytest.fixture(scope="module")
+def speech_file(tmp_path_factory) -> Path:
+    """Give a speech model whose head has random weights and a certainty."""
     torch.manual_seed(3)
     backbone = extract_backbone(find_model("speech").read_bytes())
-    head = SpeakerHead(2304, 3, HeadConfig(n_dimensions=5, n_hidden=4)).eval()
-    for name in ("projection", "emotions", "axes"):
-        torch.nn.init.normal_(head.get_buffer(name), std=0.1)
-    card = dataclasses.replace(CARD, baseline=(0.0,) * head.n_embedding)
-    path = tmp_path / "model.onnx"
-    export_head(backbone, head, card, path)
-    cut = onnx.utils.Extractor(onnx.load(path)).extract_model(["voice", "baseline"], OUTPUTS)
-    baseline = np.random.default_rng(1).uniform(0.1, 0.5, (1, head.n_embedding)).astype("f4")
-    sound = {"audio": voice[None], "lengths": np.array([len(voice)]), "baseline": baseline}
-    whole = open_backbone(path.read_bytes()).run(None, sound)
-    feeds = {"voice": whole[1][:, :5], "baseline": baseline}
-    for left, right in zip(
-        whole, open_backbone(cut.SerializeToString()).run(None, feeds), strict=True
-    ):
-        np.testing.assert_allclose(left, right, rtol=0, atol=1e-6)
+    statistics = open_backbone(backbone).get_outputs()[0].shape[1]
+    head = SpeakerHead(statistics, 3, HeadConfig()).eval()
+    for weights in (head.itself, head.difference):
+        torch.nn.init.normal_(weights, std=0.1)
+    head.certainty.copy_(torch.tensor([0.1, 0.8, -0.3]))
+    path = tmp_path_factory.mktemp("speech") / "model.onnx"
+    export_head(backbone, head, dataclasses.replace(CARD, baseline=(0.0,) * 8), path)
+    return path
+
+
+def test_archives_judge_again_as_heard_again(speech_file, voice):
+    """Stored embeddings and any baseline give what the whole graph gives with the audio."""
+    model, content = Recognizer.load(speech_file), cut_head(speech_file)
+    assert content is not None
+    baseline = model.enrol("someone", [voice[::-1].copy()], 16_000)
+    alone, stored = model.hear(voice)
+    expected, windows = model.hear(voice, baseline)
+    prediction, heard = Head(content, model).hear(stored, baseline)
+    assert dict(expected.scores) != pytest.approx(dict(alone.scores), abs=1e-3)
+    assert dict(prediction.scores) == pytest.approx(dict(expected.scores), abs=1e-5)
+    for one, other in zip(heard, windows, strict=True):
+        np.testing.assert_allclose(one.embedding, other.embedding, rtol=0, atol=1e-5)
+
+
+def test_a_speech_model_knows_how_long_a_clip_is(speech_file, voice):
+    """The brevity in the embedding is that of the clip's samples, not of padding behind it."""
+    session = open_backbone(speech_file.read_bytes())
+    feeds = {
+        "audio": np.stack([voice, voice]),
+        "lengths": np.array([len(voice), 8_000]),
+        "baseline": np.zeros((2, 8), np.float32),
+    }
+    _, embedding = session.run(None, feeds)
+    expected = np.log1p(16_000 / feeds["lengths"])
+    np.testing.assert_allclose(embedding[:, 6], expected, rtol=1e-5)
+    np.testing.assert_array_equal(embedding[:, 7], 1.0)
 
 
 def test_any_runtime_can_use_the_graph(model, tmp_path):

@@ -97,8 +97,12 @@ def test_neighbours_have_no_effect(backbone, clips):
 def test_the_same_backbone_comes_out_of_a_model(backbone, clips):
     """What is put into a model can be taken out again, with the same digest and answers."""
     torch.manual_seed(0)
-    head = SpeakerHead(768, 2, HeadConfig(n_dimensions=8, n_hidden=4)).eval()
-    example = {"statistics": torch.randn(2, 768), "baseline": torch.zeros(2, head.n_embedding)}
+    head = SpeakerHead(768, 2, HeadConfig()).eval()
+    example = {
+        "statistics": torch.randn(2, 768),
+        "n_samples": torch.tensor([16_000, 8_000]),
+        "baseline": torch.zeros(2, head.n_embedding),
+    }
     model = merge(backbone, trace(head, example, ["logits", "embedding"]))
     onnx.checker.check_model(model)
     assert [node.name for node in model.graph.input] == ["audio", "lengths", "baseline"]

@@ -132,7 +132,7 @@ class TestKinds:
             ("encoder = 'x'", "write it as speech.encoder"),
             ("[network]\nn_lstm = 5", "write it as acoustic.network"),
             ("[acoustic]\nn_fft = 512", "write it as acoustic.features.n_fft"),
-            ("[head]\nn_hidden = 5", "write it as speech.head"),
+            ("[head]\nprior_seconds = 5", "write it as speech.head"),
         ],
     )
     def test_in_a_former_place(self, tmp_path, text, place):

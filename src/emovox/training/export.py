@@ -21,7 +21,7 @@ from ..files import written_whole
 from ..model import INPUTS, METADATA_KEY, OUTPUTS, Model
 from .acoustic.features import SILENCE
 from .network import SpeakerHead, WaveformModel
-from .speech.backbone import merge, trace
+from .speech.backbone import N_SAMPLES, STATISTICS, merge, trace
 
 VOICE = "voice"
 _TOLERANCE = 1e-4  # allowed between torch and ONNX, relative to the largest value
@@ -62,22 +62,23 @@ def export_head(backbone: bytes, head: SpeakerHead, card: Card, path: Path) -> N
     TrainingError
         If the head in torch and in ONNX differ by more than 1e-4 on any of several batches.
     """
-    n_statistics = head.get_buffer("projection").shape[0]
+    n_statistics = len(head.itself)
     traced = trace(
         head,
         {
-            "statistics": torch.randn(2, n_statistics),
+            STATISTICS: torch.randn(2, n_statistics),
+            N_SAMPLES: torch.tensor([RATE, RATE // 2]),
             "baseline": torch.zeros(2, len(card.baseline)),
         },
         OUTPUTS,
     )
     _check_head(head, traced, n_statistics, len(card.baseline))
     whole = simplified(merge(backbone, traced).SerializeToString())
-    _write(name_voice(whole, head.config.n_dimensions), card, path)
+    _write(name_voice(whole, head.n_voice), card, path)
 
 
-def name_voice(content: bytes, n_dimensions: int) -> bytes:
-    """Name the first part of a speech model's embedding `voice`.
+def name_voice(content: bytes, n_voice: int) -> bytes:
+    """Name what a speech model's embedding holds, but its 1, `voice`.
 
     Logits and embedding need nothing else of the audio, and it does not depend on the baseline: a
     recording whose `voice` is stored can be judged again without hearing it.
@@ -89,7 +90,7 @@ def name_voice(content: bytes, n_dimensions: int) -> bytes:
         for names in (node.input, node.output):
             names[:] = [VOICE if name == traced else name for name in names]
     model.graph.value_info.append(
-        onnx.helper.make_tensor_value_info(VOICE, onnx.TensorProto.FLOAT, ("batch", n_dimensions))
+        onnx.helper.make_tensor_value_info(VOICE, onnx.TensorProto.FLOAT, ("batch", n_voice))
     )
     return model.SerializeToString()  # type: ignore[no-any-return]
 
@@ -132,7 +133,12 @@ def _check_head(head: SpeakerHead, content: bytes, n_statistics: int, n_embeddin
         baseline = rng.normal(0, 0.3, (n_clips, n_embedding)).astype(np.float32)
         baseline[:, -1] = rng.uniform(0, 0.99, n_clips)
         statistics = rng.normal(0, 1, (n_clips, n_statistics)).astype(np.float32)
-        feeds = {"statistics": statistics, "baseline": baseline}
+        n_samples = rng.integers(1, 15 * RATE, n_clips)
+        feeds: dict[str, NDArray[Any]] = {
+            STATISTICS: statistics,
+            N_SAMPLES: n_samples,
+            "baseline": baseline,
+        }
         _compare(head, session, feeds, f"batches of {n_clips}")
 
 

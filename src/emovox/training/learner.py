@@ -49,7 +49,7 @@ from .settings import AcousticConfig, Settings
 from .speech import backbone, encoder
 from .speech.backbone import export_backbone, extract_backbone, open_backbone
 from .speech.encoder import SpeechConfig, find_weights, load_encoder
-from .speech.fit import Clips, count_epochs, running_logits, train_head
+from .speech.fit import Clips, running_logits, streams_in_use, train_head
 from .speech.sessions import Sessions
 
 SPEECH_MODEL = "speech"  # the shipped model whose encoder serves to train others
@@ -188,9 +188,8 @@ class SpeechLearner:
     knows_speakers = True
 
     def plan(self, n_recordings: int) -> Plan:
-        """Return the epochs, whose number depends on that of the recordings."""
-        settings = self.settings.speech
-        return Plan(count_epochs((1 + settings.n_copies) * n_recordings, settings), chooses=False)
+        """Return the epochs, of which none is chosen."""
+        return Plan(self.settings.speech.epochs, chooses=False)
 
     def extractor(self) -> Extractor:
         """Return the function that computes the statistics of a clip and its copies."""
@@ -199,7 +198,7 @@ class SpeechLearner:
     def fit(
         self, fold: Fold, features: FeaturesOf, labels: tuple[str, ...], observer: Observer
     ) -> SpeechFit:
-        """Train for a fixed number of epochs, in about a minute; this is not resumed.
+        """Train for a fixed number of epochs, in a few minutes; this is not resumed.
 
         The validation part is only watched and calibrates. Then the head is trained again on both
         parts, since every voice more is worth much.
@@ -326,16 +325,15 @@ def make_clips(
     shown = {(utterance.corpus, utterance.emotion) for utterance in utterances}
     allowed = np.array([[(corpus, label) in shown for label in labels] for corpus in corpora])
     corpus_numbers = [corpora.index(utterance.corpus) for utterance in utterances] * n_copies
-    table = np.stack(
-        [features[utterance.file][copy] for copy in range(n_copies) for utterance in utterances]
-    )
+    rows = [features[one.file][copy] for copy in range(n_copies) for one in utterances]
     return Clips(
-        statistics=np.ascontiguousarray(table[:, :-1]),
+        statistics=np.stack([row[:-1] for row in rows]),
         targets=np.array([labels.index(u.emotion) for u in utterances] * n_copies, np.int64),
         speakers=_numbers(speakers),
         corpora=np.array(corpus_numbers, np.int64),
-        seconds=np.ascontiguousarray(table[:, -1]),
+        seconds=np.array([row[-1] for row in rows], np.float32),
         allowed=allowed[corpus_numbers],
+        original=np.arange(len(rows)) < len(utterances),
     )
 
 
@@ -367,9 +365,6 @@ def _answers_in_use(
     head: SpeakerHead, val: Clips, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return logits and truth of validation clips, once without and once with running baselines."""
-    rng = np.random.default_rng(seed)
-    alone = [np.array([index]) for index in range(len(val.targets))]
-    speakers = [np.flatnonzero(val.speakers == speaker) for speaker in np.unique(val.speakers)]
-    streams = alone + [rng.permutation(clips) for clips in speakers]
+    streams = streams_in_use(val, np.random.default_rng(seed))
     logits = np.concatenate(running_logits(head, val, streams))
     return logits, val.targets[np.concatenate(streams)]

@@ -1,6 +1,7 @@
-"""The classifier in torch: convolutions, then an LSTM both ways, then pooling, then logits.
+"""The classifiers in torch: of acoustic frames, and of the statistics of a speech encoder.
 
-Masks make sure that padding and the neighbours in a batch have no effect, in training as in use.
+The first has convolutions, then an LSTM both ways, then pooling, then logits. Masks make sure that
+padding and the neighbours in a batch have no effect, in training as in use.
 """
 
 from itertools import pairwise
@@ -9,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..audio import RATE
 from .acoustic.features import trim_silence
 from .settings import HeadConfig, NetworkConfig
 
-_MAX_SCORE = 8.0  # in spreads within a speaker; the cube of a click's score would outweigh the rest
 _MAX_DEVIATION = 5.0  # standard deviations; more is digital silence, no measurement
 
 
@@ -141,13 +142,11 @@ def describe_network(network: EmotionNetwork) -> tuple[str, ...]:
 
 def describe_head(head: "SpeakerHead") -> tuple[str, ...]:
     """Describe the parts of a speech model's head in words."""
-    n_statistics, n_dimensions = head.get_buffer("projection").shape
-    n_hidden = head.config.n_hidden
+    n_statistics, n_classes = head.itself.shape
     return (
-        f"{n_statistics} statistics of the encoder to a space of {n_dimensions} dimensions",
-        f"two experts, one on the clip, one on how it differs from the speaker's mean: linear "
-        f"{n_dimensions} to {n_hidden}, GELU, linear {n_hidden} to {head.n_classes} emotions",
-        "mixed by how much of the speaker was heard",
+        f"two experts, one on the clip, one on how it differs from the speaker's mean: linear, "
+        f"{n_statistics} statistics of the encoder to {n_classes} emotions",
+        "mixed by how much of the speaker was heard, which with the clip's length sets how sure",
     )
 
 
@@ -194,14 +193,15 @@ def masked_mean(frames: Tensor, n_frames: Tensor) -> Tensor:
 class SpeakerHead(nn.Module):
     """Statistics of a clip and the speaker's baseline in, logits and embedding out.
 
-    The statistics are moved into a space of fewer dimensions, z. One expert judges z itself, the
-    other how z differs from the speaker's mean. Their answers are blended: the more of the speaker
-    has been heard, the more the second counts; but not where the speaker has shown mainly one
-    emotion, since the mean then holds that emotion, and taking it away would hide it.
+    Two experts, each linear: one judges the clip itself, the other how it differs from the mean of
+    the speaker. The scores of a linear expert can be averaged as well as the statistics, so a
+    baseline holds no more than the second one's. Their answers are blended: the more of the
+    speaker was heard, the more the second counts. Then they are divided by a temperature that
+    depends on what is known, the clip's length and the seconds heard.
 
-    The embedding, averaged into a baseline, is z, the clip's scores on an axis for each
-    emotion, their squares and cubes, and a 1. The mean of the training data has zeros: of a shrunk
-    mean the last element says how much was heard, and the powers how the scores were distributed.
+    The embedding is what was heard, the *voice*, and a 1. In the mean of the training data the
+    second expert's scores and the last element are 0, so that a shrunk mean is what has to be taken
+    away, and its last element says how much was heard.
 
     Parameters
     ----------
@@ -213,107 +213,85 @@ class SpeakerHead(nn.Module):
         super().__init__()
         self.config = config
         self.n_classes = n_classes
-        n = config.n_dimensions
-        self.register_buffer("projection", torch.zeros(n_statistics, n))
-        self.register_buffer("offset", torch.zeros(n))
-        self.register_buffer("emotions", torch.zeros(n_classes, n))  # away from a speaker's mean
-        self.register_buffer("axes", torch.zeros(n, n_classes))  # unit spread in a speaker
-        self.experts = Experts(n_classes, config)
+        self.register_buffer("mean", torch.zeros(n_statistics))
+        self.difference = _fitted(n_statistics, n_classes)
+        self.difference_bias = _fitted(n_classes)
+        self.itself = _fitted(n_statistics, n_classes)
+        self.itself_bias = _fitted(n_classes)
+        self.certainty = _fitted(3)  # log T for each unit of what is `known`
+
+    @property
+    def n_voice(self) -> int:
+        """Numbers of a voice: those of both experts, and the brevity."""
+        return 2 * self.n_classes + 1
 
     @property
     def n_embedding(self) -> int:
         """Numbers in an embedding and in a baseline."""
-        return self.config.n_dimensions + 3 * self.n_classes + 1
+        return self.n_voice + 1
 
-    def embed(self, statistics: Tensor) -> Tensor:
-        """Return z, shape=(batch, n_dimensions)."""
-        return statistics @ self.get_buffer("projection") + self.get_buffer("offset")
-
-    def skewness(self, powers: Tensor, seconds: Tensor) -> Tensor:
-        """Return how skewed each emotion's scores were, shape=(batch, n_classes).
-
-        An emotion that a speaker shows now and then makes a distribution with a tail above, one
-        that they show nearly always makes one with a tail below: two values, the higher with the
-        share p, have the skewness (1 - 2 p) / sqrt(p (1 - p)). Where on the axis the speaker's
-        voice lies has no effect. Short histories count as symmetric.
+    def listen(self, statistics: Tensor, seconds: Tensor) -> Tensor:
+        """Return the voice of clips, which does not depend on the speaker's baseline.
 
         Parameters
         ----------
-        powers : Tensor, shape=(batch, 3 * n_classes)
-            Means of the scores, their squares and their cubes.
-        seconds : Tensor, shape=(batch, 1)
-        """
-        n = self.n_classes
-        first, second, third = powers[:, :n], powers[:, n : 2 * n], powers[:, 2 * n :]
-        variance = (second - first**2).clamp(min=1e-3)
-        moment = third - 3.0 * first * second + 2.0 * first**3
-        known = seconds / (seconds + self.config.skew_seconds)
-        return moment / variance**1.5 * known
-
-    def usual(self, means: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of a speaker's voice, and how far it is to be trusted.
-
-        From a speaker who seems to show mainly one emotion, most of this emotion is taken out; a
-        surely one-sided speaker is not trusted.
-
-        Parameters
-        ----------
-        means : Tensor, shape=(batch, n_embedding - 1)
-            Of the clips heard.
-        seconds : Tensor, shape=(batch, 1)
+        statistics : Tensor, shape=(batch, n_statistics)
+        seconds : Tensor, shape=(batch,)
 
         Returns
         -------
-        mean : Tensor, shape=(batch, n_dimensions)
-        trust : Tensor, shape=(batch, 1)
-            0 to 1.
+        voice : Tensor, shape=(batch, n_voice)
+            The second expert's scores before its bias, the first one's logits, and the brevity,
+            log(1 + 1 / seconds).
         """
-        config = self.config
-        mean = means[:, : config.n_dimensions]
-        skewness = self.skewness(means[:, config.n_dimensions :], seconds)
-        least = skewness.amin(-1, keepdim=True)
-        width = config.balanced_above - config.one_sided_below
-        balanced = ((least - config.one_sided_below) / width).clamp(0.0, 1.0)
-        prevailing = (skewness <= least).to(mean.dtype) @ self.get_buffer("emotions")
-        trust = seconds / (seconds + config.trust_seconds) * balanced
-        return mean - config.correction * (1.0 - balanced) * prevailing, trust
+        centred = statistics - self.get_buffer("mean")
+        brevity = torch.log1p(1.0 / seconds)[:, None]
+        itself = centred @ self.itself + self.itself_bias
+        return torch.cat([centred @ self.difference, itself, brevity], dim=-1)
 
-    def forward(self, statistics: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify; `baseline` has shape=(batch, n_embedding)."""
-        z = self.embed(statistics)
-        share = baseline[:, -1:].clamp(0.0, 0.9999)
-        means = baseline[:, :-1] / share.clamp(min=1e-4)
-        seconds = self.config.prior_seconds * share / (1.0 - share)
-        mean, trust = self.usual(means, seconds)
-        itself, difference = self.experts(z, mean, seconds)
-        logits = (1.0 - trust) * itself + trust * difference
-        scores = (z @ self.get_buffer("axes")).clamp(-_MAX_SCORE, _MAX_SCORE)
-        embedding = [z, scores, scores**2, scores**3, torch.ones_like(share)]
-        return logits, torch.cat(embedding, dim=-1)
+    def trust(self, baseline: Tensor) -> Tensor:
+        """Return how much the second expert counts, 0 to below 1, shape=(batch, 1)."""
+        prior, half = self.config.prior_seconds, self.config.trust_seconds
+        share = baseline[:, -1:].clamp(0.0, 1.0)  # s / (prior + s) of s seconds
+        return prior * share / (prior * share + half * (1.0 - share))
+
+    def judge(self, voice: Tensor, baseline: Tensor) -> Tensor:
+        """Return logits, shape=(batch, n_classes), from the voice of clips and the baseline."""
+        n = self.n_classes
+        trust = self.trust(baseline)
+        itself = torch.log_softmax(voice[:, n : 2 * n], -1)
+        away = voice[:, :n] - baseline[:, :n] + self.difference_bias
+        blended = (1.0 - trust) * itself + trust * torch.log_softmax(away, -1)
+        log_temperature = self.known(voice, baseline) @ self.certainty[:, None]
+        return blended * torch.exp(-log_temperature)
+
+    def known(self, voice: Tensor, baseline: Tensor) -> Tensor:
+        """Return what certainty depends on: 1, brevity and trust, shape=(batch, 3)."""
+        trust = self.trust(baseline)
+        return torch.cat([torch.ones_like(trust), voice[:, 2 * self.n_classes :], trust], -1)
+
+    def forward(
+        self, statistics: Tensor, n_samples: Tensor, baseline: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Classify a batch.
+
+        Parameters
+        ----------
+        statistics : Tensor of float32, shape=(batch, n_statistics)
+        n_samples : Tensor of int64, shape=(batch,)
+            Of the clip, at 16 kHz.
+        baseline : Tensor of float32, shape=(batch, n_embedding)
+
+        Returns
+        -------
+        logits : Tensor of float32, shape=(batch, n_classes)
+        embedding : Tensor of float32, shape=(batch, n_embedding)
+        """
+        voice = self.listen(statistics, n_samples.clamp(min=1).to(statistics.dtype) / RATE)
+        one = torch.ones_like(baseline[:, -1:])
+        return self.judge(voice, baseline), torch.cat([voice, one], dim=-1)
 
 
-class Experts(nn.Module):
-    """Two experts: one for a clip itself, one for how it differs from the speaker's mean."""
-
-    def __init__(self, n_classes: int, config: HeadConfig) -> None:
-        super().__init__()
-        self.itself = _expert(n_classes, config)
-        self.difference = _expert(n_classes, config)
-        start = torch.full((config.n_dimensions,), config.prior_seconds).log()
-        self.log_prior = nn.Parameter(start)  # how soon each dimension trusts the mean
-
-    def forward(self, z: Tensor, mean: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both experts' log-probabilities; `seconds` has shape=(batch, 1)."""
-        away = z - mean * (seconds / (seconds + self.log_prior.exp()))
-        itself = torch.log_softmax(self.itself(z), -1)
-        return itself, torch.log_softmax(self.difference(away), -1)
-
-
-def _expert(n_classes: int, config: HeadConfig) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Dropout(config.input_dropout),
-        nn.Linear(config.n_dimensions, config.n_hidden),
-        nn.GELU(),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.n_hidden, n_classes),
-    )
+def _fitted(*shape: int) -> nn.Parameter:
+    """Return zeros in place of what a fit will find."""
+    return nn.Parameter(torch.zeros(*shape), requires_grad=False)

@@ -128,43 +128,23 @@ class Acoustic:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Sizes and constants of the head of a speech model."""
+    """Constants of the head of a speech model."""
 
-    n_dimensions: int = _number(384, 1)  # of the space that compares voices
-    n_hidden: int = _number(128, 1)
-    dropout: float = _number(0.3, 0, 1, below=True)
-    input_dropout: float = _number(0.2, 0, 1, below=True)
     prior_seconds: float = _number(6.0, 0, above=True)  # of the model's mean in a baseline
-    trust_seconds: float = _number(16.0, 0, above=True)  # heard, for the experts to count alike
-    skew_seconds: float = _number(3.0, 0, above=True)  # of a symmetric distribution, as a prior
-    one_sided_below: float = -1.1  # skewness of an emotion's scores in a one-sided speaker
-    balanced_above: float = -0.3
-    correction: float = _number(0.8, 0, 1)  # share of the prevailing emotion taken out of the mean
+    trust_seconds: float = _number(24.0, 0, above=True)  # heard, for the experts to count alike
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         _check_fields(self)
-        fits = -math.inf < self.one_sided_below < self.balanced_above <= 0
-        wanted = "more than one_sided_below, at most 0"
-        _expect(fits, "balanced_above", self.balanced_above, wanted)
 
 
 @dataclass(frozen=True)
 class Speech:
-    """A speech model and the training of its head; the defaults are those of the shipped model.
-
-    An epoch is made of streams, each the clips of one speaker in random order, with the baseline
-    of the clips before.
-    """
+    """A speech model and the training of its head; the defaults are those of the shipped model."""
 
     encoder: str = ""
-    epochs: int = _number(18, 1)  # at least; more where they hold fewer than `min_steps`
-    min_steps: int = _number(1000, 1)
-    batch_size: int = _number(512, 1)
-    learning_rate: float = _number(1e-3, 0, above=True)
-    weight_decay: float = _number(1e-2, 0)
-    smoothing: float = _number(0.05, 0, 1, below=True)  # of the targets
-    p_whole: float = _number(0.3, 0, 1)  # share of streams with the mean of all the speaker's clips
+    epochs: int = _number(16, 1)  # each five iterations of L-BFGS
+    l2: float = _number(0.1, 0)  # half of it times the sum of the squared weights is in the loss
     n_copies: int = _number(4, 0, 16)  # of each recording, in other rooms, lines and noise
     noise: str = ""  # folder of recordings without speech, for the copies; "": none
     noise_prefixes: tuple[str, ...] = ()  # of the names of those that count; empty: all

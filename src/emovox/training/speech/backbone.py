@@ -25,6 +25,7 @@ from .encoder import SpeechStatistics
 
 OPSET = 17
 STATISTICS = "statistics"  # name of a backbone's output
+N_SAMPLES = "n_samples"  # name under which a head is given the lengths
 _HEADROOM = 1.1  # of the range of an activation, above its range in calibration
 
 
@@ -83,8 +84,8 @@ def backbone_digest(content: bytes) -> str:
 def merge(backbone: bytes, head: bytes) -> onnx.ModelProto:
     """Put a head behind a backbone.
 
-    The head has inputs `statistics` and `baseline`, and any outputs; the result has the inputs
-    `audio`, `lengths` and `baseline`, and the head's outputs.
+    The head has inputs `statistics`, `n_samples` and `baseline`, and any outputs; the result has
+    the inputs `audio`, `lengths` and `baseline`, and the head's outputs.
     """
     front, back = onnx.load_from_string(backbone), onnx.load_from_string(head)
     taken = [tensor.name for tensor in front.graph.initializer]
@@ -94,7 +95,12 @@ def merge(backbone: bytes, head: bytes) -> onnx.ModelProto:
     back = onnx.compose.add_prefix(
         back, prefix, rename_inputs=False, rename_outputs=False, rename_edges=True
     )
-    return onnx.compose.merge_models(front, back, io_map=[(STATISTICS, STATISTICS)])
+    front.graph.node.append(helper.make_node("Identity", ["lengths"], [N_SAMPLES]))
+    front.graph.output.append(
+        helper.make_tensor_value_info(N_SAMPLES, onnx.TensorProto.INT64, ["batch"])
+    )
+    joints = [(name, name) for name in (STATISTICS, N_SAMPLES)]
+    return onnx.compose.merge_models(front, back, io_map=joints)
 
 
 def quantise(content: bytes, calibration: Iterable[Samples]) -> bytes:

@@ -1,24 +1,33 @@
-"""Training of a speech model's head, on the baselines that it will meet in use.
+"""Training of a speech model's head: two softmax regressions, and how sure they may be.
 
-An epoch is made of streams: clips of one speaker, in random order. Each clip is classified with the
-baseline of the clips before it in its stream, few or many, sometimes with that of all at once.
+One is fitted to the clips, the other to what is left of them without the mean of their speaker. How
+sure both are is fitted to answers of heads that have not heard the clip's corpus, or its speaker.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from torch import Tensor
 
 from ..acoustic.fit import HIDDEN, Observer, Row
 from ..network import SpeakerHead
 from ..settings import Speech
 
-_N_FOR_AXES = 15_000  # clips
+_N_ITERATIONS = 5  # of L-BFGS, in an epoch
+_N_FOLDS = 5  # of speakers, to fit the certainty without other corpora
+_MIN_SPEAKERS = 3  # of a corpus that counts as one, there
+_BOUNDS = ((0.0, 2.0), (0.0, 2.0), (-2.0, 2.0))  # of the certainty: at no trust never above T = 1
+_LEAST_SPREAD = 1e-4  # of a statistic, so that one that never changes divides by no zero
+_N_ROWS = 4096  # of the statistics, in a copy of a part
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,92 +44,11 @@ class Clips:
     corpora: NDArray[np.int64]  # (n,)
     seconds: NDArray[np.float32]  # (n,), of speech
     allowed: NDArray[np.bool_]  # (n, n_classes)
+    original: NDArray[np.bool_]  # (n,), False of copies
 
-
-def fit_space(clips: Clips, n_dimensions: int) -> tuple[Tensor, Tensor]:
-    """Find the space of z: the directions of the largest differences between a speaker's clips.
-
-    Returns
-    -------
-    projection : Tensor, shape=(n_statistics, n_dimensions)
-    offset : Tensor, shape=(n_dimensions,)
-        z = statistics @ projection + offset has mean 0 and about unit spread over the training
-        data, every speaker weighing by the square root of their clips.
-    """
-    count = np.bincount(clips.speakers)
-    weight = 1.0 / np.sqrt(np.maximum(count, 1))[clips.speakers]
-    weight = (weight / weight.sum()).astype(np.float32)
-    x = clips.statistics
-    mean = weight @ x
-    of_speaker = np.stack(
-        [x[clips.speakers == number].mean(0) if n else mean for number, n in enumerate(count)]
-    )
-    centred = x - of_speaker[clips.speakers]
-    deviation = np.sqrt(weight @ centred**2) + 1e-4
-    # Only a part of the clips: the directions of the largest spread are known from it.
-    step = -(-len(x) // _N_FOR_AXES)
-    scaled = centred[::step] / deviation * np.sqrt(weight[::step])[:, None]
-    axes = _principal_axes(scaled, n_dimensions) / deviation[:, None]
-    z = (x - mean) @ axes
-    spread = np.sqrt((weight @ z**2).mean())
-    projection = torch.from_numpy(axes / spread).float()
-    return projection, torch.from_numpy(-mean @ axes / spread).float()
-
-
-def _principal_axes(rows: NDArray[np.float32], n_axes: int) -> NDArray[np.float32]:
-    """Return the axes of the largest spread, shape=(n_columns, n_axes), of unit length.
-
-    They are found from the products of rows where these are fewer than columns; axes beyond the
-    rows' span are zeros.
-    """
-    if len(rows) >= rows.shape[1]:
-        _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
-        return vectors[:, ::-1][:, :n_axes].astype(np.float32)
-    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
-    known = values > 1e-6 * values[-1]
-    spanned = rows.T @ (vectors[:, known] / np.sqrt(values[known]))
-    axes = np.zeros((rows.shape[1], n_axes), np.float32)
-    n_known = min(n_axes, spanned.shape[1])
-    axes[:, :n_known] = spanned[:, ::-1][:, :n_known]
-    return axes
-
-
-def fit_emotions(z: Tensor, clips: Clips, n_classes: int) -> tuple[Tensor, Tensor]:
-    """Find how each emotion differs from a speaker's mean, and the axes that show it.
-
-    Returns
-    -------
-    emotions : Tensor, shape=(n_classes, n_dimensions)
-        Mean over speakers of an emotion's mean, less the mean of the speaker's emotions.
-    axes : Tensor, shape=(n_dimensions, n_classes)
-        Fisher's discriminants with a diagonal covariance, half of it shared by all dimensions;
-        scores on them have unit spread within a speaker.
-    """
-    values = z.numpy().astype(np.float64)
-    emotions = np.zeros((n_classes, values.shape[1]))
-    count = np.zeros((n_classes, 1))
-    centred = np.empty_like(values)
-    for speaker in np.unique(clips.speakers):
-        rows = clips.speakers == speaker
-        shown = np.unique(clips.targets[rows])
-        means = np.stack([values[rows & (clips.targets == label)].mean(0) for label in shown])
-        emotions[shown] += means - means.mean(0)
-        count[shown] += 1
-        centred[rows] = values[rows] - values[rows].mean(0)
-    emotions /= np.maximum(count, 1)
-    variance = (centred**2).mean(0)
-    axes = (emotions / (variance + variance.mean())).T
-    axes /= np.maximum((centred @ axes).std(0), 1e-6)
-    return torch.from_numpy(emotions).float(), torch.from_numpy(axes).float()
-
-
-def count_epochs(n_clips: int, settings: Speech) -> int:
-    """Return the number of epochs for a number of clips, copies included."""
-    return max(settings.epochs, -(-settings.min_steps // _count_steps(n_clips, settings)))
-
-
-def _count_steps(n_clips: int, settings: Speech) -> int:
-    return n_clips // settings.batch_size + 1
+    def __getitem__(self, rows: Rows | NDArray[np.bool_]) -> "Clips":
+        """Return some of the clips."""
+        return Clips(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def train_head(
@@ -132,7 +60,7 @@ def train_head(
     seed: int,
     observer: Observer = Observer(),  # noqa: B008 (frozen)
 ) -> tuple[SpeakerHead, list[Row]]:
-    """Train a head; everything random is drawn from the seed.
+    """Train a head; the seed draws the orders of clips that its certainty is fitted to.
 
     The number of epochs is fixed: the validation part is watched, and chooses nothing.
 
@@ -141,138 +69,132 @@ def train_head(
     head : SpeakerHead
         In evaluation mode.
     history : list of rows, as in `emovox.training.acoustic.fit`
+        Losses and accuracies are those of the expert for the clip itself.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    head = SpeakerHead(clips.statistics.shape[1], n_classes, settings.head)
-    projection, offset = fit_space(clips, settings.head.n_dimensions)
-    head.get_buffer("projection").copy_(projection)
-    head.get_buffer("offset").copy_(offset)
-    with torch.no_grad():
-        z = head.embed(torch.from_numpy(clips.statistics))
-    emotions, axes = fit_emotions(z, clips, n_classes)
-    head.get_buffer("emotions").copy_(emotions)
-    head.get_buffer("axes").copy_(axes)
-    learner = _Learner(head, z, clips, settings, rng)
+    experts = _Experts(clips, n_classes, settings)
     history: list[Row] = []
-    for epoch in range(1, learner.n_epochs + 1):
+    for epoch in range(1, settings.epochs + 1):
         started = time.perf_counter()
-        row = learner.epoch(epoch, observer) | _validate(head, val)
+        for done, expert in enumerate(experts.both, 1):
+            expert.improve()
+            observer.on_batch(epoch, done, len(experts.both))
+        row = {"epoch": epoch} | experts.itself.outcome() | _validate(experts.head(), val)
         row["seconds"] = round(time.perf_counter() - started, 3)
         history.append(row)
         observer.on_epoch(history)
-    return head.eval(), history
+    head = experts.head()
+    head.certainty.copy_(fit_certainty(clips, n_classes, settings, seed=seed))
+    return head, history
 
 
-class _Learner:
-    """Trains both experts of a head, on new streams each epoch."""
+class _Experts:
+    """Both experts of a head, in fitting."""
 
-    def __init__(
-        self,
-        head: SpeakerHead,
-        z: Tensor,
-        clips: Clips,
-        settings: Speech,
-        rng: np.random.Generator,
-    ) -> None:
-        self.head, self.z, self.clips = head, z, clips
-        self.settings, self.rng = settings, rng
-        speakers = np.unique(clips.speakers)
-        self.groups = [np.flatnonzero(clips.speakers == speaker) for speaker in speakers]
-        self.seconds = torch.from_numpy(clips.seconds)[:, None]
+    def __init__(self, clips: Clips, n_classes: int, settings: Speech) -> None:
+        self.n_classes, self.config = n_classes, settings.head
+        self.itself = _Expert(clips, np.zeros_like(clips.speakers), n_classes, settings.l2)
+        self.difference = _Expert(clips, clips.speakers, n_classes, settings.l2)
+        self.both = (self.itself, self.difference)
+
+    def head(self) -> SpeakerHead:
+        """Return a head of the experts, as sure as they are by themselves."""
+        head = SpeakerHead(len(self.itself.weight), self.n_classes, self.config).eval()
+        head.get_buffer("mean").copy_(self.itself.means[0])
+        head.itself.copy_(self.itself.scaled().detach())
+        head.itself_bias.copy_(self.itself.bias.detach())
+        head.difference.copy_(self.difference.scaled().detach())
+        head.difference_bias.copy_(self.difference.bias.detach())
+        return head
+
+
+class _Expert:
+    """A softmax regression on statistics, less the mean of their group and by their spread.
+
+    The statistics are neither centred nor scaled, which would take a copy of a large table: the
+    weights are scaled in their place, and the groups' means are multiplied by them as well.
+    """
+
+    def __init__(self, clips: Clips, groups: Rows, n_classes: int, l2: float) -> None:
+        self.statistics, self.l2 = torch.from_numpy(clips.statistics), l2
+        self.groups = torch.from_numpy(np.unique(groups, return_inverse=True)[1])
+        self.means = _means(self.statistics, torch.from_numpy(clips.seconds), self.groups)
+        self.spread = _spread(self.statistics, self.means, self.groups)[:, None]
         self.targets = torch.from_numpy(clips.targets)
-        self.weights = torch.from_numpy(_clip_weights(clips)).float()
-        allowed = torch.from_numpy(clips.allowed)
-        self.hidden = torch.where(allowed, 0.0, HIDDEN)
-        one_hot = F.one_hot(self.targets, allowed.shape[1]).float()
-        spread = allowed / allowed.sum(1, keepdim=True)
-        self.wanted = one_hot * (1 - settings.smoothing) + settings.smoothing * spread
-        self.optimiser = torch.optim.AdamW(
-            head.experts.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        self.hidden = torch.where(torch.from_numpy(clips.allowed), 0.0, HIDDEN)
+        self.shares = torch.from_numpy(clip_weights(clips) / len(clips.targets)).float()
+        self.weight = torch.zeros(len(self.spread), n_classes, requires_grad=True)
+        self.bias = torch.zeros(n_classes, requires_grad=True)
+        self.optimiser = torch.optim.LBFGS(
+            [self.weight, self.bias],
+            max_iter=_N_ITERATIONS,
+            history_size=10,
+            line_search_fn="strong_wolfe",
         )
-        n_clips = len(self.targets)
-        self.n_epochs = count_epochs(n_clips, settings)
-        self.n_steps = self.n_epochs * _count_steps(n_clips, settings)
-        self.step = 0
 
-    def epoch(self, epoch: int, observer: Observer) -> dict[str, float]:
-        """Train for one epoch; return the mean loss and accuracy."""
-        self.head.train()
-        losses, n_right = [], 0
-        rows, means, seconds = self._baselines()
-        order = torch.from_numpy(self.rng.permutation(len(rows)))
-        batches = torch.split(order, self.settings.batch_size)
-        for done, batch in enumerate(batches, 1):
-            loss, n_right_here = self._step(rows[batch], means[batch], seconds[batch])
-            losses.append(loss)
-            n_right += n_right_here
-            observer.on_batch(epoch, done, len(batches))
-        return {
-            "epoch": epoch,
-            "train_loss": float(np.mean(losses)),
-            "train_accuracy": n_right / len(rows),
-        }
+    def scaled(self) -> Tensor:
+        """Return the weights of plain statistics, shape=(n_statistics, n_classes)."""
+        return self.weight / self.spread
 
-    def _step(self, rows: Tensor, means: Tensor, seconds: Tensor) -> tuple[float, int]:
-        """Train both experts on a batch; return the mean loss and the second's right answers."""
-        progress = min(self.step / self.n_steps, 1.0)
-        rate = min(1.0, 10 * progress + 0.05) * 0.5 * (1 + np.cos(np.pi * progress))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * rate
-        answers = self.head.experts(self.z[rows], means, seconds)
-        losses = []
-        for logits in answers:
-            log_scores = F.log_softmax(logits + self.hidden[rows], 1).clamp(min=-50.0)
-            losses.append(-((self.wanted[rows] * log_scores).sum(1) * self.weights[rows]).mean())
-        loss = torch.stack(losses).sum()
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimiser.step()
-        self.step += 1
-        right = (answers[1].detach() + self.hidden[rows]).argmax(1) == self.targets[rows]
-        return loss.item() / 2, int(right.sum())
+    def improve(self) -> None:
+        """Take some steps of L-BFGS."""
 
-    def _baselines(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the clips of an epoch, and the mean and seconds of the clips before each."""
-        rows, means, heard = [], [], []
-        for stream, whole in self._streams():
-            index = torch.from_numpy(stream)
-            weight = self.seconds[index]
-            weighted = self.z[index] * weight
-            if whole:
-                before = weight.sum().expand_as(weight)
-                total = weighted.sum(0).expand_as(weighted)
-            else:
-                before = torch.cumsum(weight, 0) - weight
-                total = torch.cumsum(weighted, 0) - weighted
-            rows.append(index)
-            means.append(torch.where(before > 0, total / before.clamp(min=1e-3), 0.0))
-            heard.append(before)
-        return torch.cat(rows), torch.cat(means), torch.cat(heard)
+        def loss() -> Tensor:
+            self.optimiser.zero_grad()
+            whole = self._entropy(self._logits()) + self.l2 / 2 * (self.weight**2).sum()
+            torch.autograd.backward(whole)
+            return whole
 
-    def _streams(self) -> list[tuple[NDArray[np.int64], bool]]:
-        """Cut each speaker's clips, in random order, into streams; True: heard at once."""
-        streams = []
-        for group in self.groups:
-            if self.rng.random() < self.settings.p_whole:
-                streams.append((group, True))
-                continue
-            order = self.rng.permutation(group)
-            first = 0
-            while first < len(order):
-                length = int(np.exp(self.rng.uniform(np.log(5), np.log(300))))
-                stream = order[first : first + length]
-                first += length
-                streams.append((stream, False))
-        return streams
+        self.optimiser.step(loss)  # type: ignore[no-untyped-call]
+
+    def outcome(self) -> dict[str, float]:
+        """Return loss, without the penalty, and accuracy on the training data."""
+        with torch.inference_mode():
+            logits = self._logits()
+            right = (logits.argmax(1) == self.targets).float().mean()
+            return {"train_loss": self._entropy(logits).item(), "train_accuracy": right.item()}
+
+    def _logits(self) -> Tensor:
+        scaled = self.scaled()
+        of_groups = (self.means @ scaled)[self.groups]
+        return self.statistics @ scaled - of_groups + self.bias + self.hidden
+
+    def _entropy(self, logits: Tensor) -> Tensor:
+        return F.cross_entropy(logits, self.targets, reduction="none") @ self.shares
 
 
-def _clip_weights(clips: Clips) -> NDArray[np.float64]:
-    """Weight corpora alike, and emotions in them by the square root of their share."""
+def _means(statistics: Tensor, seconds: Tensor, groups: Tensor) -> Tensor:
+    """Return the means of groups of clips over time, shape=(n_groups, n_statistics)."""
+    total = torch.zeros(int(groups.max()) + 1, statistics.shape[1], dtype=torch.float64)
+    for part in _parts(statistics):
+        total.index_add_(0, groups[part], statistics[part].double() * seconds[part, None])
+    return (total / torch.bincount(groups, seconds.double())[:, None]).float()
+
+
+def _spread(statistics: Tensor, means: Tensor, groups: Tensor) -> Tensor:
+    """Return the standard deviation around the groups' means, shape=(n_statistics,)."""
+    total = torch.zeros(statistics.shape[1], dtype=torch.float64)
+    for part in _parts(statistics):
+        total += ((statistics[part] - means[groups[part]]) ** 2).sum(0)
+    return (total / len(statistics)).sqrt().float() + _LEAST_SPREAD
+
+
+def _parts(table: Tensor) -> Iterator[slice]:
+    """Yield parts of a table that may be copied."""
+    return (slice(first, first + _N_ROWS) for first in range(0, len(table), _N_ROWS))
+
+
+def clip_weights(clips: Clips) -> NDArray[np.float64]:
+    """Weight corpora by the root of their size, and emotions in them by the root of their share.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape=(n,)
+        Their mean is 1.
+    """
     weights = np.zeros(len(clips.targets))
     for corpus in np.unique(clips.corpora):
         of_corpus = clips.corpora == corpus
-        weights[of_corpus] = 1.0 / of_corpus.sum()
+        weights[of_corpus] = of_corpus.sum() ** -0.5
         for emotion in np.unique(clips.targets[of_corpus]):
             rows = of_corpus & (clips.targets == emotion)
             weights[rows] *= (rows.sum() / of_corpus.sum()) ** -0.5
@@ -282,10 +204,9 @@ def _clip_weights(clips: Clips) -> NDArray[np.float64]:
 
 def _validate(head: SpeakerHead, val: Clips) -> dict[str, float]:
     """Return loss and accuracy on the validation part, without a baseline."""
-    head.eval()
     with torch.inference_mode():
-        nothing = torch.zeros(len(val.targets), head.n_embedding)
-        logits, _ = head(torch.from_numpy(val.statistics), nothing)
+        voices = head.listen(torch.from_numpy(val.statistics), torch.from_numpy(val.seconds))
+        logits = head.judge(voices, torch.zeros(len(voices), head.n_embedding))
         targets = torch.from_numpy(val.targets)
         return {
             "val_loss": F.cross_entropy(logits, targets).item(),
@@ -293,8 +214,102 @@ def _validate(head: SpeakerHead, val: Clips) -> dict[str, float]:
         }
 
 
+def fit_certainty(clips: Clips, n_classes: int, settings: Speech, *, seed: int) -> Tensor:
+    """Find the temperature of the logits by what is known, from heads that did not hear the clip.
+
+    Each corpus, or a part of the speakers, is left out in turn; its original clips are answered
+    without and with running baselines.
+
+    Returns
+    -------
+    certainty : Tensor, shape=(3,)
+        As a head has it; zeros (T = 1) if there is but one speaker.
+    """
+    rng = np.random.default_rng(seed)
+    originals = clips[clips.original]
+    parts = []
+    for left_out in _left_out(originals):
+        heard = originals[~left_out]
+        taught = np.isin(np.arange(n_classes), heard.targets)
+        rows = np.flatnonzero(left_out & taught[originals.targets])
+        if rows.size:
+            logits, known, order = _answers(
+                _fit_experts(heard, n_classes, settings), originals[rows], rng
+            )
+            parts.append((np.where(taught, logits, HIDDEN), known, rows[order]))
+    if not parts:
+        return torch.zeros(3)
+    logits, known, rows = map(np.concatenate, zip(*parts, strict=True))
+    weights = clip_weights(originals)[rows]
+    return torch.from_numpy(
+        _fit_temperatures(logits, known, originals.targets[rows], weights / weights.sum())
+    ).float()
+
+
+def _left_out(clips: Clips) -> Iterator[NDArray[np.bool_]]:
+    """Yield the clips to leave out: a corpus in turn, or a fifth of the speakers."""
+    corpora = np.unique(clips.corpora)
+    sizes = [len(np.unique(clips.speakers[clips.corpora == corpus])) for corpus in corpora]
+    if sum(size >= _MIN_SPEAKERS for size in sizes) >= 2:
+        yield from (clips.corpora == corpus for corpus in corpora)
+        return
+    names, numbers = np.unique(clips.speakers, return_inverse=True)
+    n_folds = min(_N_FOLDS, len(names))
+    if n_folds > 1:
+        yield from (numbers % n_folds == fold for fold in range(n_folds))
+
+
+def _fit_experts(clips: Clips, n_classes: int, settings: Speech) -> SpeakerHead:
+    """Train a head that nobody watches, as sure as its experts are by themselves."""
+    experts = _Experts(clips, n_classes, settings)
+    for _ in range(settings.epochs):
+        for expert in experts.both:
+            expert.improve()
+    return experts.head()
+
+
+def _answers(
+    head: SpeakerHead, clips: Clips, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Rows]:
+    """Return logits, what is known of each answer, and the clips, in the streams of use."""
+    streams = streams_in_use(clips, rng)
+    with torch.inference_mode():
+        voices, baselines = _heard(head, clips, streams)
+        logits = head.judge(voices, baselines).double().numpy()
+        known = head.known(voices, baselines).double().numpy()
+    return logits, known, np.concatenate(streams)
+
+
+def _fit_temperatures(
+    logits: NDArray[np.float64],
+    known: NDArray[np.float64],
+    truth: Rows,
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Find c of the temperatures exp(known @ c) with the least negative log-likelihood."""
+
+    def loss(c: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        cooled = logits * np.exp(-known @ c)[:, None]
+        chances = log_softmax(cooled, axis=1)
+        of_truth = np.arange(len(truth)), truth
+        usual = (np.exp(chances) * cooled).sum(1)
+        slope = (weights * (cooled[of_truth] - usual)) @ known
+        return -float(weights @ chances[of_truth]), slope
+
+    found = minimize(loss, np.zeros(known.shape[1]), jac=True, bounds=_BOUNDS, method="L-BFGS-B")
+    rounded: NDArray[np.float64] = found.x.round(4)
+    return rounded
+
+
+def streams_in_use(clips: Clips, rng: np.random.Generator) -> list[Rows]:
+    """Return each clip alone, and the clips of each speaker in random order."""
+    alone = [np.array([row]) for row in range(len(clips.targets))]
+    speakers = (np.flatnonzero(clips.speakers == one) for one in np.unique(clips.speakers))
+    return alone + [rng.permutation(rows) for rows in speakers]
+
+
 def running_logits(
-    head: SpeakerHead, clips: Clips, streams: Sequence[NDArray[np.int64]]
+    head: SpeakerHead, clips: Clips, streams: Sequence[Rows]
 ) -> list[NDArray[np.float32]]:
     """Classify streams of clips, each clip with the baseline of those before it in its stream.
 
@@ -302,19 +317,19 @@ def running_logits(
     -------
     logits : list of ndarray of float32, each of shape=(len(stream), n_classes)
     """
-    head.eval()
-    answers = []
     with torch.inference_mode():
-        for stream in streams:
-            total = torch.zeros(1, head.n_embedding)
-            heard, logits = 0.0, []
-            for index in stream:
-                statistics = torch.from_numpy(clips.statistics[index : index + 1])
-                seconds = float(clips.seconds[index])
-                baseline = total / (head.config.prior_seconds + heard)
-                clip_logits, embedding = head(statistics, baseline)
-                logits.append(clip_logits[0].numpy())
-                total = total + embedding * seconds
-                heard += seconds
-            answers.append(np.stack(logits))
-    return answers
+        logits = head.judge(*_heard(head, clips, streams)).numpy()
+    return np.split(logits, np.cumsum([len(stream) for stream in streams])[:-1])
+
+
+def _heard(head: SpeakerHead, clips: Clips, streams: Sequence[Rows]) -> tuple[Tensor, Tensor]:
+    """Return the voices of streams of clips, one after the other, and the baselines before."""
+    seconds = torch.from_numpy(clips.seconds)
+    voices = head.listen(torch.from_numpy(clips.statistics), seconds)
+    embeddings = np.pad(voices.double().numpy(), ((0, 0), (0, 1)), constant_values=1.0)
+    weighted = embeddings * clips.seconds[:, None]
+    baselines = []
+    for stream in streams:
+        before = weighted[stream].cumsum(0) - weighted[stream]
+        baselines.append(before / (head.config.prior_seconds + before[:, -1:]))
+    return voices[np.concatenate(streams)], torch.from_numpy(np.concatenate(baselines)).float()
