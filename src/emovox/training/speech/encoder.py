@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import ModelError
+from ...loudness import EDGE, MARGIN
 from ..acoustic.features import PowerSpectrum, mel_filters, trim_silence
 from ..network import frame_mask
 
 N_FFT, HOP, N_MELS = 400, 160, 80  # whisper's own: 25 ms every 10 ms
 HEAD_WIDTH = 64  # of every size of whisper
 _ACTIVE_DB = 16.0  # a frame this far below the level of the speech is left out of the level
-_EDGE_DB = 32.0  # and this far below, at either end, is cut off
 # Frames this far below it count nowhere: soft sounds of speech lie higher, and what fills a pause
 # (noise, echo, a codec's hiss) mostly lower. It tells of the room and the line, not of the voice.
 _SPEECH_DB = 20.0
@@ -98,7 +98,7 @@ def speech_level(frame_power: Tensor, mask: Tensor) -> Tensor:
 
 def _heard_frames(frame_power: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
     """Find the first frame with a sound and the number of frames to the last one."""
-    sounds = frame_power > level[:, None] * 10 ** (-_EDGE_DB / 10)
+    sounds = frame_power > level[:, None] * 10 ** (-_SPEECH_DB / 10)
     position = torch.arange(frame_power.shape[1], device=frame_power.device)[None]
     first = torch.where(sounds, position, position[:, -1:]).amin(1)
     last = torch.where(sounds, position, 0).amax(1)
@@ -168,7 +168,8 @@ class SpeechStatistics(nn.Module):
 
     def forward(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """Return (batch, n_statistics) of audio, shape=(batch, n_samples)."""
-        hidden, speech = self._stem(*self.logmel(*trim_silence(audio, lengths)))
+        trimmed = trim_silence(audio, lengths, EDGE, MARGIN, HOP)
+        hidden, speech = self._stem(*self.logmel(*trimmed))
         bias = (1.0 - speech.transpose(1, 2)[:, None]) * -1e4
         statistics = []
         for layer in self.layers:
