@@ -43,8 +43,8 @@ def trim_silence(
     floor : float
         An amplitude.
     margin : int
-        Samples kept on both sides, as far as there are any; before the first one in whole hops,
-        begun with zeros.
+        Samples kept on both sides, as far as there are any, and zeros for the frames at the
+        edges; before the first sound they are whole hops.
     hop : int
         Samples.
 
@@ -57,7 +57,8 @@ def trim_silence(
         Samples left; 0 where nothing is above the floor.
     """
     if margin:
-        audio, lengths = F.pad(audio, (hop, 0)), lengths + hop
+        counts = torch.arange(audio.shape[1], device=audio.device)[None] < lengths[:, None]
+        audio, lengths = F.pad(torch.where(counts, audio, 0.0), (hop, 2 * hop)), lengths + 3 * hop
     position = torch.arange(audio.shape[1], device=audio.device)[None]
     sounds = (audio.abs() >= floor) & (position < lengths[:, None])
     end = torch.minimum(torch.where(sounds, position + 1 + margin, 0).amax(1), lengths)

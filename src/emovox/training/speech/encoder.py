@@ -70,7 +70,7 @@ class LogMel(nn.Module):
         n_frames = torch.div(lengths, HOP, rounding_mode="floor") + 1
         mask = frame_mask(power, n_frames)[..., 0]
         frame_power = power.sum(-1) * mask
-        level = speech_level(frame_power, mask)
+        level = speech_level(frame_power, mask * (frame_power > 0))
         first, n_heard = _heard_frames(frame_power, level)
         position = torch.arange(power.shape[1], device=power.device)[None]
         source = torch.minimum(position + first[:, None], position[:, -1:])
