@@ -478,7 +478,7 @@ def test_a_speech_model_changes_with_the_baseline(speech_settings, corpus, tmp_p
     assert any(abs(a.score - b.score) > 1e-4 for a, b in zip(alone, known, strict=True))
     for clip, one in zip(clips, alone, strict=True):
         other = recognizer.predict(np.pad(clip, (16_000, 9_999)), 16_000)
-        assert dict(one.scores) == pytest.approx(dict(other.scores), abs=1e-3)
+        assert dict(one.scores) == pytest.approx(dict(other.scores), abs=0.02)
 
 
 def test_a_model_is_trained_from_the_encoder_of_another(speech_settings, tmp_path, monkeypatch):

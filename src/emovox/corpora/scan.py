@@ -166,7 +166,7 @@ def identical_recordings(utterances: Sequence[Utterance], root: Path) -> Iterato
         examples = "; ".join(" = ".join(names) for names in groups[:MAX_NAMED])
         yield Problem(
             "identical",
-            f"{counted(len(groups), 'recording')} have more than one name (kept; no split puts "
+            f"{counted(len(groups), 'recording')} with more than one name (kept; no split puts "
             f"the copies on two sides): {examples}{_more(len(groups))}",
             tuple(name for names in groups for name in names),
         )

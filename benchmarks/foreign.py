@@ -1,0 +1,84 @@
+"""The shipped model on corpora that it never met, in languages that it never heard.
+
+Run with ``python benchmarks/foreign.py [MODEL…]``: ASED (Amharic) and TurEV (Turkish words), read
+from the tables in EMOVOX_DATA, are recognised from their files, without a baseline and with running
+ones in three random orders. Each model is a file or the name of a shipped one; the shipped default
+comes first. Writes benchmarks/results/foreign.json. These corpora chose between recipes and are
+never trained on.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from emovox.corpora import load_corpora
+from emovox.corpora.utterance import Utterance
+from emovox.evaluation.answers import evaluate, evaluate_running
+from emovox.evaluation.calibration import expected_calibration_error
+from emovox.evaluation.metrics import confusion_matrix, uar
+from emovox.evaluation.results import Results
+from emovox.evaluation.run import merged, versions
+from emovox.recognizer import Recognizer
+from machine import data_folder, machine, write_result
+
+CORPORA = ("ased", "turev")
+N_ORDERS = 3
+
+
+def figures(results: Results, own: Sequence[str]) -> dict[str, float]:
+    """Return UAR over all labels and among the corpus's own, calibration, and sure mistakes."""
+    allowed = np.isin(results.labels, own)
+    among = np.where(allowed, results.probabilities, 0.0)
+    among /= among.sum(1, keepdims=True)
+    masked = replace(results, probabilities=among.astype(np.float32))
+    wrong = results.probabilities.argmax(1) != results.truth
+    return {
+        "uar": float(uar(confusion_matrix(results))),
+        "own_labels_uar": float(uar(confusion_matrix(masked))),
+        "calibration_error": expected_calibration_error(results),
+        "certain": float(results.certain.mean()),
+        "certain_but_wrong": float((results.certain & wrong).mean()),
+    }
+
+
+def mean_of(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each figure."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def measure(recognizer: Recognizer, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    """Return the figures of a corpus, without a baseline and with running ones."""
+    known, _ = merged(utterances, recognizer.labels)
+    own = sorted({utterance.emotion for utterance in known})
+    alone = evaluate(recognizer, known)
+    running = [evaluate_running(recognizer, known, seed=seed) for seed in range(N_ORDERS)]
+    return {
+        "n_test": len(alone.results.truth),
+        "n_refused": len(alone.problems),
+        "n_labels": len(own),
+        "none": figures(alone.results, own),
+        "running": mean_of([figures(results, own) for results in running]),
+    }
+
+
+def main() -> None:
+    """Measure each model on each corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", help="more models: files, or names of shipped ones")
+    given = parser.parse_args().models
+    corpora = load_corpora([f"{name}={data_folder() / name / 'table.csv'}" for name in CORPORA])
+    rows: dict[str, Any] = {}
+    for name in ("speech", *given):
+        recognizer = Recognizer.load(name)
+        about = {"model": recognizer.fingerprint, "notes": recognizer.card.emovox_version}
+        of_model = {one.name: measure(recognizer, one.utterances) for one in corpora}
+        rows[name] = about | of_model
+        print(name, of_model, flush=True)
+    write_result("foreign", {"rows": rows, "machine": machine(), "versions": versions()})
+
+
+if __name__ == "__main__":
+    main()
