@@ -163,6 +163,8 @@ SUMMARY = {  # those of them that the README shows, with the share that guessing
     "unheard-tess": ("TESS, without TESS in training", 1 / 7),
     "unheard-nemo": ("nEMO, without any Polish in training", 1 / 6),
 }
+FOREIGN = {"ased": "ASED, Amharic", "turev": "TurEV, Turkish words"}
+MODELS = {"speech": "speech"}
 PEERS = {
     "egemaps": "eGeMAPS, SVM",
     "mfcc": "MFCC, log. regr.",
@@ -201,6 +203,25 @@ def summary_table(result: Mapping[str, Any]) -> str:
         if (row := result["rows"].get(name))
     ]
     return _markdown(("tested on", "guessing", "UAR, no baseline", "UAR, running baseline"), rows)
+
+
+def foreign_table(result: Mapping[str, Any]) -> str:
+    """Show corpora that a model never met: recall, calibration and sure mistakes."""
+    rows = [
+        (
+            f"{words}, {row[name]['n_labels']} labels",
+            MODELS.get(model, model),
+            *(
+                f"{percent(row[name]['none'][figure])} / {percent(row[name]['running'][figure])}"
+                for figure in ("own_labels_uar", "uar", "calibration_error", "certain_but_wrong")
+            ),
+        )
+        for name, words in FOREIGN.items()
+        for model, row in result["rows"].items()
+    ]
+    header = ("corpus", "model", "UAR, own labels", "UAR, all", "calibration", "certain, wrong")
+    what = "Without a baseline / with a running one, the mean of three orders. "
+    return f"{_markdown(header, rows, n_text=2)}\n\n{what}{_measured(result)}"
 
 
 def peers_table(result: Mapping[str, Any]) -> str:
@@ -550,6 +571,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "groups": ("accuracy", groups_table),
     "seconds": ("accuracy", seconds_table),
     "certainty": ("accuracy", certainty_table),
+    "foreign": ("foreign", foreign_table),
     "peers": ("peers", peers_table),
     "latency": ("latency", latency_table),
     "robustness": ("robustness", robustness_table),

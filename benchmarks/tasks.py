@@ -4,8 +4,8 @@ Each task trains on everything of the four corpora but the tested voices.
 """
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emovox.corpora import Corpus, Utterance, load_corpora
@@ -68,6 +68,14 @@ class Recordings:
     def published_emotion(self) -> dict[Path, str]:
         """Return the emotion of each file as its corpus has it."""
         return {one.file: one.emotion for corpus in self.corpora for one in corpus.utterances}
+
+    def of(self, files: Container[Path]) -> "Recordings":
+        """Return the recordings that are among some files."""
+        corpora = (
+            replace(one, utterances=tuple(u for u in one.utterances if u.file in files))
+            for one in self.corpora
+        )
+        return replace(self, corpora=tuple(corpora))
 
     def folds(self, task: Task, seed: int) -> list[Fold]:
         """Divide the recordings as a task asks for."""
