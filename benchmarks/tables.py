@@ -215,6 +215,7 @@ def foreign_table(result: Mapping[str, Any]) -> str:
         )
         for name, words in FOREIGN.items()
         for model, row in result["rows"].items()
+        if name in row
     ]
     header = ("corpus", "model", "UAR, own labels", "UAR, all", "calibration", "certain, wrong")
     what = "Without a baseline / with a running one, the mean of three orders. "

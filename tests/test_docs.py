@@ -445,8 +445,20 @@ def test_tables_of_accuracy(tables, tmp_path):
 def test_the_table_of_the_readme(tables, tmp_path):
     """The README's table has a row for each test measured: guessing, and the means of the seeds."""
     figures = {"uar": {"mean": 0.75}, "running_uar": {"mean": 0.8}}
-    filled = made(tables, tmp_path, "accuracy", {"rows": {"ravdess": figures}}, "summary")
-    assert list(rows(filled))[1:] == [["RAVDESS: new actors", "12.5 %", "75.0 %", "80.0 %"]]
+    filled = made(tables, tmp_path, "accuracy", {"rows": {"unheard-tess": figures}}, "summary")
+    assert list(rows(filled))[1:] == [
+        ["TESS, without TESS in training", "14.3 %", "75.0 %", "80.0 %"]
+    ]
+
+
+def test_the_table_of_foreign_corpora(tables, tmp_path):
+    """Each corpus has a row: the figures without a baseline, and with a running one."""
+    names = ("own_labels_uar", "uar", "calibration_error", "certain_but_wrong")
+    figures = {way: dict.fromkeys(names, share) for way, share in (("none", 0.5), ("running", 0.6))}
+    measured = {"rows": {"speech": {"ased": {"n_labels": 5} | figures}}}
+    filled = made(tables, tmp_path, "foreign", measured, "foreign")
+    both = "50.0 % / 60.0 %"
+    assert list(rows(filled))[1:] == [["ASED, Amharic, 5 labels", "speech", *[both] * 4]]
 
 
 def test_tables_of_peers_speed_and_robustness(tables, tmp_path):
