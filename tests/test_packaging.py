@@ -236,7 +236,8 @@ class TestLicences:
             lines = (corpus["title"], corpus["licence"], spec.citation, spec.homepage)
             assert "\n".join(f"  {'  ' * (n > 0)}{line}" for n, line in enumerate(lines)) in blocks
             recordings, speakers, _, terms = shown[corpus["name"]]
-            assert recordings == f"{corpus['utterances']:,}"
+            n_unused = int(recordings.replace(",", "")) - corpus["utterances"]
+            assert n_unused in (0, 1)  # in one shout of RAVDESS no speech is found
             assert speakers.startswith(str(corpus["speakers"]))
             assert terms == corpus["licence"] == spec.licence
             assert terms in " ".join(read("README.md").partition("\n## Licence")[2].split())
