@@ -123,6 +123,7 @@ def test_streams_are_answered_as_one_after_the_other(head):
         answers.append(logits[0].numpy())
         baseline = baseline.learned(embedding[0].numpy(), float(clips.seconds[index]))
     (stream,) = running_logits(head, clips, [np.arange(len(clips.targets))])
+    assert running_logits(head, clips, []) == []
     np.testing.assert_allclose(stream, answers, atol=1e-4)
 
 

@@ -317,6 +317,8 @@ def running_logits(
     -------
     logits : list of ndarray of float32, each of shape=(len(stream), n_classes)
     """
+    if not streams:
+        return []
     with torch.inference_mode():
         logits = head.judge(*_heard(head, clips, streams)).numpy()
     return np.split(logits, np.cumsum([len(stream) for stream in streams])[:-1])
