@@ -26,7 +26,7 @@ test: $(VENV)/full
 # wait for each other have to sleep: by default they spin, and training takes ten times as long.
 test test-core: export OMP_WAIT_POLICY = PASSIVE
 
-# What runs without the extras: no torch, no browser, no sound server. 29 s on two
+# What runs without the extras: no torch, no browser, no sound server. 34 s on two
 # cores that do nothing else.
 test-core: $(VENV)/core-only/tests
 	$(VENV)/core-only/bin/python -m pytest -n 2 -m "not corpora" $(ARGS)
