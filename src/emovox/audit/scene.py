@@ -10,7 +10,7 @@ import numpy as np
 from ..audio import Samples, audio_files, load_audio, no_audio
 from ..corpora import Utterance
 from ..errors import AudioError, ConfigError
-from ..evaluation.perturbations import looped, speech_power
+from ..evaluation.perturbations import babble, looped
 
 _VOICES = (4, 7)  # of a babble, the fewest and the most
 
@@ -34,11 +34,7 @@ class Scene:
     def babble(self, n_samples: int) -> Samples:
         """Return 4 to 7 voices at once, equally loud, of mean power 1 together."""
         n_voices = int(self.rng.integers(_VOICES[0], _VOICES[1] + 1))
-        talk = np.zeros(n_samples, np.float32)
-        for voice in self._drawn(self.voices, n_voices):
-            level = np.sqrt(max(speech_power(voice), 1e-12))
-            talk += looped(voice, n_samples, self.rng) / np.float32(level)
-        return looped(talk, n_samples, self.rng)
+        return babble(self._drawn(self.voices, n_voices), n_samples, self.rng)
 
     def _drawn(self, files: Sequence[Path], n: int) -> list[Samples]:
         """Return some of the recordings, each once if there are enough; broken ones are passed."""

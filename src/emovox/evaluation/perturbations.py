@@ -6,7 +6,7 @@ it is. Nothing here knows of models or corpora, so that training can use it as w
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,15 @@ def looped(sound: Samples, n_samples: int, rng: np.random.Generator) -> Samples:
     circle = np.concatenate([seam, whole[fade : len(whole) - fade]])
     start = int(rng.integers(len(circle)))
     return _of_power_one(np.resize(np.roll(circle, -start), n_samples))
+
+
+def babble(voices: Iterable[Samples], n_samples: int, rng: np.random.Generator) -> Samples:
+    """Return voices that talk at once, equally loud, of mean power 1 together."""
+    talk = np.zeros(n_samples, np.float32)
+    for voice in voices:
+        level = np.sqrt(max(speech_power(voice), 1e-12))
+        talk += looped(voice, n_samples, rng) / np.float32(level)
+    return looped(talk, n_samples, rng)
 
 
 def with_noise(clip: Samples, background: Samples, below_db: float) -> Samples:

@@ -16,6 +16,7 @@ from ...audio import RATE, Samples, audio_files, load_audio
 from ...errors import AudioError, ConfigError
 from ...evaluation.perturbations import (
     GSM,
+    babble,
     clipped,
     coded,
     high_passed,
@@ -23,7 +24,6 @@ from ...evaluation.perturbations import (
     looped,
     low_passed,
     noise,
-    speech_power,
     tilted,
     with_noise,
     with_tone,
@@ -199,16 +199,10 @@ def _background(
         place = backgrounds.places[rng.integers(len(backgrounds.places))]
         return looped(place, n_samples, rng)
     if kind.kind == "babble" and backgrounds.voices:
-        return _babble(n_samples, backgrounds.voices, rng)
+        n_voices = rng.integers(_N_VOICES[0], _N_VOICES[1] + 1)
+        drawn = rng.integers(len(backgrounds.voices), size=n_voices)
+        return babble([backgrounds.voices[index] for index in drawn], n_samples, rng)
     return noise(n_samples, kind.steepness, rng)
-
-
-def _babble(n_samples: int, voices: Sequence[Samples], rng: np.random.Generator) -> Samples:
-    talk = np.zeros(n_samples, np.float32)
-    for index in rng.integers(len(voices), size=rng.integers(_N_VOICES[0], _N_VOICES[1] + 1)):
-        level = np.sqrt(max(speech_power(voices[index]), 1e-12))
-        talk += looped(voices[index], n_samples, rng) / np.float32(level)
-    return looped(talk, n_samples, rng)
 
 
 def load_places(folder: Path | None, prefixes: Sequence[str] = ()) -> tuple[Samples, ...]:
