@@ -162,7 +162,6 @@ SUMMARY = {  # those of them that the README shows, with the share that guessing
     "unheard-nemo": ("nEMO, without any Polish in training", 1 / 6),
 }
 FOREIGN = {"ased": "ASED, Amharic", "turev": "TurEV, Turkish words"}
-MODELS = {"speech": "speech"}
 PEERS = {
     "egemaps": "eGeMAPS, SVM",
     "mfcc": "MFCC, log. regr.",
@@ -208,7 +207,7 @@ def foreign_table(result: Mapping[str, Any]) -> str:
     rows = [
         (
             f"{words}, {row[name]['n_labels']} labels",
-            MODELS.get(model, model),
+            model,
             *(
                 f"{percent(row[name]['none'][figure])} / {percent(row[name]['running'][figure])}"
                 for figure in ("own_labels_uar", "uar", "calibration_error", "certain_but_wrong")

@@ -268,7 +268,7 @@ def _ask(
 
 
 def _scene(bench: Bench, chosen: Chosen, utterance: Utterance, test: Test) -> scene.Scene:
-    voices = other_voices(utterance, chosen.everybody)
+    voices = other_voices(utterance, chosen.everybody) if test.needs == "voices" else ()
     return scene_of(bench.seed, test.name, utterance, bench.noises, voices)
 
 

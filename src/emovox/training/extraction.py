@@ -206,18 +206,18 @@ def plan_copies(
     sessions = Sessions.of(utterances)
     if not n_copies:
         return Copies(0, sessions)
-    chosen = utterances[:: max(1, len(utterances) // N_VOICES)]
-    backgrounds = backgrounds_of(load_places(noise, prefixes), load_voices(chosen))
-    return Copies(n_copies, sessions, backgrounds, seed)
+    return Copies(n_copies, sessions, load_backgrounds(utterances, noise, prefixes), seed)
 
 
-def load_voices(utterances: Sequence[Utterance]) -> list[Samples]:
-    """Read the speech of some recordings; those that cannot be used are left out."""
+def load_backgrounds(
+    utterances: Sequence[Utterance], noise: Path | None, prefixes: Sequence[str] = ()
+) -> Backgrounds:
+    """Read noise from a folder, and some recordings of a run for babble; see `plan_copies`."""
     voices = []
-    for utterance in utterances:
+    for utterance in utterances[:: max(1, len(utterances) // N_VOICES)]:
         with suppress(AudioError):  # the extraction names it
             voices.append(load_speech(utterance.file))
-    return voices
+    return backgrounds_of(load_places(noise, prefixes), voices)
 
 
 def speech_statistics(backbone: bytes, copies: Copies, window_s: float) -> Extractor:

@@ -31,13 +31,11 @@ from ...corpora import Utterance, load_corpora
 from ...errors import AudioError, CorpusError, EmovoxError, TrainingError
 from ...files import written_whole
 from ..cache import cache_key, default_cache_folder
-from ..extraction import N_VOICES, load_speech, load_voices
+from ..extraction import load_backgrounds, load_speech
 from .channels import (
     Backgrounds,
-    backgrounds_of,
     draw_channel,
     generator,
-    load_places,
     resampled,
     sent_through,
 )
@@ -305,8 +303,7 @@ def _prepare(options: argparse.Namespace) -> Lesson:
     teacher = load_encoder(file, SpeechConfig())
     corpora = load_corpora(options.corpus)
     utterances = [one for corpus in corpora for one in corpus.utterances]
-    voices = load_voices(utterances[:: max(1, len(utterances) // N_VOICES)])
-    backgrounds = backgrounds_of(load_places(options.noise, options.noise_prefix), voices)
+    backgrounds = load_backgrounds(utterances, options.noise, options.noise_prefix)
     return lesson_of(teacher, clips_by_chance(utterances), backgrounds, options.seed)
 
 
