@@ -52,11 +52,10 @@ def write_examples(
     for finding in found:
         for case in finding.worst[:N_EXAMPLES]:
             test = changing.get(finding.test)
+            clip = load_audio(Path(case.file))
             if (case.file, "") not in sounds:
-                clip = load_audio(Path(case.file))
                 sounds[case.file, ""] = _written(out, finding.corpus, case.file, "", clip)
             if test and (case.file, test.name) not in sounds:
-                clip = load_audio(Path(case.file))
                 changed = test.apply(clip, scene_for(test, case.file))
                 sounds[case.file, test.name] = _written(
                     out, finding.corpus, case.file, test.name, changed

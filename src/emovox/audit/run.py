@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -11,11 +12,10 @@ from typing import Any, TypeVar
 
 from ..audio import load_audio
 from ..corpora import Corpus, Problem, Utterance
-from ..emotions import NEAREST
-from ..errors import AudioError, ConfigError, CorpusError, ModelError, counted
+from ..errors import AudioError, ConfigError, CorpusError, ModelError
 from ..evaluation import perturbations
 from ..evaluation.report import check_libraries
-from ..evaluation.run import Console, corpus_facts, load_utterances, merged
+from ..evaluation.run import Console, corpus_facts, load_tested
 from ..files import write_text
 from . import fairness, findings, scene, suite, wording
 from .examples import Sounds, write_examples
@@ -189,18 +189,12 @@ def _chosen(
     """Load the corpora and choose recordings of emotions that the model knows."""
     if request.limit is not None and request.limit < 1:
         raise ConfigError(f"expected a limit of at least 1 recording, got {request.limit}")
-    corpora, utterances = load_utterances(request.sources, (), {}, console)
-    utterances, counted_as = merged(utterances, subject.labels)
-    for emotion, n in counted_as.items():
-        console.line(f"{counted(n, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
-    left_out: dict[str, int] = {}
+    corpora, utterances, counted_as = load_tested(request.sources, (), subject.labels, console)
+    left_out = dict(Counter(one.emotion for one in utterances if one.emotion not in subject.labels))
     chosen = []
     for corpus in corpora:
         everybody = tuple(one for one in utterances if one.corpus == corpus.name)
         known = [one for one in everybody if one.emotion in subject.labels]
-        for one in everybody:
-            if one.emotion not in subject.labels:
-                left_out[one.emotion] = left_out.get(one.emotion, 0) + 1
         if not known:
             raise CorpusError(
                 f"{corpus.name}: no recording of an emotion that the model knows "

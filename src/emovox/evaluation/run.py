@@ -70,10 +70,7 @@ def evaluate_model(
         raise EmovoxError(f"{out}: expected a folder for the report, got a file")
     if (out / "config.toml").exists():
         raise EmovoxError(f"{out}: holds a training run; use another --out")
-    corpora, utterances = load_utterances(sources, labels, {}, console)
-    utterances, counted_as = merged(utterances, recognizer.labels)
-    for emotion, count in counted_as.items():
-        console.line(f"{counted(count, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
+    corpora, utterances, counted_as = load_tested(sources, labels, recognizer.labels, console)
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
     for emotion, count in evaluation.left_out.items():
@@ -122,6 +119,17 @@ def load_utterances(
             f"left out: {counted(count, 'recording')} of {emotion}, which is not among the labels"
         )
     return tuple(corpora), utterances
+
+
+def load_tested(
+    sources: Sequence[str], labels: Sequence[str], known: Sequence[str], console: Console
+) -> tuple[tuple[Corpus, ...], list[Utterance], dict[str, int]]:
+    """Load what a model that knows some labels is tested with; see `load_utterances`, `merged`."""
+    corpora, utterances = load_utterances(sources, labels, {}, console)
+    utterances, counted_as = merged(utterances, known)
+    for emotion, count in counted_as.items():
+        console.line(f"{counted(count, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
+    return corpora, utterances, counted_as
 
 
 def choose(
