@@ -7,12 +7,15 @@ import pytest
 import soundfile
 import torch
 
+from conftest import REPOSITORY
 from emovox.corpora import load_corpus
+from emovox.recognizer import Recognizer
 from emovox.training import extraction
 from emovox.training.cache import ArrayCache
 from emovox.training.extraction import (
     acoustic_frames,
     extract,
+    load_speech,
     plan_copies,
     speech_statistics,
 )
@@ -33,6 +36,20 @@ def utterances(tmp_path):
 def run(utterances, cache, config=CONFIG, window_s=10.0, **changes):
     """Extract with the usual settings."""
     return extract(utterances, acoustic_frames(config, window_s), cache, **changes)
+
+
+def test_training_hears_what_a_model_is_given(recognizer, monkeypatch):
+    """The sound that features are computed from is the one that the network gets in use."""
+    given = []
+    infer = Recognizer.infer
+    monkeypatch.setattr(
+        Recognizer,
+        "infer",
+        lambda self, clip, *rest: given.append(clip) or infer(self, clip, *rest),
+    )
+    file = REPOSITORY / "examples" / "even.flac"
+    recognizer.predict(file)
+    np.testing.assert_array_equal(load_speech(file), given[0])
 
 
 def test_cached_equals_computed(utterances, tmp_path):

@@ -120,7 +120,7 @@ def extract(
 
 
 def load_speech(file: Path) -> Samples:
-    """Read what a model hears of a recording: the speech alone, cleaned, at one level.
+    """Read what a model hears of a recording: the speech alone, cleaned, at one level, cut.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def load_speech(file: Path) -> Samples:
     clip = load_audio(file)
     check_audible(clip)
     speech = cleaned(find_speech(clip).samples)
-    return levelled(speech, speech_level_db(speech))
+    return without_edges(levelled(speech, speech_level_db(speech)))
 
 
 def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:
@@ -229,7 +229,7 @@ def speech_statistics(backbone: bytes, copies: Copies, window_s: float) -> Extra
     session = open_backbone(backbone)
 
     def compute(clip: Samples, utterance: Utterance) -> NDArray[np.float32]:
-        sound = without_edges(clip)[: int(window_s * RATE)]
+        sound = clip[: int(window_s * RATE)]
         versions = [sound, *copies.of(sound, utterance)]
         return np.stack(
             [
