@@ -51,8 +51,9 @@ def _frame_powers(clip: Samples) -> NDArray[np.float64]:
     return powers
 
 
-def levelled(clip: Samples, level_db: float) -> Samples:
-    """Return a clip, whose speech has a level in dB of full scale, at -26 dB."""
+def levelled(clip: Samples, level_db: float | None = None) -> Samples:
+    """Return a clip with its speech at -26 dB of full scale; its level is measured if not given."""
+    level_db = speech_level_db(clip) if level_db is None else level_db
     return clip * np.float32(10 ** ((LEVEL_DB - level_db) / 20))
 
 

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from .audio import MAX_SECONDS, RATE, AudioSource, check_audible
 from .baseline import Baseline, Window
-from .cleaning import cleaned
 from .decoding import read_audio, read_blocks
 from .explain import explained, moments
 from .model import Model
@@ -143,8 +142,7 @@ class Recognizer(Model):
         with naming(file):
             samples = read_audio(audio, rate, max_seconds=max_seconds)
             check_audible(samples)
-            speech = find_speech(samples, self.pause)
-        return replace(speech, samples=cleaned(speech.samples))
+            return find_speech(samples, self.pause)
 
     def _hear(
         self,

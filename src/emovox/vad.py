@@ -13,7 +13,7 @@ import soxr
 
 from .audio import NOISE_FLOOR, RATE, Samples
 from .checks import is_number
-from .cleaning import RunningOffset
+from .cleaning import RunningOffset, cleaned
 from .errors import ConfigError, NoSpeechError
 
 CHUNK = 512  # samples, 32 ms: what Silero judges at a time
@@ -268,7 +268,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Speech:
-    """The speech in a clip: its samples, pauses left out, and where they were in the clip.
+    """The speech in a clip: its samples, pauses left out and cleaned, and where they were.
 
     `spans` holds the first sample of each stretch and the one behind its last, in the clip;
     `seconds` is the length of the clip.
@@ -315,7 +315,7 @@ def find_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) ->
         ]
         if spans:
             samples = np.concatenate([clip[slice(*span)] for span in spans])
-            return Speech(samples, tuple(spans), len(clip) / RATE)
+            return Speech(cleaned(samples), tuple(spans), len(clip) / RATE)
     raise NoSpeechError(
         f"no speech in {len(clip) / RATE:.1f} s of audio; is it the right recording, and the "
         "right channel?"

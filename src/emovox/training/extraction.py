@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from .. import audio, cleaning, loudness, sound, vad
 from ..audio import RATE, Samples, check_audible, load_audio
-from ..cleaning import cleaned
 from ..corpora import Problem, Utterance
 from ..errors import AudioError
 from ..evaluation import perturbations
-from ..loudness import levelled, speech_level_db, without_edges
+from ..loudness import levelled, without_edges
 from ..sound import containers
 from ..vad import find_speech
 from .acoustic import features
@@ -129,8 +128,7 @@ def load_speech(file: Path) -> Samples:
     """
     clip = load_audio(file)
     check_audible(clip)
-    speech = cleaned(find_speech(clip).samples)
-    return without_edges(levelled(speech, speech_level_db(speech)))
+    return without_edges(levelled(find_speech(clip).samples))
 
 
 def acoustic_frames(config: AcousticConfig, window_s: float) -> Extractor:

@@ -28,7 +28,7 @@ from ...evaluation.perturbations import (
     with_noise,
     with_tone,
 )
-from ...loudness import levelled, speech_level_db
+from ...loudness import levelled
 
 _P_RESAMPLED, _P_TILT, _P_BAND, _P_ROOM = 0.6, 0.5, 0.3, 0.35  # of each, drawn by itself
 _P_CODEC, _P_NOISE, _P_TONE, _P_CLIPPED = 0.35, 0.65, 0.08, 0.1
@@ -179,8 +179,8 @@ def sent_through(
     if channel.clipped:
         sound = clipped(sound, channel.clipped)
     if channel.codec:
-        sound = coded(levelled(sound, speech_level_db(sound)), *channel.codec)
-    return levelled(sound, speech_level_db(sound))
+        sound = coded(levelled(sound), *channel.codec)
+    return levelled(sound)
 
 
 def _in_room(clip: Samples, room: Room) -> Samples:
