@@ -257,12 +257,22 @@ def careless(security: Security | None) -> ssl.SSLContext:
     return context
 
 
+@pytest.fixture(scope="module")
+def long_archive(archive) -> Path:
+    """Give the table of an archive that no machine has scored within two seconds."""
+    header, *lines = archive.read_text().splitlines(keepends=True)
+    table = archive.with_name("long.csv")
+    table.write_text(header + "".join(lines) * 300)
+    return table
+
+
 @pytest.mark.parametrize("delay_s", [0.1, 0.6, 1.5])
 @pytest.mark.parametrize("times", [1, 2])
-def test_asked_to_end_at_the_start(archive, tmp_path, delay_s, times):
+def test_asked_to_end_at_the_start(long_archive, tmp_path, delay_s, times):
     """Ctrl-C, once or twice, while the workers start ends in good order, too, and in one line."""
     out = tmp_path / "out"
-    with score(archive, "--out", out, "--workers", 1, stderr=subprocess.PIPE) as driver:
+    command = [long_archive, "--out", out, "--workers", 1, "--part-size", 20]
+    with score(*command, stderr=subprocess.PIPE) as driver:
         until((out / "ledger" / "end.json").exists, "nothing is planned")
         time.sleep(delay_s)
         for _ in range(times):
