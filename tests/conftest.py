@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from emovox.card import Card
     from emovox.recognizer import Recognizer
     from sound_server import SoundServer
+
+# Tests run beside others: a deadline for each example would measure those as well.
+hypothesis.settings.register_profile("emovox", deadline=None)
+hypothesis.settings.load_profile("emovox")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY = REPOSITORY / "tests" / "tiny.onnx"

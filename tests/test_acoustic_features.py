@@ -114,7 +114,7 @@ def test_a_batch_equals_its_clips_alone(rng):
 
 
 @given(n_samples=st.integers(1, 6000), n_shown=st.integers(1, 6000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_frames_of_a_beginning_are_those_of_the_whole(n_samples, n_shown):
     """Frames that lie within the beginning of a clip do not change with what follows."""
     rng = np.random.default_rng(n_samples)
@@ -133,7 +133,7 @@ def test_silent_frames_are_finite():
 
 
 @given(before=st.integers(0, 3000), after=st.integers(0, 3000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_trimming_is_exact_to_the_sample(before, after):
     """Silence of any length around a clip is cut off, and nothing else."""
     clip = np.random.default_rng(0).uniform(0.01, 0.5, 777).astype(np.float32)

@@ -314,7 +314,7 @@ class TestFolders:
 class TestAnything:
     """Nothing but an AudioError, whatever comes."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         samples=hnp.arrays(
             dtype=st.one_of(
@@ -339,7 +339,7 @@ class TestAnything:
         assert heard.size > 0
         assert np.abs(heard).max() < 2 * MAX_AMPLITUDE
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         samples=st.one_of(
             st.lists(st.floats()), st.lists(st.integers()), st.lists(st.lists(st.floats())),
@@ -353,14 +353,14 @@ class TestAnything:
         except AudioError:
             return
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda b: b"RIFF" + b)))
     def test_random_bytes(self, content):
         """Random bytes are an AudioError."""
         with pytest.raises(AudioError):
             load_audio(content)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         container=st.sampled_from(["WAV", "FLAC", "AIFF", "AU", "CAF", "OGG"]),
         changes=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=6),

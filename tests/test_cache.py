@@ -56,7 +56,7 @@ class TestStore:
         cache.put(KEY, ARRAY)
         np.testing.assert_array_equal(ArrayCache(cache.root).get(KEY), ARRAY)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
     def test_any_array(self, tmp_path_factory, array):
         """Every shape and value comes back bit by bit."""
@@ -95,7 +95,7 @@ class TestDamage:
         assert cache.put(KEY, ARRAY)
         np.testing.assert_array_equal(cache.get(KEY), ARRAY)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.lists(st.tuples(st.integers(0, 127), st.integers(0, 255)), min_size=1, max_size=5))
     def test_damaged_header(self, tmp_path_factory, changes):
         """Whatever the header says, there is an array of float32 or none, and no error."""

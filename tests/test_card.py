@@ -115,7 +115,7 @@ class TestCard:
         with pytest.raises(ModelError, match="expected a model card with keys"):
             Card.from_json(text)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(key=st.sampled_from(KEYS), value=st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5,

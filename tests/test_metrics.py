@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
@@ -86,7 +86,6 @@ def any_results(draw):
 
 
 @given(any_results())
-@settings(deadline=None)
 def test_agrees_with_scikit_learn(results):
     """Every figure is scikit-learn's, also where labels occur on one side only."""
     truth, answers = results.truth, results.answers
@@ -147,7 +146,6 @@ def test_reliability_agrees_with_scikit_learn(seed):
 
 
 @given(any_results(), st.integers(0, 99))
-@settings(deadline=None)
 def test_reliability_is_what_the_calibration_error_sums(results, seed):
     """15 bins side by side hold every answer; their weighted gaps are the calibration error."""
     noise = np.random.default_rng(seed).dirichlet(np.ones(4), len(results.truth))
@@ -176,7 +174,6 @@ def test_coverage_curve_follows_the_definition():
 
 
 @given(any_results(), st.randoms(use_true_random=False), st.integers(1, 4))
-@settings(deadline=None)
 def test_coverage_curve_knows_no_order(results, random, n_scores):
     """Whatever scores are equal, shuffling changes nothing, and at 100 % it is the accuracy."""
     scores = np.array([0.4 + 0.1 * random.randrange(n_scores) for _ in results.truth])

@@ -76,7 +76,7 @@ class TestOpen:
         with pytest.raises(ModelError, match=r"cut\.onnx"):
             Model.load(path)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.integers(0, 2**32))
     def test_corrupt(self, model_file, tmp_path_factory, seed):
         """Random bytes in the graph or the card are a ModelError, or change nothing of the form."""

@@ -27,7 +27,7 @@ def run(network: EmotionNetwork, frames: torch.Tensor, n_frames: list[int]) -> t
 
 
 @given(n_frames=st.integers(1, 30), n_padding=st.integers(0, 30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_padding_has_no_effect(n_frames, n_padding):
     """Whatever stands behind a clip's frames does not change its logits."""
     network = make_network().eval()

@@ -173,7 +173,7 @@ class TestNoNumbers:
         recognizer = Recognizer.load(tmp_path / "a.onnx")
         assert sum(recognizer.predict(voice, RATE).scores.values()) == pytest.approx(1)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(size=st.floats(-1e6, 1e6), seconds=st.floats(1e-3, 1e6), first=st.booleans())
     def test_any_baseline(self, recognizer, voice, size, seconds, first):
         """Whatever a baseline holds, the scores are numbers, or it is refused."""
@@ -241,7 +241,7 @@ class TestNoNumbers:
 class TestSurroundings:
     """What is around a sound has no effect."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000), data=st.data())
     def test_silence_around(self, recognizer, voice, before, after, data):
         """Zeros of any length before and after do not matter."""
@@ -398,7 +398,7 @@ class TestDoors:
         loud = voice / np.abs(voice).max() * amplitude * 1.001
         assert np.isfinite(list(recognizer.predict(loud, RATE).scores.values())).all()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=2_000))
     def test_any_samples(self, recognizer, samples):
         """Any samples in [-1, 1] have an answer, or are silence."""
@@ -476,7 +476,7 @@ class TestBaseline:
             assert after.seconds > anna.seconds
             assert after == learned(recognizer, anna, [clip])
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(before=st.integers(0, 20_000), after=st.integers(0, 20_000))
     def test_silence_around_is_not_heard(self, recognizer, voice, before, after):
         """Silence before and after a clip counts neither as time nor as voice."""

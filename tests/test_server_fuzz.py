@@ -49,7 +49,7 @@ def test_schema(server, mode, no_errors):
     for operation in operations:
 
         @settings(
-            max_examples=12, deadline=None, derandomize=True, database=None,
+            max_examples=12, derandomize=True, database=None,
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode))

@@ -94,7 +94,7 @@ def parts(fold: Fold) -> list[tuple[Utterance, ...]]:
 class TestPromises:
     """What holds for any corpus: the promise is kept, or a SplitError says why it cannot be."""
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         clips=corpora(),
         protocol=st.sampled_from(("random", "sentence", "speaker", "corpus", "all")),
@@ -114,7 +114,7 @@ class TestPromises:
             assert not digests[0] & digests[1]
             assert not (digests[0] | digests[1]) & digests[2]
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(clips=corpora(), protocol=st.sampled_from(("speaker", "corpus")))
     def test_each_is_tested_once(self, clips: list[Utterance], protocol: str) -> None:
         """Over the folds of leave-one-out each clip is tested exactly once."""
@@ -125,7 +125,7 @@ class TestPromises:
         tested = Counter(one.file for fold in folds for one in fold.test)
         assert tested == Counter(one.file for one in clips)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(clips=corpora(), seed=st.integers(0, 9), data=st.data())
     def test_order_does_not_matter(
         self, clips: list[Utterance], seed: int, data: st.DataObject
@@ -135,7 +135,7 @@ class TestPromises:
         shuffled = data.draw(st.permutations(clips))
         assert make_folds(clips, "random", seed=seed) == make_folds(shuffled, "random", seed=seed)
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(
         sizes=st.lists(st.integers(1, 40), min_size=2, max_size=9).filter(lambda x: sum(x) >= 20),
         seed=st.integers(0, 9),
@@ -237,7 +237,7 @@ class TestSpeaker:
             assert len(fold.test) == 48
             assert Counter(one.sex for one in fold.test) == {"female": 24, "male": 24}
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(
         sizes=st.lists(st.integers(2, 50), min_size=2, max_size=12),
         n_groups=st.integers(2, 12),

@@ -45,7 +45,7 @@ def at_rate(recognizer, talk):
 class TestChunking:
     """How the audio is chunked makes no difference."""
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         rate=st.sampled_from([8_000, RATE, 22_050, 44_100, 48_000]),
         sizes=st.lists(st.one_of(st.integers(1, 500), st.integers(1, 480_000)), min_size=1),

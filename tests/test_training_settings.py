@@ -85,7 +85,6 @@ class TestRoundTrip:
         assert read(tmp_path, "") == Settings()
         assert read_settings(None, {}) == Settings()
 
-    @hypothesis_settings(deadline=None)
     @given(ANY_SETTINGS)
     def test_anything(self, tmp_path_factory, settings):
         """Every valid settings survive, whatever characters and numbers are in them."""
@@ -302,7 +301,7 @@ class TestAcoustic:
     """Feature settings that pass the check work."""
 
     @pytest.mark.filterwarnings("ignore:Empty filters")  # too many bands for the frame
-    @hypothesis_settings(max_examples=60, deadline=None)
+    @hypothesis_settings(max_examples=60)
     @given(
         st.fixed_dictionaries(
             {

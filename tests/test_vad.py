@@ -110,7 +110,7 @@ class TestActivity:
         assert 32_000 - (PAD + 1) * CHUNK <= segment.start <= 32_000 + 3 * CHUNK
         assert segment.end <= 52_000 + (PAD + 2) * CHUNK
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(sizes=st.lists(st.integers(1, 160_000), min_size=1, max_size=8))
     def test_any_chunking(self, talk, whole, sizes):
         """However the audio comes in, the segments are the same."""
