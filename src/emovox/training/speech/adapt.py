@@ -1,7 +1,8 @@
 """Adapt an encoder to channels, without labels: its statistics of a clip shall not change in them.
 
 The student hears a clip that went through a channel, the teacher, the encoder as it was, the clip
-itself; the student's layers learn to give the teacher's statistics. Run it as
+itself; the student's layers learn to give the teacher's statistics. The student may begin where an
+earlier course ended. Run it as
 
     python -m emovox.training.speech.adapt ENCODER --corpus NAME=PATH --noise DIR --out FILE
 
@@ -17,8 +18,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +44,11 @@ from .channels import (
 )
 from .encoder import SpeechConfig, SpeechStatistics, find_weights, load_encoder
 
-_BATCH = 12  # clips
+_BATCH, _N_BATCHES = 12, 4  # clips of a batch, and batches sorted by length together
 _CLIP_S = 2.25  # at most: longer ones cost more and teach no more
 _P_UNSPOILT = 0.15  # of a clip, so that the statistics of clean ones stay what they were
-_RATE, _WARM_STEPS = 2e-4, 100  # of AdamW: its highest rate, and the steps that lead there
+_RATE, _RATE_AGAIN = 2e-4, 1e-4  # of AdamW, the highest; the lower one for a taught student
+_WARM_STEPS = 100  # that lead to it
 _LARGEST = 8.0  # spreads; a larger difference would outweigh all others
 _N_FOR_SPREAD = 240  # clips
 _SAVED_EVERY, _TOLD_EVERY = 200, 20  # steps
@@ -69,12 +73,16 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """A batch: clips, the same spoilt, shape=(batch, n_samples), and how many samples count."""
+class Batch:
+    """Spoilt clips, shape=(batch, n_samples), how many samples count, and what to say of them.
 
-    clean: Tensor
+    `wanted` are the teacher's statistics of the same clips before they were spoilt,
+    shape=(batch, n_statistics).
+    """
+
     spoilt: Tensor
     lengths: Tensor
+    wanted: Tensor
 
 
 def clips_by_chance(utterances: Sequence[Utterance]) -> Draw:
@@ -85,12 +93,16 @@ def clips_by_chance(utterances: Sequence[Utterance]) -> Draw:
     sizes = Counter(one.corpus for one in utterances)
     chances = np.array([sizes[one.corpus] ** -0.5 for one in utterances])
     chances /= chances.sum()
+    heard: dict[int, Samples] = {}  # some 120 kB a recording, decoded and searched once
 
     def draw(rng: np.random.Generator) -> Samples:
         for _ in range(100):
             with suppress(AudioError):  # another one, then
-                chosen = utterances[rng.choice(len(utterances), p=chances)]
-                return load_speech(chosen.file)[: int(_CLIP_S * RATE)]
+                chosen = int(rng.choice(len(utterances), p=chances))
+                if chosen not in heard:
+                    speech = load_speech(utterances[chosen].file)
+                    heard[chosen] = speech[: int(_CLIP_S * RATE)].copy()
+                return heard[chosen]
         raise CorpusError("expected recordings with speech, could use none of 100")
 
     return draw
@@ -110,23 +122,28 @@ def lesson_of(teacher: SpeechStatistics, draw: Draw, backgrounds: Backgrounds, s
     return Lesson(teacher, draw, backgrounds, spread, seed, key)
 
 
-def pairs_of(lesson: Lesson, step: int) -> Pairs:
-    """Draw the batch of a step.
+def batch_of(lesson: Lesson, step: int) -> Batch:
+    """Draw the batch of a step, of clips that are about equally long.
 
     What a channel resamples is resampled for the teacher as well: that is another voice.
     """
+    together, number = divmod(step, _N_BATCHES)
+    rng = generator(lesson.seed, "clips", together)
+    drawn = sorted((lesson.draw(rng) for _ in range(_BATCH * _N_BATCHES)), key=len)
     rng = generator(lesson.seed, step)
     clean, spoilt = [], []
-    for _ in range(_BATCH):
+    for original in drawn[number * _BATCH : (number + 1) * _BATCH]:
         channel = draw_channel(rng)
-        clip = resampled(lesson.draw(rng), channel.resampled)
-        other = clip
+        clip = other = resampled(original, channel.resampled)
         if rng.random() >= _P_UNSPOILT:
             other = sent_through(replace(channel, resampled=1.0), clip, lesson.backgrounds, rng)
         n_samples = min(len(clip), len(other))
         clean.append(clip[:n_samples])
         spoilt.append(other[:n_samples])
-    return Pairs(_padded(clean), _padded(spoilt), torch.tensor([len(clip) for clip in clean]))
+    lengths = torch.tensor([len(clip) for clip in clean])
+    with torch.no_grad():
+        wanted = lesson.teacher(_padded(clean), lengths)
+    return Batch(_padded(spoilt), lengths, wanted)
 
 
 def _padded(clips: Sequence[Samples]) -> Tensor:
@@ -136,11 +153,9 @@ def _padded(clips: Sequence[Samples]) -> Tensor:
     return torch.from_numpy(batch)
 
 
-def error_of(student: SpeechStatistics, lesson: Lesson, pairs: Pairs) -> Tensor:
+def error_of(student: SpeechStatistics, lesson: Lesson, batch: Batch) -> Tensor:
     """Return the mean squared difference of the statistics, in their spread, cut off at 8."""
-    with torch.no_grad():
-        wanted = lesson.teacher(pairs.clean, pairs.lengths)
-    away = (student(pairs.spoilt, pairs.lengths) - wanted) / lesson.spread
+    away = (student(batch.spoilt, batch.lengths) - batch.wanted) / lesson.spread
     error: Tensor = away.clamp(-_LARGEST, _LARGEST).square().mean()
     return error
 
@@ -151,6 +166,7 @@ class Course:
 
     student: SpeechStatistics
     optimiser: torch.optim.Optimizer
+    rate: float = _RATE
     step: int = 0
     seconds: float = 0.0
 
@@ -167,14 +183,14 @@ class Course:
             torch.save(state, temporary)
 
 
-def begin(teacher: SpeechStatistics) -> Course:
-    """Return a student who knows what the teacher knows; its layers will learn."""
-    student = SpeechStatistics(teacher.config, teacher.conv1.out_channels).eval()
-    student.load_state_dict(teacher.state_dict())
+def begin(encoder: SpeechStatistics, rate: float = _RATE) -> Course:
+    """Return a student who knows what an encoder knows; its layers will learn, at this rate."""
+    student = SpeechStatistics(encoder.config, encoder.conv1.out_channels).eval()
+    student.load_state_dict(encoder.state_dict())
     student.requires_grad_(False)
     student.layers.requires_grad_(True)
-    optimiser = torch.optim.AdamW(student.layers.parameters(), lr=_RATE, weight_decay=0.0)
-    return Course(student, optimiser)
+    optimiser = torch.optim.AdamW(student.layers.parameters(), lr=rate, weight_decay=0.0)
+    return Course(student, optimiser, rate)
 
 
 def resume(course: Course, path: Path, key: str) -> None:
@@ -200,19 +216,17 @@ def resume(course: Course, path: Path, key: str) -> None:
     course.step, course.seconds = state["step"], state["seconds"]
 
 
-def take_step(course: Course, lesson: Lesson, done: float) -> float:
+def take_step(course: Course, lesson: Lesson, batch: Batch, done: float) -> float:
     """Learn from one batch and return its error; `done` is the share of the course that is over."""
-    started = time.monotonic()
     warm = min(1.0, (course.step + 1) / _WARM_STEPS)
     for group in course.optimiser.param_groups:
-        group["lr"] = _RATE * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
-    error = error_of(course.student, lesson, pairs_of(lesson, course.step))
+        group["lr"] = course.rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+    error = error_of(course.student, lesson, batch)
     course.optimiser.zero_grad()
     error.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(course.student.layers.parameters(), 1.0)
     course.optimiser.step()
     course.step += 1
-    course.seconds += time.monotonic() - started
     return float(error.detach())
 
 
@@ -242,8 +256,11 @@ def adapt(
         Gets a line of progress every 20 steps.
     """
     errors: list[float] = []
+    batches = _batches_ahead(lesson, course.step)
     while course.seconds < seconds and not stopped():
-        errors.append(take_step(course, lesson, course.seconds / seconds))
+        started = time.monotonic()
+        errors.append(take_step(course, lesson, next(batches), course.seconds / seconds))
+        course.seconds += time.monotonic() - started
         if course.step % _TOLD_EVERY == 0:
             recent = float(np.mean(errors[-_TOLD_EVERY:]))
             minutes = f"{course.seconds / 60:.1f} of {seconds / 60:.0f} min"
@@ -252,6 +269,16 @@ def adapt(
             course.save(state, lesson.key)
     course.save(state, lesson.key)
     return course.seconds >= seconds
+
+
+def _batches_ahead(lesson: Lesson, step: int) -> Iterator[Batch]:
+    """Yield the batches from a step on; the next is made by another thread while one is used."""
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as maker:
+        coming = maker.submit(batch_of, lesson, step)
+        for number in count(step + 1):
+            batch = coming.result()
+            coming = maker.submit(batch_of, lesson, number)
+            yield batch
 
 
 def write_encoder(module: SpeechStatistics, path: Path) -> None:
@@ -288,6 +315,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--corpus", action="append", required=True, metavar="NAME=PATH", help="can be repeated"
     )
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="of the student; without it as the encoder is"
+    )
     parser.add_argument("--noise", type=Path, help="folder of recordings without speech")
     parser.add_argument(
         "--noise-prefix", action="append", default=[], help="of the files that count; repeatable"
@@ -310,6 +340,8 @@ def _prepare(options: argparse.Namespace) -> Lesson:
 def _run(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     lesson = _prepare(options)
     course = begin(lesson.teacher)
+    if options.start:
+        course = begin(load_encoder(options.start, lesson.teacher.config), _RATE_AGAIN)
     state = options.out.with_name(f"{options.out.name}.state")
     if state.exists():
         resume(course, state, lesson.key)

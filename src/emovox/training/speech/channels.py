@@ -30,8 +30,8 @@ from ...evaluation.perturbations import (
 )
 from ...loudness import levelled
 
-_P_RESAMPLED, _P_TILT, _P_BAND, _P_ROOM = 0.6, 0.5, 0.3, 0.35  # of each, drawn by itself
-_P_CODEC, _P_NOISE, _P_TONE, _P_CLIPPED = 0.35, 0.65, 0.08, 0.1
+_P_RESAMPLED, _P_TILT, _P_BAND, _P_ROOM = 0.6, 0.45, 0.3, 0.4  # of each, drawn by itself
+_P_CODEC, _P_NOISE, _P_TONE, _P_CLIPPED = 0.4, 0.65, 0.08, 0.1
 _RESAMPLED = (0.86, 1.17)  # times as long: a voice a little larger or smaller
 _TILT = 0.6  # at most, either way
 _LOW_HZ, _HIGH_HZ = (40.0, 250.0), (3_200.0, 7_500.0)  # ends of the band
@@ -45,12 +45,14 @@ _TONE_HZ, _TONE_DB = (300.0, 7_500.0), (21.0, 46.0)  # below the speech: mains, 
 _CLIPPED = (5e-4, 1e-2)  # share of the samples
 _KINDS, _P_KINDS = ("coloured", "real", "babble"), (0.45, 0.35, 0.2)
 _N_VOICES = (4, 7)  # of a babble
-_CODECS: tuple[tuple[str, str, int], ...] = (
-    ("WAV", "ULAW", 8_000),
-    (*GSM, 8_000),
-    ("OGG", "OPUS", RATE),
-    ("MP3", "MPEG_LAYER_III", RATE),
-    ("OGG", "VORBIS", RATE),
+Codec = tuple[str, str, int, float | None]  # as `coded` takes them
+_CODECS: tuple[Codec, ...] = (
+    ("WAV", "ULAW", 8_000, None),
+    (*GSM, 8_000, None),
+    ("OGG", "OPUS", RATE, None),
+    ("OGG", "OPUS", RATE, 0.97),  # some 12 kbit/s, as messengers send voices
+    ("MP3", "MPEG_LAYER_III", RATE, 0.8),
+    ("OGG", "VORBIS", RATE, None),
 )
 
 
@@ -95,7 +97,7 @@ class Channel:
     tone: tuple[float, float] | None = None  # Hz, and dB below the speech
     band_hz: tuple[float, float] | None = None
     clipped: float = 0.0
-    codec: tuple[str, str, int] | None = None
+    codec: Codec | None = None
 
 
 def draw_channel(rng: np.random.Generator) -> Channel:
