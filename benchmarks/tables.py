@@ -162,6 +162,7 @@ SUMMARY = {  # those of them that the README shows, with the share that guessing
     "unheard-nemo": ("nEMO, without any Polish in training", 1 / 6),
 }
 FOREIGN = {"ased": "ASED, Amharic", "turev": "TurEV, Turkish words"}
+EARLY = ("first_decision_certain_but_wrong", "one_second_certain_but_wrong")
 PEERS = {
     "egemaps": "eGeMAPS, SVM",
     "mfcc": "MFCC, log. regr.",
@@ -212,13 +213,25 @@ def foreign_table(result: Mapping[str, Any]) -> str:
                 f"{percent(row[name]['none'][figure])} / {percent(row[name]['running'][figure])}"
                 for figure in ("own_labels_uar", "uar", "calibration_error", "certain_but_wrong")
             ),
+            " / ".join(percent(row[name]["early"][figure]) for figure in EARLY),
         )
         for name, words in FOREIGN.items()
         for model, row in result["rows"].items()
         if name in row
     ]
-    header = ("corpus", "model", "UAR, own labels", "UAR, all", "calibration", "certain, wrong")
-    what = "Without a baseline / with a running one, the mean of three orders. "
+    header = (
+        "corpus",
+        "model",
+        "UAR, own labels",
+        "UAR, all",
+        "calibration",
+        "certain, wrong",
+        "at once / at 1 s",
+    )
+    what = (
+        "Without a baseline / with a running one, the mean of three orders. Last column: certain "
+        "and wrong in a stream's first decision, and after a second of speech. "
+    )
     return f"{_markdown(header, rows, n_text=2)}\n\n{what}{_measured(result)}"
 
 

@@ -41,10 +41,10 @@ PROTOCOLS = {
     ),
 }
 NOT_TESTED = (
-    "No test: these recordings chose the epoch.",
+    "No test: the validation recordings are not new to the model.",
     "Everything was used to learn, for a model to be used rather than measured. The figures are of "
-    "the validation part, which chose the best epoch, and whose voices were in the training: they "
-    "flatter the model. Measure it on new voices with the protocol “speaker”.",
+    "the validation part, whose voices were in the training, and which may have chosen the epoch: "
+    "they flatter the model. Measure it on new voices with the protocol “speaker”.",
 )
 UNKNOWN_PROTOCOL = (
     "The model's training data is not recorded here.",
