@@ -37,7 +37,7 @@ from emovox.splits import Fold
 from emovox.training.cache import ArrayCache, default_cache_folder
 from emovox.training.extraction import Extractor, acoustic_frames, extract
 from emovox.training.settings import AcousticConfig
-from emovox.training.speech.encoder import SpeechConfig, load_encoder
+from emovox.training.speech.encoder import LogMel, SpeechConfig, load_encoder
 from machine import machine, write_result
 from tasks import SIX, TASKS, Recordings, all_utterances, load_recordings
 
@@ -71,9 +71,13 @@ def mfcc() -> Extractor:
     return Extractor(compute, f"statistics of MFCC, {AcousticConfig()}, {WINDOW_S}")
 
 
-def whisper(weights: Path) -> Extractor:
-    """Return the mean over time of the encoder's output: its fourth layer, normed."""
+def whisper(weights: Path, logmel: LogMel | None = None) -> Extractor:
+    """Return the mean over time of the encoder's output: its fourth layer, normed.
+
+    Its frames are those of `logmel`; without one, of speech alone, as our own model's.
+    """
     module = load_encoder(weights, SpeechConfig(n_layers=4, max_seconds=WINDOW_S))
+    module.logmel = logmel or module.logmel
     tensors = load_file(weights)
     norm = [
         next(value for key, value in tensors.items() if key.endswith(f"encoder.layer_norm.{part}"))

@@ -163,6 +163,11 @@ SUMMARY = {  # those of them that the README shows, with the share that guessing
 }
 FOREIGN = {"ased": "ASED, Amharic", "turev": "TurEV, Turkish words"}
 EARLY = ("first_decision_certain_but_wrong", "one_second_certain_but_wrong")
+AUDITED = {
+    "speech": "emovox, speech",
+    "whisper": "whisper-tiny, last layer, log. regr.",
+    "egemaps": "eGeMAPS, SVM",
+}
 PEERS = {
     "egemaps": "eGeMAPS, SVM",
     "mfcc": "MFCC, log. regr.",
@@ -233,6 +238,24 @@ def foreign_table(result: Mapping[str, Any]) -> str:
         "and wrong in a stream's first decision, and after a second of speech. "
     )
     return f"{_markdown(header, rows, n_text=2)}\n\n{what}{_measured(result)}"
+
+
+def audit_table(result: Mapping[str, Any]) -> str:
+    """Show what changes do to the labels of each way, in both corpora."""
+    ways = {name: words for name, words in AUDITED.items() if name in result["rows"]}
+    tests = result["rows"][next(iter(ways))]["tests"]
+
+    def unchanged(way: str, test: str) -> str:
+        figures = result["rows"][way]["tests"].get(test, {}).values()
+        return " / ".join(percent(one["unchanged"]) for one in figures) or "-"
+
+    rows = [
+        (test, *(unchanged(way, test) for way in ways))
+        for test, figures in tests.items()
+        if all("unchanged" in one for one in figures.values())
+    ]
+    what = "Labels unchanged, ASED / TurEV, 60 recordings each. "
+    return f"{_markdown(('change', *ways.values()), rows)}\n\n{what}{_measured(result)}"
 
 
 def peers_table(result: Mapping[str, Any]) -> str:
@@ -583,6 +606,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "seconds": ("accuracy", seconds_table),
     "certainty": ("accuracy", certainty_table),
     "foreign": ("foreign", foreign_table),
+    "audit": ("audit", audit_table),
     "peers": ("peers", peers_table),
     "latency": ("latency", latency_table),
     "robustness": ("robustness", robustness_table),
