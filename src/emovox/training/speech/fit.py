@@ -234,7 +234,7 @@ def fit_certainty(clips: Clips, n_classes: int, settings: Speech, *, seed: int) 
         rows = np.flatnonzero(left_out & taught[originals.targets])
         if rows.size:
             logits, known, order = _answers(
-                _fit_experts(heard, n_classes, settings), originals[rows], rng
+                fit_experts(heard, n_classes, settings), originals[rows], rng
             )
             parts.append((np.where(taught, logits, HIDDEN), known, rows[order]))
     if not parts:
@@ -259,8 +259,11 @@ def _left_out(clips: Clips) -> Iterator[NDArray[np.bool_]]:
         yield from (numbers % n_folds == fold for fold in range(n_folds))
 
 
-def _fit_experts(clips: Clips, n_classes: int, settings: Speech) -> SpeakerHead:
-    """Train a head that nobody watches, as sure as its experts are by themselves."""
+def fit_experts(clips: Clips, n_classes: int, settings: Speech) -> SpeakerHead:
+    """Train a head that nobody watches, as sure as its experts are by themselves.
+
+    Nothing in it is drawn. Its labels are those of `train_head`; its scores may be too sure.
+    """
     experts = _Experts(clips, n_classes, settings)
     for _ in range(settings.epochs):
         for expert in experts.both:
