@@ -98,11 +98,11 @@ class _Experts:
 
     def head(self) -> SpeakerHead:
         """Return a head of the experts, as sure as they are by themselves."""
-        head = SpeakerHead(len(self.itself.weight), self.n_classes, self.config).eval()
+        head = SpeakerHead(len(self.itself.spread), self.n_classes, self.config).eval()
         head.get_buffer("mean").copy_(self.itself.means[0])
-        head.itself.copy_(self.itself.scaled().detach())
+        head.itself.copy_(self.itself.scaled().detach().T)
         head.itself_bias.copy_(self.itself.bias.detach())
-        head.difference.copy_(self.difference.scaled().detach())
+        head.difference.copy_(self.difference.scaled().detach().T)
         head.difference_bias.copy_(self.difference.bias.detach())
         return head
 
@@ -111,18 +111,19 @@ class _Expert:
     """A softmax regression on statistics, less the mean of their group and by their spread.
 
     The statistics are neither centred nor scaled, which would take a copy of a large table: the
-    weights are scaled in their place, and the groups' means are multiplied by them as well.
+    weights are scaled in their place, and the groups' means are multiplied by them as well. A
+    class is a row of the weights: as columns, their gradient took seven times as long.
     """
 
     def __init__(self, clips: Clips, groups: Rows, n_classes: int, l2: float) -> None:
         self.statistics, self.l2 = torch.from_numpy(clips.statistics), l2
         self.groups = torch.from_numpy(np.unique(groups, return_inverse=True)[1])
         self.means = _means(self.statistics, torch.from_numpy(clips.seconds), self.groups)
-        self.spread = _spread(self.statistics, self.means, self.groups)[:, None]
+        self.spread = _spread(self.statistics, self.means, self.groups)
         self.targets = torch.from_numpy(clips.targets)
         self.hidden = torch.where(torch.from_numpy(clips.allowed), 0.0, HIDDEN)
         self.shares = torch.from_numpy(clip_weights(clips) / len(clips.targets)).float()
-        self.weight = torch.zeros(len(self.spread), n_classes, requires_grad=True)
+        self.weight = torch.zeros(n_classes, len(self.spread), requires_grad=True)
         self.bias = torch.zeros(n_classes, requires_grad=True)
         self.optimiser = torch.optim.LBFGS(
             [self.weight, self.bias],
@@ -132,7 +133,7 @@ class _Expert:
         )
 
     def scaled(self) -> Tensor:
-        """Return the weights of plain statistics, shape=(n_statistics, n_classes)."""
+        """Return the weights of plain statistics, shape=(n_classes, n_statistics)."""
         return self.weight / self.spread
 
     def improve(self) -> None:
@@ -155,8 +156,8 @@ class _Expert:
 
     def _logits(self) -> Tensor:
         scaled = self.scaled()
-        of_groups = (self.means @ scaled)[self.groups]
-        return self.statistics @ scaled - of_groups + self.bias + self.hidden
+        of_groups = (scaled @ self.means.T).T[self.groups]
+        return (scaled @ self.statistics.T).T - of_groups + self.bias + self.hidden
 
     def _entropy(self, logits: Tensor) -> Tensor:
         return F.cross_entropy(logits, self.targets, reduction="none") @ self.shares
