@@ -1,0 +1,117 @@
+"""Prosody: pitch, loudness, tempo and pauses, measured; nothing is inferred from them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import NOISE_FLOOR, RATE, Samples, check_clip
+from ..loudness import speech_level_db
+from .pitch import HOP, Floats, track_pitch
+from .syllables import levels_db, nuclei
+
+__all__ = ["Prosody", "measure", "semitones"]
+
+REFERENCE_HZ = 27.5  # of semitones, A0, as in eGeMAPS (Eyben et al. 2016)
+_LEAST_VOICED = 10  # frames (0.1 s), fewer of which tell no pitch
+_LEAST_SPEECH_S = 0.5  # which tells a rate
+_PAUSE_DB = 25.0  # below the loudest frames is silence (de Jong & Wempe 2009)
+_PAUSE = 25  # frames (0.25 s) of it are a pause, fewer a stop consonant (Goldman-Eisler 1968)
+_NOISE_DB = 20 * np.log10(NOISE_FLOOR)  # of full scale: silence, too
+_HOP_S = HOP / RATE
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Measurements of a stretch of speech: of the voice, not of an emotion.
+
+    `pitch_st` is the median pitch of the voiced frames in semitones above 27.5 Hz, and
+    `pitch_range_st` how far their 10th and their 90th percentile lie apart; both are None where
+    there is less than 0.1 s of voice. `level_db` is the level of the speech as it was recorded, in
+    dB of full scale; `rate_hz` are syllables a second of speech, pauses left out, and None for less
+    than half a second. `pause_share` is the share of the stretch that is pauses of 0.25 s and more,
+    `voiced_share` the share of the speech that has a pitch; both 0 to 1.
+    """
+
+    pitch_st: float | None
+    pitch_range_st: float | None
+    level_db: float
+    rate_hz: float | None
+    pause_share: float
+    voiced_share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurements as JSON carries them."""
+        return asdict(self)
+
+    def relative_to(self, usual: "Prosody") -> Mapping[str, float | None]:
+        """Return each measurement less that of the usual, under the same names.
+
+        None where one of the two is None.
+        """
+        pairs = zip(asdict(self).items(), asdict(usual).values(), strict=True)
+        return {
+            name: None if now is None or before is None else now - before
+            for (name, now), before in pairs
+        }
+
+
+def measure(samples: Samples, *, pauses_s: float = 0.0) -> Prosody:
+    """Measure the prosody of a stretch of speech.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape=(n_samples,)
+        Mono at 16 kHz, as recorded: a segment, from one pause to the next.
+    pauses_s : float >= 0
+        Seconds of pauses that were cut out of it, and count as such.
+
+    Raises
+    ------
+    AudioError
+        If the samples are of another type or shape, empty, not finite or far outside [-1, 1].
+    """
+    check_clip(samples)
+    pitch_hz, levels = track_pitch(samples), levels_db(samples)
+    paused = _pauses(levels)
+    voiced = ~np.isnan(pitch_hz)
+    speech_s = float((~paused).sum()) * _HOP_S
+    whole_s = len(paused) * _HOP_S + pauses_s
+    median, spread = _pitch(pitch_hz[voiced])
+    n_syllables = len(nuclei(levels, pitch_hz))
+    return Prosody(
+        pitch_st=median,
+        pitch_range_st=spread,
+        level_db=round(speech_level_db(samples), 1),
+        rate_hz=round(n_syllables / speech_s, 3) if speech_s >= _LEAST_SPEECH_S else None,
+        pause_share=round(1 - speech_s / whole_s, 4),
+        voiced_share=round(float(voiced[~paused].mean()) if speech_s else 0.0, 4),
+    )
+
+
+def semitones(hertz: float | Floats) -> Any:
+    """Return how far pitches lie above 27.5 Hz, in semitones."""
+    return 12 * np.log2(np.asarray(hertz) / REFERENCE_HZ)
+
+
+def _pitch(hertz: Floats) -> tuple[float | None, float | None]:
+    """Return median and range of the voiced frames in semitones; None for too few of them."""
+    if len(hertz) < _LEAST_VOICED:
+        return None, None
+    low, median, high = np.percentile(semitones(hertz), (10, 50, 90))
+    return round(float(median), 3), round(float(high - low), 3)
+
+
+def _pauses(levels: Floats) -> NDArray[np.bool_]:
+    """Tell which frames are in a pause: 0.25 s and more, 25 dB below the loudest frames."""
+    silent = levels < max(np.percentile(levels, 99) - _PAUSE_DB, _NOISE_DB)
+    paused = np.zeros(len(levels), bool)
+    at = 0
+    for is_silent, run in groupby(silent):
+        n_frames = len(list(run))
+        paused[at : at + n_frames] = is_silent and n_frames >= _PAUSE
+        at += n_frames
+    return paused
