@@ -40,7 +40,7 @@ ALLOWED = {
     "fsspec": (set(), {"archive"}),
 }
 LAZY = {*ALLOWED} - {"starlette"}
-MAX_NAMES = 31  # that a reader of src/emovox sees
+MAX_NAMES = 32  # that a reader of src/emovox sees
 MAX_FLOORS = 10  # of the import contract
 MAX_FILE = 450  # lines
 MAX_FUNCTION = 60  # lines of code: no docstrings, blank lines or comments

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .prosody import Prosody
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Prediction:
     is False the model abstains, and the label is only its best guess. `final` is False in interim
     decisions of a live stream, which later ones replace. `level_db` is how loud the speech was, in
     dB of full scale, and `level` tells whether that is "good", "too quiet" or "too loud" to be
-    judged well. `moments` tell what carried the prediction, where that was asked for.
+    judged well. `moments` tell what carried the prediction, and `prosody` what was measured of the
+    voice, each where that was asked for.
     """
 
     label: str
@@ -46,9 +50,10 @@ class Prediction:
     level_db: float = 0.0
     level: str = "good"
     moments: tuple[Moment, ...] | None = None
+    prosody: "Prosody | None" = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the prediction as JSON carries it; "moments" only where they were asked for."""
+        """Return the prediction as JSON carries it; moments and prosody only if asked for."""
         fields: dict[str, Any] = {
             "label": self.label,
             "score": self.score,
@@ -62,6 +67,8 @@ class Prediction:
         }
         if self.moments is not None:
             fields["moments"] = [asdict(moment) for moment in self.moments]
+        if self.prosody is not None:
+            fields["prosody"] = self.prosody.to_dict()
         return fields
 
     def to_list(self) -> list[dict[str, Any]]:

@@ -1,22 +1,21 @@
 """Recognising: recordings, samples and live sound in, predictions and baselines out."""
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
 from numpy.typing import ArrayLike
 
-from .audio import MAX_SECONDS, RATE, AudioSource, check_audible
+from .audio import MAX_SECONDS, RATE, AudioSource
 from .baseline import Baseline, Window
-from .decoding import read_audio, read_blocks
+from .decoding import read_blocks
 from .explain import explained, moments
 from .model import Model
 from .prediction import Prediction
-from .sound import naming, source_name
+from .prosody import measure
 from .stream import INTERVAL_S, Segments, Stream
-from .vad import SEGMENT_S, Speech, find_speech
+from .vad import SEGMENT_S, Speech, read_speech
 
 __all__ = ["Prediction", "Recognizer"]
 
@@ -34,6 +33,7 @@ class Recognizer(Model):
         *,
         baseline: Baseline | None = None,
         explain: bool = False,
+        prosody: bool = False,
         max_seconds: float = MAX_SECONDS,
     ) -> Prediction:
         """Recognise the emotion of one recording as a whole.
@@ -47,6 +47,8 @@ class Recognizer(Model):
             What was heard of this speaker before.
         explain : bool
             Whether to tell which moments carried the prediction.
+        prosody : bool
+            Whether to measure pitch, level, tempo and pauses.
         max_seconds : float > 0
             A longer recording is refused; `segments` takes any.
 
@@ -59,6 +61,9 @@ class Recognizer(Model):
             If the baseline was learned with another model.
         """
         prediction, speech, _ = self._hear(audio, rate, baseline, max_seconds)
+        if prosody:
+            measured = measure(speech.samples, pauses_s=speech.pauses_s)
+            prediction = replace(prediction, prosody=measured)
         if not explain:
             return prediction
         weighed = moments(self, speech.samples, prediction, baseline)
@@ -138,11 +143,7 @@ class Recognizer(Model):
 
         For the parameters and errors see `predict`.
         """
-        file = source_name(audio) if isinstance(audio, str | os.PathLike) else ""
-        with naming(file):
-            samples = read_audio(audio, rate, max_seconds=max_seconds)
-            check_audible(samples)
-            return find_speech(samples, self.pause)
+        return read_speech(audio, rate, max_seconds=max_seconds, on_chunk=self.pause)
 
     def _hear(
         self,
@@ -166,6 +167,7 @@ class Recognizer(Model):
         max_segment_s: float = SEGMENT_S,
         channel: int | None = None,
         explain: bool = False,
+        prosody: bool = False,
         max_seconds: float = math.inf,
     ) -> Segments:
         """Recognise each segment of speech in a recording of any length.
@@ -187,6 +189,8 @@ class Recognizer(Model):
             Only this channel, counted from 0; None for the mean of all.
         explain : bool
             Whether to tell which moments carried each prediction.
+        prosody : bool
+            Whether to measure pitch, level, tempo and pauses of each segment.
         max_seconds : float
             A longer recording is refused.
 
@@ -212,6 +216,7 @@ class Recognizer(Model):
             learn=learn,
             max_segment_s=max_segment_s,
             explain=explain,
+            prosody=prosody,
         )
         return Segments(stream, read_blocks(audio, rate, channel=channel), max_seconds=max_seconds)
 
@@ -224,6 +229,7 @@ class Recognizer(Model):
         learn: bool = True,
         max_segment_s: float = SEGMENT_S,
         explain: bool = False,
+        prosody: bool = False,
     ) -> Stream:
         """Begin a live session; for the parameters and errors see `Stream`."""
         return Stream(
@@ -234,4 +240,5 @@ class Recognizer(Model):
             learn=learn,
             max_segment_s=max_segment_s,
             explain=partial(explained, self) if explain else None,
+            prosody=prosody,
         )

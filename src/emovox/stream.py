@@ -1,13 +1,14 @@
-"""Sound as it comes, live or block by block from a long recording: speech found, and recognised."""
+"""Sound as it comes, live or from a long recording: speech found, and answered."""
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from .cleaning import cleaned
 from .decoding import Block
 from .model import Model
 from .prediction import Prediction
+from .prosody import measure
 from .vad import SEGMENT_S, Activity, Segment
 
 INTERVAL_S = 0.5  # default of the seconds of speech between decisions
@@ -29,63 +31,46 @@ _BLOCK_S = 1.0  # at most, that is taken in at a time: memory does not grow with
 _N_AHEAD = 16  # blocks of a recording that are cut and not recognised yet: memory does not grow
 
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 # From a clip, its prediction and the baseline it was made with to the prediction with its moments.
 Explain = Callable[[Samples, Prediction, Baseline], Prediction]
 
 
-class Stream:
-    """One live session: what was said so far, and the speaker's baseline; `Recognizer.stream`.
+class SpeechStream(ABC, Generic[Answer]):
+    """One live session: speech is found in what is fed, and each segment of it answered.
 
-    A stream belongs to one thread at a time; the recogniser behind it is shared. How the audio is
-    chunked makes no difference, and the final predictions are those of `Recognizer.segments`.
+    A stream belongs to one thread at a time. How the audio is chunked makes no difference.
 
     Parameters
     ----------
-    model : Model
     rate : float
         Of what is fed, 1,000 to 768,000 Hz.
     interval_s : float or None
-        Seconds of speech between interim decisions, 0.1 to 10; None for final ones alone.
-    baseline : Baseline, optional
-        What was heard of this speaker before.
-    learn : bool
-        Whether the baseline learns from each final segment.
+        Seconds of speech between interim answers, 0.1 to 10; None for final ones alone.
     max_segment_s : float
         The longest segment, 1 to 60 s.
-    explain : callable, optional
-        Adds to each final prediction what carried it.
 
     Raises
     ------
     AudioError, ConfigError
         If the rate, or another number, is not a number or out of range.
-    BaselineError
-        If the baseline was learned with another model.
     """
 
     def __init__(
         self,
-        model: Model,
         rate: float = RATE,
         *,
-        interval_s: float | None = INTERVAL_S,
-        baseline: Baseline | None = None,
-        learn: bool = True,
+        interval_s: float | None = None,
         max_segment_s: float = SEGMENT_S,
-        explain: Explain | None = None,
     ) -> None:
         check_rate(rate)
-        self._model, self._rate, self._learn = model, rate, learn
+        self._rate = rate
         self._interval_s, self._max_segment_s = interval_s, max_segment_s
-        self._explain = explain
-        self._given = model.new_baseline() if baseline is None else baseline
         self.reset()
 
     def reset(self) -> None:
-        """Start again, with the baseline given at the start, as a new stream would."""
-        self.baseline = self._given
+        """Start again, as a new stream would."""
         self._n_fed = 0  # samples at the rate of what is fed
-        self._windows: list[Window] = []  # of the latest final segment
         self._recent = np.zeros(0, np.float32)  # of the last 100 ms
         self._latest: tuple[float, float | None] | None = None  # speech, before the last flush
         self._restart()
@@ -94,23 +79,12 @@ class Stream:
         self._origin_s = self.seconds
         self._resample = resampler(self._rate)
         self._activity = Activity(max_segment_s=self._max_segment_s, interval_s=self._interval_s)
-        self._before: Prediction | None = None  # the latest interim decision
-
-    @property
-    def baseline(self) -> Baseline:
-        """What was heard of the speaker so far; another may be set."""
-        return self._baseline
-
-    @baseline.setter
-    def baseline(self, baseline: Baseline) -> None:
-        self._model.check_baseline(baseline)
-        self._baseline = baseline
 
     @property
     def interval_s(self) -> float | None:
-        """Seconds of speech between interim decisions; None: none.
+        """Seconds of speech between interim answers; None: none.
 
-        Another may be set (ConfigError if not 0.1 to 10); final decisions do not depend on it.
+        Another may be set (ConfigError if not 0.1 to 10); final answers do not depend on it.
         """
         return self._interval_s
 
@@ -152,8 +126,8 @@ class Stream:
         power = float(np.mean(self._recent**2)) if self._recent.size else 0.0
         return max(_LOWEST_DB, 10 * math.log10(power)) if power > 0 else _LOWEST_DB
 
-    def feed(self, samples: ArrayLike) -> list[Prediction]:
-        """Take in more audio; return the predictions that it completes, in the order spoken.
+    def feed(self, samples: ArrayLike) -> list[Answer]:
+        """Take in more audio; return the answers that it completes, in the order spoken.
 
         Parameters
         ----------
@@ -162,8 +136,9 @@ class Stream:
 
         Returns
         -------
-        predictions : list of Prediction
-            Interim ones (`final` False), and a final one for each segment of speech that is over.
+        answers : list
+            Interim ones, where there are any, and a final one for each segment of speech that is
+            over.
 
         Raises
         ------
@@ -171,22 +146,34 @@ class Stream:
             If the samples cannot be used; the stream is then as it was before.
         """
         block = check_block(samples)
-        predictions = []
+        answers = []
         n_samples = max(1, int(_BLOCK_S * self._rate))
         for first in range(0, len(block), n_samples):
-            self._model.pause()
-            predictions += self._answer(self._cut(block[first : first + n_samples]))
-        return predictions
+            self.pause()
+            answers += self._answers(self._cut(block[first : first + n_samples]))
+        return answers
 
-    def flush(self) -> list[Prediction]:
+    def flush(self) -> list[Answer]:
         """End the utterance and return what is left; what is fed next begins a new one."""
-        predictions = self._answer(self._cut(np.zeros(0, np.float32), last=True))
+        answers = self._answers(self._cut(np.zeros(0, np.float32), last=True))
         self._latest = self._speech()
         self._restart()
-        return predictions
+        return answers
+
+    def pause(self) -> None:
+        """Let others have a turn; called once for each second of sound."""
+        return
+
+    @abstractmethod
+    def _final(self, segment: Segment) -> Answer:
+        """Answer a segment that is over."""
+
+    @abstractmethod
+    def _interim(self, segment: Segment) -> Answer:
+        """Answer a segment while somebody speaks; asked for only with an `interval_s`."""
 
     def _cut(self, block: Samples, *, last: bool = False) -> list[Segment]:
-        """Take in a block; return the segments that a decision is due on."""
+        """Take in a block; return the segments that an answer is due on."""
         self._n_fed += len(block)
         n_recent = max(1, int(_LEVEL_S * self._rate))
         self._recent = np.concatenate((self._recent, block))[-n_recent:]
@@ -203,11 +190,85 @@ class Stream:
     def _at(self, sample: int) -> float:
         return round(self._origin_s + sample / RATE, 4)
 
-    def _answer(self, segments: Sequence[Segment]) -> list[Prediction]:
+    def _answers(self, segments: Sequence[Segment]) -> list[Answer]:
         return [
             self._final(segment) if segment.final else self._interim(segment)
             for segment in segments
         ]
+
+
+class Stream(SpeechStream[Prediction]):
+    """One live session: what was said so far, and the speaker's baseline; `Recognizer.stream`.
+
+    A stream belongs to one thread at a time; the recogniser behind it is shared. How the audio is
+    chunked makes no difference, and the final predictions are those of `Recognizer.segments`.
+
+    Parameters
+    ----------
+    model : Model
+    rate : float
+        Of what is fed, 1,000 to 768,000 Hz.
+    interval_s : float or None
+        Seconds of speech between interim decisions, 0.1 to 10; None for final ones alone.
+    baseline : Baseline, optional
+        What was heard of this speaker before.
+    learn : bool
+        Whether the baseline learns from each final segment.
+    max_segment_s : float
+        The longest segment, 1 to 60 s.
+    explain : callable, optional
+        Adds to each final prediction what carried it.
+    prosody : bool
+        Whether to measure the prosody of each final segment.
+
+    Raises
+    ------
+    AudioError, ConfigError
+        If the rate, or another number, is not a number or out of range.
+    BaselineError
+        If the baseline was learned with another model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        rate: float = RATE,
+        *,
+        interval_s: float | None = INTERVAL_S,
+        baseline: Baseline | None = None,
+        learn: bool = True,
+        max_segment_s: float = SEGMENT_S,
+        explain: Explain | None = None,
+        prosody: bool = False,
+    ) -> None:
+        self._model, self._learn = model, learn
+        self._explain, self._prosody = explain, prosody
+        self._given = model.new_baseline() if baseline is None else baseline
+        super().__init__(rate, interval_s=interval_s, max_segment_s=max_segment_s)
+
+    def reset(self) -> None:
+        """Start again, with the baseline given at the start, as a new stream would."""
+        self.baseline = self._given
+        self._windows: list[Window] = []  # of the latest final segment
+        super().reset()
+
+    def _restart(self) -> None:
+        super()._restart()
+        self._before: Prediction | None = None  # the latest interim decision
+
+    @property
+    def baseline(self) -> Baseline:
+        """What was heard of the speaker so far; another may be set."""
+        return self._baseline
+
+    @baseline.setter
+    def baseline(self, baseline: Baseline) -> None:
+        self._model.check_baseline(baseline)
+        self._baseline = baseline
+
+    def pause(self) -> None:
+        """Let others have a turn, as the model does."""
+        self._model.pause()
 
     def _final(self, segment: Segment) -> Prediction:
         clip, baseline = cleaned(segment.audio), self._baseline
@@ -215,6 +276,8 @@ class Stream:
         prediction = placed(prediction, segment, self._origin_s)
         if self._learn:
             self._baseline = baseline.after(self._windows)
+        if self._prosody:
+            prediction = replace(prediction, prosody=measure(clip))
         return self._explain(clip, prediction, baseline) if self._explain else prediction
 
     def _interim(self, segment: Segment) -> Prediction:
@@ -228,11 +291,11 @@ class Stream:
         return prediction
 
 
-class Segments:
-    """The segments of speech in a recording, each with its prediction; `Recognizer.segments`.
+class SpeechSegments(Generic[Answer]):
+    """The segments of speech in a recording, each with its answer.
 
-    Iterate over it once: the recording is read as you go on, and each prediction comes as soon as
-    it is known. Those that came before an error or an interruption stay valid.
+    Iterate over it once: the recording is read as you go on, and each answer comes as soon as it is
+    known. Those that came before an error or an interruption stay valid.
 
     Attributes
     ----------
@@ -245,7 +308,11 @@ class Segments:
     """
 
     def __init__(
-        self, stream: Stream, blocks: Iterator[Block], *, max_seconds: float = math.inf
+        self,
+        stream: SpeechStream[Answer],
+        blocks: Iterator[Block],
+        *,
+        max_seconds: float = math.inf,
     ) -> None:
         check_limit(max_seconds)
         self.seconds = 0.0
@@ -254,16 +321,11 @@ class Segments:
         self._max_seconds = max_seconds
         self._stream, self._blocks = stream, blocks
 
-    def __iter__(self) -> Iterator[Prediction]:
+    def __iter__(self) -> Iterator[Answer]:
         for block, segments in _ahead(_cut_blocks(self._stream, self._blocks)):
-            self._stream._model.pause()
+            self._stream.pause()
             self._note(block)
             yield from map(self._stream._final, segments)
-
-    @property
-    def windows(self) -> list[Window]:
-        """What was heard of the segment that came last; `Baseline.after` learns it."""
-        return self._stream._windows
 
     def _note(self, block: Block) -> None:
         """Note how far the reading is; refuse a recording that is too long as soon as known."""
@@ -274,7 +336,20 @@ class Segments:
             raise too_long(length, self._max_seconds)
 
 
-def _cut_blocks(stream: Stream, blocks: Iterator[Block]) -> Iterator[tuple[Block, list[Segment]]]:
+class Segments(SpeechSegments[Prediction]):
+    """The segments of a recording, each with its prediction; `Recognizer.segments`."""
+
+    _stream: Stream
+
+    @property
+    def windows(self) -> list[Window]:
+        """What was heard of the segment that came last; `Baseline.after` learns it."""
+        return self._stream._windows
+
+
+def _cut_blocks(
+    stream: SpeechStream[Answer], blocks: Iterator[Block]
+) -> Iterator[tuple[Block, list[Segment]]]:
     """Yield each block of a recording with the segments that end in it."""
     first = next(blocks, None)
     if first is None:  # iterated a second time

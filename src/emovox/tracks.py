@@ -11,8 +11,11 @@ from .files import spreadsheet_safe
 
 if TYPE_CHECKING:
     from .prediction import Prediction
+    from .prosody import Prosody
 
 JUDGED_COLUMNS = ("certain", "level_db", "level")
+PROSODY = ("pitch_st", "pitch_range_st", "level_db", "rate_hz", "pause_share", "voiced_share")
+PROSODY_COLUMNS = tuple(f"prosody.{name}" for name in PROSODY)
 
 
 def timestamp(seconds: float) -> str:
@@ -57,10 +60,18 @@ def judged_cells(prediction: "Prediction") -> tuple[object, ...]:
     return str(prediction.certain).lower(), prediction.level_db, prediction.level
 
 
+def prosody_cells(prosody: "Prosody | None") -> tuple[object, ...]:
+    """Return the cells of `PROSODY_COLUMNS`; empty for what was not measured."""
+    return tuple(getattr(prosody, name, None) for name in PROSODY)
+
+
 def segments_table(
-    labels: Sequence[str], recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]"
+    labels: Sequence[str],
+    recordings: "Iterable[tuple[Path, Sequence[tuple[int, Prediction]]]]",
+    *,
+    prosody: bool = False,
 ) -> str:
-    """Return CSV with a row for each segment of each recording."""
+    """Return CSV with a row for each segment of each recording; with its prosody, if asked for."""
     header = ("file", "channel", "start", "end", "label", "score", *score_columns(labels))
     rows: list[tuple[object, ...]] = []
     for file, segments in recordings:
@@ -73,8 +84,10 @@ def segments_table(
                 segment.label,
                 f"{segment.score:.6f}",
             )
-            rows.append((*about, *score_cells(labels, segment), *judged_cells(segment)))
-    return csv_table((*header, *JUDGED_COLUMNS), rows)
+            measured = prosody_cells(segment.prosody) if prosody else ()
+            cells = (*score_cells(labels, segment), *judged_cells(segment), *measured)
+            rows.append((*about, *cells))
+    return csv_table((*header, *JUDGED_COLUMNS, *(PROSODY_COLUMNS if prosody else ())), rows)
 
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,6 +1,7 @@
 """Voice activity: where speech begins, pauses and ends, for files and streams alike."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import soxr
+from numpy.typing import ArrayLike
 
-from .audio import NOISE_FLOOR, RATE, Samples
+from .audio import MAX_SECONDS, NOISE_FLOOR, RATE, AudioSource, Samples, check_audible
 from .checks import is_number
 from .cleaning import RunningOffset, cleaned
+from .decoding import read_audio
 from .errors import ConfigError, NoSpeechError
+from .sound import naming, source_name
 
 CHUNK = 512  # samples, 32 ms: what Silero judges at a time
 ONSET, RELEASE = 0.5, 0.35  # probability at which speech begins, and below which it may have ended
@@ -278,6 +282,11 @@ class Speech:
     spans: tuple[tuple[int, int], ...]
     seconds: float
 
+    @property
+    def pauses_s(self) -> float:
+        """Seconds that were left out between the first stretch and the last."""
+        return (self.spans[-1][1] - self.spans[0][0] - len(self.samples)) / RATE
+
     def place(self, second: float) -> float:
         """Return the second of the clip at which a second of the speech was heard."""
         sample = round(second * RATE)
@@ -286,6 +295,28 @@ class Speech:
                 return round((start + sample) / RATE, 4)
             sample -= end - start
         return round(self.spans[-1][1] / RATE, 4)
+
+
+def read_speech(
+    audio: AudioSource | ArrayLike,
+    rate: float | None = None,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    on_chunk: Callable[[], object] = lambda: None,
+) -> Speech:
+    """Return the speech in a recording, or in samples that come with their rate.
+
+    Raises
+    ------
+    AudioError
+        If the audio cannot be used; SilenceError, a kind of it, if it holds no sound;
+        NoSpeechError, a kind of that, if nobody speaks in it.
+    """
+    file = source_name(audio) if isinstance(audio, str | os.PathLike) else ""
+    with naming(file):
+        samples = read_audio(audio, rate, max_seconds=max_seconds)
+        check_audible(samples)
+        return find_speech(samples, on_chunk)
 
 
 def find_speech(clip: Samples, on_chunk: Callable[[], object] = lambda: None) -> Speech:

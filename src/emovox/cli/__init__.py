@@ -15,6 +15,7 @@ from .enrol import enrol
 from .evaluate import evaluate
 from .info import info
 from .listen import listen
+from .measure import measure
 from .plot import plot_app
 from .predict import predict
 from .score import score
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(measure)
 app.command()(score)
 app.command()(enrol)
 app.command()(listen)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -11,6 +12,13 @@ from ..errors import AudioError, EmovoxError
 from .console import counted, warn
 
 _FOLDER = "folder"  # the word for: a file's folder is its speaker
+
+
+class Channels(StrEnum):
+    """What is done with the channels of a recording."""
+
+    MIX = "mix"
+    SEPARATE = "separate"
 
 
 @dataclass(frozen=True)

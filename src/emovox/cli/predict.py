@@ -3,15 +3,23 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..tracks import JUDGED_COLUMNS, csv_table, judged_cells, score_cells, score_columns
+from ..tracks import (
+    JUDGED_COLUMNS,
+    PROSODY_COLUMNS,
+    csv_table,
+    judged_cells,
+    prosody_cells,
+    score_cells,
+    score_columns,
+)
 from .console import progress_bar, say_json, warn
-from .inputs import Interruptible, Recording, collect_errors, expand, report
+from .inputs import Channels, Interruptible, Recording, collect_errors, expand, report
+from .measure import VOICE_COLUMNS, voice_cells
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 
@@ -32,13 +40,6 @@ MaxSeconds = Annotated[
 ]
 
 
-class Channels(StrEnum):
-    """What is done with the channels of a recording."""
-
-    MIX = "mix"
-    SEPARATE = "separate"
-
-
 @dataclass(frozen=True)
 class _Answer:
     """A file with its prediction."""
@@ -56,6 +57,7 @@ class _Task:
     own: "Baseline | None"  # of the one speaker of all recordings
     max_seconds: float
     explain: bool
+    prosody: bool
 
 
 def predict(
@@ -81,6 +83,9 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,
+    prosody: Annotated[
+        bool, typer.Option("--prosody", help="Add pitch, loudness, tempo and pauses, measured.")
+    ] = False,
     segments: Annotated[
         bool, typer.Option("--segments", help="Recognise each segment of speech; for any length.")
     ] = False,
@@ -97,6 +102,7 @@ def predict(
     ] = None,
 ) -> None:
     """Recognise the emotion in recordings."""
+    from ..audio import MAX_SECONDS
     from ..model import find_model
 
     _check_speakers(baseline, speaker_by)
@@ -107,10 +113,12 @@ def predict(
     audio_files = [recording.file for recording in recordings]
     outputs = Outputs(as_json, csv_out, vtt, audacity)
     check_outputs(outputs.files(), [*files, *audio_files, baseline, find_model(model)])
-    task = _task(model, baseline, max_seconds, explain, segments)
+    if max_seconds is None:
+        max_seconds = math.inf if segments else MAX_SECONDS
+    task = _Task(*_open(model, baseline), max_seconds, explain, prosody)
     if segments:
         separate = channels is Channels.SEPARATE
-        options = SegmentOptions(task.own, separate, explain, task.max_seconds)
+        options = SegmentOptions(task.own, separate, explain, prosody, max_seconds)
         code = predict_segments(task.recognizer, audio_files, options, outputs)
         raise typer.Exit(max(code, report(errors, 1, "recognised")))
     raise typer.Exit(_predict(task, recordings, errors, outputs))
@@ -133,15 +141,8 @@ def _check_segments(
         )
 
 
-def _task(
-    model: str | None,
-    baseline: Path | None,
-    max_seconds: float | None,
-    explain: bool,
-    segments: bool,
-) -> _Task:
+def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":
     """Open the model and the baseline, which must go together."""
-    from ..audio import MAX_SECONDS
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
@@ -151,7 +152,7 @@ def _task(
     own = Baseline.load(baseline) if baseline else None
     if own:
         recognizer.check_baseline(own)
-    return _Task(recognizer, own, max_seconds or (math.inf if segments else MAX_SECONDS), explain)
+    return recognizer, own
 
 
 def _predict(
@@ -170,7 +171,7 @@ def _predict(
                 with collect_errors(recording.file, errors):
                     answers.append(_answer(task, recording, learned.get(recording.speaker)))
                 on_progress(done, len(recordings))
-    is_written = _show(task.recognizer.labels, answers, outputs)
+    is_written = _show(task, answers, outputs)
     code = report(errors, n_all, "recognised", only=len(answers) if work.interrupted else None)
     return code if is_written else max(code, 1)
 
@@ -198,19 +199,20 @@ def _answer(task: _Task, recording: Recording, learned: "Baseline | None") -> _A
         recording.file,
         baseline=task.own or learned,
         explain=task.explain,
+        prosody=task.prosody,
         max_seconds=task.max_seconds,
     )
     origin = "file" if task.own else "speaker" if learned else "none"
     return _Answer(recording.file, prediction, origin)
 
 
-def _show(labels: Sequence[str], answers: Sequence[_Answer], outputs: Outputs) -> bool:
+def _show(task: _Task, answers: Sequence[_Answer], outputs: Outputs) -> bool:
     """Write and print answers as asked, and print them if they cannot be written; tell whether."""
-    is_written = outputs.csv is None or write(outputs.csv, _csv(labels, answers))
+    is_written = outputs.csv is None or write(outputs.csv, _csv(task, answers))
     if outputs.as_json:
         say_json([_row(answer) for answer in answers])
     elif answers and not (outputs.csv and is_written):
-        _print_answers(answers)
+        _print_answers(task, answers)
     return is_written
 
 
@@ -222,9 +224,9 @@ def _row(answer: _Answer) -> dict[str, Any]:
     }
 
 
-def _print_answers(answers: Sequence[_Answer]) -> None:
-    explained = any(answer.prediction.moments for answer in answers)
-    header = ("file", "emotion", "score", "next", "seconds", *(["carried by"] if explained else []))
+def _print_answers(task: _Task, answers: Sequence[_Answer]) -> None:
+    asked = (*(["carried by"] if task.explain else []), *(VOICE_COLUMNS if task.prosody else ()))
+    header = ("file", "emotion", "score", "next", "seconds", *asked)
     predictions = [answer.prediction for answer in answers]
     print_predictions("", header, [_cells(answer) for answer in answers], predictions)
 
@@ -238,6 +240,7 @@ def _cells(answer: _Answer) -> list[str]:
         ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
         f"{p.end:.2f}",
         *([_carried(p)] if p.moments else []),
+        *(voice_cells(p.prosody) if p.prosody else []),
     ]
 
 
@@ -247,11 +250,13 @@ def _carried(prediction: "Prediction") -> str:
     return f"{moment.start:.2f} to {moment.end:.2f} s ({moment.weight:+.0%})"
 
 
-def _csv(labels: Sequence[str], answers: Sequence[_Answer]) -> str:
+def _csv(task: _Task, answers: Sequence[_Answer]) -> str:
+    labels, voice = task.recognizer.labels, PROSODY_COLUMNS if task.prosody else ()
     header = ("file", "label", "score", *score_columns(labels), "start", "end")
     rows: list[tuple[object, ...]] = []
     for answer in answers:
         p = answer.prediction
         first = (str(answer.file), p.label, f"{p.score:.6f}", *score_cells(labels, p))
-        rows.append((*first, p.start, p.end, *judged_cells(p), answer.baseline))
-    return csv_table((*header, *JUDGED_COLUMNS, "baseline"), rows)
+        measured = prosody_cells(p.prosody) if task.prosody else ()
+        rows.append((*first, p.start, p.end, *judged_cells(p), answer.baseline, *measured))
+    return csv_table((*header, *JUDGED_COLUMNS, "baseline", *voice), rows)

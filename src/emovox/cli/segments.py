@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..tracks import audacity, segments_table, timestamp, vtt
 from .console import counted, print_table, progress_bar, say, say_json, warn
 from .inputs import Interruptible, collect_errors
+from .measure import VOICE_COLUMNS, voice_cells
 from .outputs import write
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class SegmentOptions:
     baseline: "Baseline | None"
     separate: bool
     explain: bool
+    prosody: bool
     max_seconds: float
 
 
@@ -71,7 +73,7 @@ def predict_segments(
         outcomes.append(_recognise(recognizer, file, options))
         if outcomes[-1].interrupted:
             break
-    is_written = _write(outputs, recognizer.labels, outcomes)
+    is_written = _write(outputs, recognizer.labels, outcomes, prosody=options.prosody)
     answered = [outcome for outcome in outcomes if outcome.segments or outcome.is_whole]
     if outputs.as_json:
         say_json([_row(outcome, options.separate) for outcome in outcomes])
@@ -81,7 +83,7 @@ def predict_segments(
                 warn(f"{outcome.file}: {line}")
     else:
         for outcome in answered:
-            _print(outcome, options.separate)
+            _print(outcome, options)
     return max(_report(outcomes, len(files)), 0 if is_written else 1)
 
 
@@ -110,6 +112,7 @@ def _recognise_channel(
         baseline=options.baseline,
         channel=channel if options.separate else None,
         explain=options.explain,
+        prosody=options.prosody,
         max_seconds=options.max_seconds,
     )
     try:
@@ -145,12 +148,14 @@ def _row(outcome: Outcome, separate: bool) -> dict[str, Any]:
     return row | summary_fields(outcome.segments, outcome.n_channels if separate else None)
 
 
-def _write(outputs: Outputs, labels: Sequence[str], outcomes: Sequence[Outcome]) -> bool:
+def _write(
+    outputs: Outputs, labels: Sequence[str], outcomes: Sequence[Outcome], *, prosody: bool
+) -> bool:
     """Write what was asked for; tell whether all of it could be written."""
     texts: dict[Path, str] = {}
     if outputs.csv:
         texts[outputs.csv] = segments_table(
-            labels, [(outcome.file, outcome.segments) for outcome in outcomes]
+            labels, [(one.file, one.segments) for one in outcomes], prosody=prosody
         )
     if outputs.vtt and outcomes:
         texts[outputs.vtt] = vtt(outcomes[0].segments, outcomes[0].n_channels)
@@ -160,9 +165,10 @@ def _write(outputs: Outputs, labels: Sequence[str], outcomes: Sequence[Outcome])
     return all(written)
 
 
-def _print(outcome: Outcome, separate: bool) -> None:
+def _print(outcome: Outcome, options: SegmentOptions) -> None:
     """Print the segments and what they come to."""
-    header = ("from", "to", *(["channel"] if separate else []), "emotion", "score")
+    separate, voice = options.separate, VOICE_COLUMNS if options.prosody else ()
+    header = ("from", "to", *(["channel"] if separate else []), "emotion", "score", *voice)
     rows = [
         (
             timestamp(segment.start),
@@ -170,6 +176,7 @@ def _print(outcome: Outcome, separate: bool) -> None:
             *([str(channel)] if separate else []),
             segment.label if segment.certain else f"{segment.label} (uncertain)",
             f"{segment.score:.0%}",
+            *(voice_cells(segment.prosody) if voice else ()),
         )
         for channel, segment in outcome.segments
     ]

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from ..audio import NOISE_FLOOR, RATE, Samples, check_clip
 from ..loudness import speech_level_db
 from .pitch import HOP, Floats, track_pitch
-from .syllables import levels_db, nuclei
+from .syllables import FAINT_DB, LOUDEST, levels_db, nuclei
 
 __all__ = ["Prosody", "measure", "semitones"]
 
 REFERENCE_HZ = 27.5  # of semitones, A0, as in eGeMAPS (Eyben et al. 2016)
 _LEAST_VOICED = 10  # frames (0.1 s), fewer of which tell no pitch
 _LEAST_SPEECH_S = 0.5  # which tells a rate
-_PAUSE_DB = 25.0  # below the loudest frames is silence (de Jong & Wempe 2009)
 _PAUSE = 25  # frames (0.25 s) of it are a pause, fewer a stop consonant (Goldman-Eisler 1968)
 _NOISE_DB = 20 * np.log10(NOISE_FLOOR)  # of full scale: silence, too
 _HOP_S = HOP / RATE
@@ -32,7 +31,8 @@ class Prosody:
     `pitch_range_st` how far their 10th and their 90th percentile lie apart; both are None where
     there is less than 0.1 s of voice. `level_db` is the level of the speech as it was recorded, in
     dB of full scale; `rate_hz` are syllables a second of speech, pauses left out, and None for less
-    than half a second. `pause_share` is the share of the stretch that is pauses of 0.25 s and more,
+    than half a second. `pause_share` is the share of pauses of 0.25 s and more in the stretch
+    from the first to the last sound,
     `voiced_share` the share of the speech that has a pitch; both 0 to 1.
     """
 
@@ -42,6 +42,11 @@ class Prosody:
     rate_hz: float | None
     pause_share: float
     voiced_share: float
+
+    @property
+    def pitch_hz(self) -> float | None:
+        """The median pitch in Hz, as `pitch_st` has it in semitones."""
+        return None if self.pitch_st is None else REFERENCE_HZ * 2 ** (self.pitch_st / 12)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measurements as JSON carries them."""
@@ -75,19 +80,19 @@ def measure(samples: Samples, *, pauses_s: float = 0.0) -> Prosody:
         If the samples are of another type or shape, empty, not finite or far outside [-1, 1].
     """
     check_clip(samples)
-    pitch_hz, levels = track_pitch(samples), levels_db(samples)
-    paused = _pauses(levels)
+    stretch, paused = _stretch(levels := levels_db(samples))
+    pitch_hz = track_pitch(samples)[stretch]
     voiced = ~np.isnan(pitch_hz)
     speech_s = float((~paused).sum()) * _HOP_S
     whole_s = len(paused) * _HOP_S + pauses_s
     median, spread = _pitch(pitch_hz[voiced])
-    n_syllables = len(nuclei(levels, pitch_hz))
+    n_syllables = len(nuclei(levels[stretch], pitch_hz))
     return Prosody(
         pitch_st=median,
         pitch_range_st=spread,
         level_db=round(speech_level_db(samples), 1),
         rate_hz=round(n_syllables / speech_s, 3) if speech_s >= _LEAST_SPEECH_S else None,
-        pause_share=round(1 - speech_s / whole_s, 4),
+        pause_share=round(1 - speech_s / whole_s, 4) if whole_s else 1.0,
         voiced_share=round(float(voiced[~paused].mean()) if speech_s else 0.0, 4),
     )
 
@@ -105,13 +110,16 @@ def _pitch(hertz: Floats) -> tuple[float | None, float | None]:
     return round(float(median), 3), round(float(high - low), 3)
 
 
-def _pauses(levels: Floats) -> NDArray[np.bool_]:
-    """Tell which frames are in a pause: 0.25 s and more, 25 dB below the loudest frames."""
-    silent = levels < max(np.percentile(levels, 99) - _PAUSE_DB, _NOISE_DB)
-    paused = np.zeros(len(levels), bool)
-    at = 0
-    for is_silent, run in groupby(silent):
-        n_frames = len(list(run))
-        paused[at : at + n_frames] = is_silent and n_frames >= _PAUSE
-        at += n_frames
-    return paused
+def _stretch(levels: Floats) -> tuple[slice, NDArray[np.bool_]]:
+    """Return the frames from the first to the last that are not silent, and which are in a pause.
+
+    Silent is 25 dB below the loudest frames; a pause is 0.25 s of that, and more.
+    """
+    silent = levels < max(np.percentile(levels, LOUDEST) - FAINT_DB, _NOISE_DB)
+    sounding = np.flatnonzero(~silent)
+    if not sounding.size:
+        return slice(0, 0), silent[:0]
+    stretch = slice(int(sounding[0]), int(sounding[-1]) + 1)
+    runs = [len(list(run)) for _, run in groupby(silent[stretch])]  # speech, silence, speech...
+    is_pause = [index % 2 == 1 and n_frames >= _PAUSE for index, n_frames in enumerate(runs)]
+    return stretch, np.repeat(is_pause, runs)

@@ -7,8 +7,8 @@ from ..audio import Samples
 from .pitch import HOP, Floats
 
 _DIP_DB = 2.0  # that the level has to fall before another nucleus
-_FAINT_DB = 25.0  # below the loudest frames: no nucleus is as faint
-_LOUDEST = 99  # percentile of the frames that counts as the loudest
+FAINT_DB = 25.0  # below the loudest frames: no nucleus is as faint
+LOUDEST = 99  # percentile of the frames that counts as the loudest
 _SMOOTHING = np.hanning(9)[1:-1] / np.hanning(9).sum()  # of 10 ms each: one syllable, one peak
 
 
@@ -34,7 +34,9 @@ def nuclei(levels: Floats, pitch_hz: Floats) -> NDArray[np.intp]:
     levels, pitch_hz : ndarray of float64, shape=(n_frames,)
         From `levels_db` and `track_pitch`.
     """
-    floor = np.percentile(levels, _LOUDEST) - _FAINT_DB
+    if len(levels) < 3:
+        return np.zeros(0, np.intp)
+    floor = np.percentile(levels, LOUDEST) - FAINT_DB
     inner = levels[1:-1]
     peaks = 1 + np.flatnonzero((inner > levels[:-2]) & (inner >= levels[2:]) & (inner > floor))
     found: list[int] = []

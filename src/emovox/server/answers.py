@@ -19,6 +19,17 @@ class Moment(_Answer):
     weight: float = Field(description="decrease of the score when the moment is silenced")
 
 
+class Prosody(_Answer):
+    """Measurements of a voice."""
+
+    pitch_st: float | None = Field(description="median pitch, semitones above 27.5 Hz")
+    pitch_range_st: float | None = Field(description="from the 10th to the 90th percentile")
+    level_db: float = Field(description="level of the speech, in dB of full scale")
+    rate_hz: float | None = Field(description="syllables a second of speech")
+    pause_share: float = Field(ge=0, le=1, description="pauses of 0.25 s and more")
+    voiced_share: float = Field(ge=0, le=1, description="share of the speech that has a pitch")
+
+
 class Prediction(_Answer):
     """The emotion recognised in a span of audio."""
 
@@ -34,6 +45,7 @@ class Prediction(_Answer):
         description="whether the speech was too quiet or too loud to be judged well"
     )
     moments: list[Moment] = Field([], description="only with explain=true")
+    prosody: Prosody | None = Field(None, description="only with prosody=true")
 
 
 class Segment(Prediction):
@@ -85,6 +97,36 @@ class Segments(_Recording):
     segments: list[Segment]
     summary: Summary
     summaries: list[ChannelSummary] = Field([], description="only with channels=separate")
+    warning: str = Field("", description="where the recording breaks off, if it does")
+
+
+class Measurement(_Answer):
+    """The prosody of a recording, or of a segment of it."""
+
+    start: float = Field(description="seconds")
+    end: float = Field(description="seconds")
+    level: Literal["good", "too quiet", "too loud"] = Field(
+        description="whether the speech was too quiet or too loud to be measured well"
+    )
+    prosody: Prosody
+    channel: int = Field(0, description="index from 0; only with channels=separate")
+
+
+class _Measured(_Answer):
+    seconds: float = Field(description="length of the recording")
+    compute_ms: float = Field(description="milliseconds spent on measuring")
+
+
+class MeasuredWhole(_Measured):
+    """The prosody of a recording as a whole; no emotion is recognised."""
+
+    measurement: Measurement
+
+
+class MeasuredSegments(_Measured):
+    """The prosody of a recording segment by segment; no emotion is recognised."""
+
+    segments: list[Measurement]
     warning: str = Field("", description="where the recording breaks off, if it does")
 
 
