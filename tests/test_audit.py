@@ -18,7 +18,6 @@ from emovox.audit.fairness import fairness, languages, wordings
 from emovox.audit.findings import Heard, correctness, of_change
 from emovox.audit.ledger import NAME, open_ledger
 from emovox.audit.measures import MEASURES, Answers, answers_of, rank_correlation
-from emovox.audit.pitch import median_pitch
 from emovox.audit.run import Request, audit
 from emovox.audit.scene import Scene, noise_files, other_voices, scene_of
 from emovox.audit.selection import selected
@@ -275,19 +274,6 @@ class TestMeasures:
         assert rank_correlation(np.array([1.0, 2, 9]), np.array([0.1, 0.2, 0.3])) == 1.0
         assert rank_correlation(np.array([1.0, 2, 3]), np.array([3.0, 2, 1])) == -1.0
         assert np.isnan(rank_correlation(np.ones(3), np.array([1.0, 2, 3])))
-
-    @pytest.mark.parametrize("hertz", [90, 160, 230, 350])
-    def test_pitch(self, hertz):
-        """The pitch of a buzz is found to 2 %, with a pause around it; noise has none."""
-        time = np.arange(RATE) / RATE
-        buzz = sum(np.sin(2 * np.pi * hertz * k * time) / k for k in range(1, 9))
-        sound = np.pad(np.float32(0.1) * buzz.astype(np.float32), 4_000)
-        assert median_pitch(sound) == pytest.approx(hertz, rel=0.02)
-
-    def test_no_pitch(self, rng):
-        """Noise, silence and next to nothing have no pitch."""
-        for sound in (rng.normal(0, 0.1, RATE), np.zeros(RATE), np.zeros(10)):
-            assert median_pitch(sound.astype(np.float32)) is None
 
 
 class TestFindings:

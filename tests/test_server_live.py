@@ -77,6 +77,8 @@ class TestAnswers:
             "rate": 48_000,
             "interval_s": 1.0,
             "learn": False,
+            "prosody": False,
+            "emotion": True,
             "baseline_seconds": 0.0,
         }
         stream = shipped.stream(48_000, learn=False)

@@ -13,7 +13,7 @@ from .decoding import read_blocks
 from .loudness import judge_level
 from .prosody import Prosody, measure
 from .stream import SpeechSegments, SpeechStream
-from .vad import SEGMENT_S, Segment, read_speech
+from .vad import SEGMENT_S, Segment, Speech, read_speech
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,14 @@ def measure_recording(
         NoSpeechError, a kind of that, if nobody speaks in it.
     """
     speech = read_speech(audio, rate, max_seconds=max_seconds, on_chunk=on_chunk)
-    prosody = measure(speech.samples, pauses_s=speech.pauses_s)
+    prosody = measured(speech)
     level = judge_level(speech.samples, prosody.level_db)
     return Measurement(0.0, round(speech.seconds, 4), level, prosody)
+
+
+def measured(speech: Speech) -> Prosody:
+    """Return the prosody of the speech in a recording; the pauses left out of it count."""
+    return measure(speech.samples, pauses_s=speech.pauses_s)
 
 
 def measure_segments(

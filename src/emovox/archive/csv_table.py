@@ -12,6 +12,7 @@ from ..errors import ArchiveError
 from ..files import spreadsheet_safe, written_whole
 from .ledger import Ledger, read
 
+_OURS = ("scores", "prosody")  # columns of several values; carried ones stay as they are
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # not a formula
 
 
@@ -30,14 +31,15 @@ def write_csv(ledger: Ledger, n_parts: int) -> Path:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Make a column of each label's score, named scores.LABEL."""
-    index = table.column_names.index("scores")
-    names, columns = table.column_names, list(table.columns)
-    scores = pa.table({"scores": columns[index]}).flatten()
-    return pa.table(
-        [*columns[:index], *scores.columns, *columns[index + 1 :]],
-        names=[*names[:index], *scores.column_names, *names[index + 1 :]],
-    )
+    """Make columns of the scores and the prosody, named scores.LABEL and prosody.NAME."""
+    parts = [
+        pa.table({name: column}).flatten()
+        if pa.types.is_struct(column.type) and name in _OURS
+        else pa.table({name: column})
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    columns = [column for part in parts for column in part.columns]
+    return pa.table(columns, names=[name for part in parts for name in part.column_names])
 
 
 def _cells(name: str, column: pa.ChunkedArray) -> list[Any]:

@@ -14,6 +14,7 @@ class Request:
     out: Path  # a new or empty folder, or the folder of the run to resume
     model: str | None = None  # a model file, or the name of a shipped one; None: the default
     segments: bool = False  # judge each segment of speech, not the recording as a whole
+    prosody: bool = False  # measure the voice, too
     speaker_column: str | None = None  # names the speaker, whose baseline is then used
     scheduler: str | None = None  # address of a running cluster; None: processes on this machine
     n_workers: int = 1  # processes on this machine, used without a scheduler

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..tracks import PROSODY, PROSODY_COLUMNS
 from .recordings import Failure
 from .source import FILE, LISTED
 
@@ -75,7 +76,10 @@ class Answer:
     failure: Failure | None = None
 
 
-def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
+PROSODY_TYPE = pa.struct([(name, pa.float64()) for name in PROSODY])
+
+
+def schema(labels: Sequence[str], carried: pa.Schema, *, prosody: bool = False) -> pa.Schema:
     """Return the columns of the result; carried columns whose name is taken become source_NAME."""
     scores = pa.struct([(label, pa.float64()) for label in labels])
     columns = [
@@ -88,12 +92,14 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
         ("certain", pa.bool_()),
         ("level_db", pa.float64()),
         ("level", pa.string()),
+        *([("prosody", PROSODY_TYPE)] if prosody else []),
         ("duration", pa.float64()),
         ("model", pa.string()),
         ("baseline", pa.string()),
         ("error", pa.string()),
     ]
     ours = {name for name, _ in columns} | {f"scores.{label}" for label in labels}
+    ours |= set(PROSODY_COLUMNS) if prosody else set()
     reserved = ours | set(carried.names)
     fields = [pa.field(name, kind) for name, kind in columns]
     for column in carried:
@@ -104,7 +110,14 @@ def schema(labels: Sequence[str], carried: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], model: str) -> pa.Table:
+def table(
+    answers: Sequence[Answer],
+    plan: pa.Table,
+    labels: Sequence[str],
+    model: str,
+    *,
+    prosody: bool = False,
+) -> pa.Table:
     """Make the rows of a part from its answers, which are in the order of its recordings.
 
     `plan` holds the recordings as listed; `model` is the fingerprint of the model file.
@@ -122,10 +135,11 @@ def table(answers: Sequence[Answer], plan: pa.Table, labels: Sequence[str], mode
         [p and p.certain for p in predictions],
         [p and p.level_db for p in predictions],
         [p and p.level for p in predictions],
+        *([[p and p.prosody and p.prosody.to_dict() for p in predictions]] if prosody else []),
         [answer.duration for answer in answers],
         [model] * len(answers),
         [answer.baseline for answer in answers],
         [answer.failure and answer.failure.reason for answer in answers],
         *carried.columns,
     ]
-    return pa.table(columns, schema=schema(labels, carried.schema))
+    return pa.table(columns, schema=schema(labels, carried.schema, prosody=prosody))

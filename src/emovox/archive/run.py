@@ -74,7 +74,7 @@ def _job(request: Request, model: Recognizer) -> Job:
 
 def _settings(source: Source, job: Job) -> dict[str, Any]:
     """Return the settings that the rows depend on; a run is only ever resumed with the same."""
-    asked = ("segments", "speaker_column", "max_seconds")
+    asked = ("segments", "prosody", "speaker_column", "max_seconds")
     return {
         **source.identity,
         "emovox": job.version,

@@ -19,12 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..baseline import Baseline, Window
+from ..measuring import measured
+from ..prosody import Prosody
 from ..recognizer import Recognizer
 from .heads import Head
 from .job import Job
 from .ledger import commit, read, tally_of
 from .recordings import Failure
-from .rows import Answer, Tally
+from .rows import PROSODY_TYPE, Answer, Tally
 from .worker import (
     RecognisedRecording,
     commit_answers,
@@ -44,6 +46,7 @@ _VOICES = pa.schema(
         ("end", pa.float64()),
         ("level_db", pa.float64()),
         ("level", pa.string()),
+        ("prosody", PROSODY_TYPE),  # null where it was not asked for
         ("embeddings", pa.list_(pa.list_(pa.float32()))),  # of its windows; null in an error's row
         ("seconds", pa.list_(pa.float64())),  # of sound in each window
         ("duration", pa.float64()),
@@ -54,7 +57,6 @@ _VOICES = pa.schema(
 _BASELINES = pa.schema(
     [("name", pa.string()), ("seconds", pa.float64()), ("total", pa.list_(pa.float64()))]
 )
-_ABOUT = ("row", "speaker", "start", "end", "level_db", "level", "duration")  # of a segment
 _KEPT = ("start", "end", "level_db", "level")  # of a prediction, whatever the baseline
 Row = dict[str, Any]
 
@@ -88,11 +90,13 @@ def _hear(job: Job, model: Recognizer, file: Path) -> list[Row]:
     else:
         speech = model.read(file, max_seconds=job.request.max_seconds)
         whole, windows = model.hear(speech.samples)
-        whole = replace(whole, end=round(speech.seconds, 4))
+        prosody = measured(speech) if job.request.prosody else None
+        whole = replace(whole, end=round(speech.seconds, 4), prosody=prosody)
         recognised = RecognisedRecording([(whole, windows)], whole.end)
     rows: list[Row] = [
         {
             **{name: getattr(segment, name) for name in _KEPT},
+            "prosody": segment.prosody and segment.prosody.to_dict(),
             "embeddings": [window.embedding for window in windows],
             "seconds": [window.seconds for window in windows],
             "duration": recognised.seconds,
@@ -196,7 +200,9 @@ def _judge_stored(
         known = baselines.get(segment["speaker"])
         prediction, heard = head.hear(windows, known or running)
         running = running.after(heard)
-        prediction = replace(prediction, **{name: segment[name] for name in _KEPT})
+        prosody = segment["prosody"] and Prosody(**segment["prosody"])
+        kept = {name: segment[name] for name in _KEPT}
+        prediction = replace(prediction, **kept, prosody=prosody)
         kind = "speaker" if known else alone
         answers.append(Answer(segment["row"], segment["duration"], prediction, kind))
     return sorted(answers, key=lambda answer: (answer.row, answer.failure is not None))

@@ -93,7 +93,12 @@ def _judge_file(
 ) -> list[Answer]:
     """Judge one recording, with its speaker's baseline if there is one; return its rows."""
     if not job.request.segments:
-        prediction = model.predict(file, baseline=baseline, max_seconds=job.request.max_seconds)
+        prediction = model.predict(
+            file,
+            baseline=baseline,
+            prosody=job.request.prosody,
+            max_seconds=job.request.max_seconds,
+        )
         kind = "none" if baseline is None else "speaker"
         return [Answer(row, prediction.end, prediction, kind)]
     kind = "recording" if baseline is None else "speaker"
@@ -125,7 +130,11 @@ def recognise_segments(
         If no part of it can be used, if it is too long, or if nobody speaks in it.
     """
     segments = model.segments(
-        file, baseline=baseline, learn=learn, max_seconds=job.request.max_seconds
+        file,
+        baseline=baseline,
+        learn=learn,
+        prosody=job.request.prosody,
+        max_seconds=job.request.max_seconds,
     )
     recognised: list[tuple[Prediction, list[Window]]] = []
     failure = None
@@ -164,7 +173,8 @@ def commit_answers(
     job: Job, part: int, plan: pa.Table, answers: Sequence[Answer], compute_s: float
 ) -> Tally:
     """Write a part's answers, and forget the recording that the worker was at."""
-    rows = table(answers, plan, open_model(job).labels, job.fingerprint)
+    labels, prosody = open_model(job).labels, job.request.prosody
+    rows = table(answers, plan, labels, job.fingerprint, prosody=prosody)
     tally = Tally.of(answers, compute_s)
     commit(job.ledger.scores(part), rows, tally)
     with suppress(OSError):

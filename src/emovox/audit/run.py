@@ -17,13 +17,13 @@ from ..evaluation import perturbations
 from ..evaluation.report import check_libraries
 from ..evaluation.run import Console, corpus_facts, load_tested
 from ..files import write_text
+from ..prosody import measure
 from . import fairness, findings, scene, suite, wording
 from .examples import Sounds, write_examples
 from .findings import OUTCOMES, Finding, Heard
 from .ledger import Key, Ledger, open_ledger
 from .measures import Answers, answers_of
 from .page import write_page
-from .pitch import median_pitch
 from .scene import noise_files, other_voices, scene_of
 from .selection import selected
 from .subjects import Answer, Subject
@@ -290,7 +290,7 @@ def _heard(bench: Bench, chosen: Chosen, ledger: Ledger, *, pitched: bool) -> He
     kept = tuple(one for one in chosen.utterances if (_key(one), "") in ledger)
     if not kept:
         raise CorpusError(f"{chosen.corpus}: none of the recordings could be read")
-    pitches = [median_pitch(load_audio(one.file)) or 0.0 if pitched else 0.0 for one in kept]
+    pitches = [measure(load_audio(one.file)).pitch_hz or 0.0 if pitched else 0.0 for one in kept]
     answers = _answers(bench.subject, kept, ledger, "")
     return Heard(chosen.corpus, bench.subject.labels, kept, answers, tuple(pitches))
 

@@ -41,6 +41,9 @@ def score(
     segments: Annotated[
         bool, typer.Option("--segments", help="Write a row for each segment of speech.")
     ] = False,
+    prosody: Annotated[
+        bool, typer.Option("--prosody", help="Add pitch, loudness, tempo and pauses, measured.")
+    ] = False,
     speaker_by: SpeakerColumn = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
@@ -74,6 +77,7 @@ def score(
         out,
         model=model,
         segments=segments,
+        prosody=prosody,
         speaker_column=speaker_by,
         scheduler=scheduler,
         n_workers=workers or os.cpu_count() or 1,

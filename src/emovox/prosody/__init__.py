@@ -113,12 +113,13 @@ def _pitch(hertz: Floats) -> tuple[float | None, float | None]:
 def _stretch(levels: Floats) -> tuple[slice, NDArray[np.bool_]]:
     """Return the frames from the first to the last that are not silent, and which are in a pause.
 
-    Silent is 25 dB below the loudest frames; a pause is 0.25 s of that, and more.
+    Silent is 25 dB below the loudest frames; a pause is 0.25 s of that, and more. Where nothing is
+    above the noise floor there is no stretch.
     """
-    silent = levels < max(np.percentile(levels, LOUDEST) - FAINT_DB, _NOISE_DB)
-    sounding = np.flatnonzero(~silent)
-    if not sounding.size:
+    silent = levels < np.percentile(levels, LOUDEST) - FAINT_DB
+    if levels.max() < _NOISE_DB:
         return slice(0, 0), silent[:0]
+    sounding = np.flatnonzero(~silent)
     stretch = slice(int(sounding[0]), int(sounding[-1]) + 1)
     runs = [len(list(run)) for _, run in groupby(silent[stretch])]  # speech, silence, speech...
     is_pause = [index % 2 == 1 and n_frames >= _PAUSE for index, n_frames in enumerate(runs)]

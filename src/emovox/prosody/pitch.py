@@ -16,7 +16,9 @@ _RATE = (
 _HOP = _RATE * HOP // RATE
 _FRAME = _RATE // 25  # samples, 40 ms: nearly three periods of the lowest pitch
 _N_FFT = 512  # a frame and the longest period, and nothing wraps around
-_FIRST, _LAST = int(_RATE / HIGH_HZ) - 1, int(_RATE / LOW_HZ) + 2  # periods, in samples
+_FINER = 2  # times: the autocorrelation between the samples, where short periods have their peaks
+_PERIODS_HZ = _FINER * _RATE
+_FIRST, _LAST = int(_PERIODS_HZ / HIGH_HZ) - 1, int(_PERIODS_HZ / LOW_HZ) + 2  # its periods
 _N_CANDIDATES = 4  # pitches of a frame that are weighed against each other, beside "unvoiced"
 # Boersma's weights, those of his "raw autocorrelation" in Praat
 _VOICED, _SILENT = 0.45, 0.03
@@ -80,8 +82,8 @@ def _autocorrelations(frames: Samples) -> tuple[Samples, Samples]:
     """
     window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
     spectra = np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, _N_FFT)
-    found = np.fft.irfft(spectra.real**2 + spectra.imag**2)
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, _N_FFT)) ** 2)
+    found = np.fft.irfft(spectra.real**2 + spectra.imag**2, _FINER * _N_FFT)
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, _N_FFT)) ** 2, _FINER * _N_FFT)
     powers = np.maximum(found[:, 0], np.float32(1e-20))
     scale = (own[0] / own[_FIRST:_LAST]).astype(np.float32)
     return found[:, _FIRST:_LAST] * scale / powers[:, None], powers
@@ -100,14 +102,14 @@ def _candidates(alike: Samples) -> _Candidates:
     middle = alike[:, 1:-1]
     periods = np.arange(_FIRST + 1, _LAST - 1)
     is_peak = (middle >= alike[:, :-2]) & (middle > alike[:, 2:])
-    cost = (_OCTAVE * np.log2(periods * LOW_HZ / _RATE)).astype(np.float32)
+    cost = (_OCTAVE * np.log2(periods * LOW_HZ / _PERIODS_HZ)).astype(np.float32)
     worth = np.where(is_peak, middle - cost, np.float32(-1))
     index = np.argpartition(-worth, _N_CANDIDATES, axis=1)[:, :_N_CANDIDATES]
     rows = np.arange(len(alike))[:, None]
     left, top, right = (alike[rows, index + step].astype(np.float64) for step in range(3))
     bend = np.maximum(2 * top - left - right, 1e-9)
     shift = np.clip(0.5 * (right - left) / bend, -0.5, 0.5)
-    hertz = np.clip(_RATE / (periods[index] + shift), LOW_HZ, HIGH_HZ)
+    hertz = np.clip(_PERIODS_HZ / (periods[index] + shift), LOW_HZ, HIGH_HZ)
     height = np.minimum(top + 0.25 * (right - left) * shift, 1.0)
     strengths = height + _OCTAVE * np.log2(hertz / LOW_HZ)
     return _Candidates(hertz, np.where(worth[rows, index] > 0, strengths, -np.inf))

@@ -1,11 +1,13 @@
-"""The audio of a live session: a Stream, and the messages about what it recognised."""
+"""The audio of a live session: a stream, and the messages about what it found."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ..measuring import Measurement, MeasuringStream
 from ..prediction import Prediction
 from ..stream import Stream
 from .protocol import MAX_INTERVAL_S, SessionOptions
@@ -25,18 +27,21 @@ class Block:
 
 @dataclass(frozen=True)
 class Result:
-    """A prediction, and the time at which the last audio it needed arrived."""
+    """An answer to speech, and the time at which the last audio it needed arrived."""
 
-    prediction: Prediction
+    answer: Prediction | Measurement
     arrived: float
     baseline_s: float  # seconds of speech in the speaker's baseline
 
     def message(self, latency_s: float) -> dict[str, Any]:
         """Return the message to send when this much time has passed since the audio arrived."""
+        latency = {"latency_ms": round(1000 * latency_s, 1)}
+        if isinstance(self.answer, Measurement):
+            return {"type": "measurement", "measurement": self.answer.to_dict(), **latency}
         return {
             "type": "result",
-            "prediction": self.prediction.to_dict(),
-            "latency_ms": round(1000 * latency_s, 1),
+            "prediction": self.answer.to_dict(),
+            **latency,
             "baseline_seconds": self.baseline_s,
         }
 
@@ -45,7 +50,9 @@ Update = dict[str, Any] | Result  # a message that is complete, or a result that
 
 
 class LiveStream:
-    """A Stream and the updates to send about it; used by one thread at a time.
+    """A stream and the updates to send about it; used by one thread at a time.
+
+    Without `emotion` in the options it measures, and the baseline stays as it was given.
 
     Raises
     ------
@@ -56,12 +63,17 @@ class LiveStream:
     def __init__(self, service: Service, options: SessionOptions) -> None:
         self._interval_s = options.interval_s
         self._new_baseline = service.recognizer.new_baseline
-        self._stream: Stream = service.recognizer.stream(
+        recognised = service.recognizer.stream(
             options.rate,
             interval_s=options.interval_s,
             baseline=options.baseline,
             learn=options.learn,
+            prosody=options.prosody,
         )
+        self._stream: Stream | MeasuringStream = (
+            recognised if options.emotion else MeasuringStream(options.rate)
+        )
+        self._speaker: Stream = recognised  # whose baseline it is
         self._speech_start: float | None = None  # as last sent
         self._end_sent = True
         self._level_sent = 0.0  # seconds
@@ -75,7 +87,7 @@ class LiveStream:
         """Recognise audio and return the updates to send, in order."""
         lag = time.perf_counter() - blocks[0].arrived
         # A stream that lags makes fewer interim predictions; the final ones stay the same.
-        self._stream.interval_s = min(MAX_INTERVAL_S, self._interval_s * (1 + lag / _LAG_S))
+        self._speaker.interval_s = min(MAX_INTERVAL_S, self._interval_s * (1 + lag / _LAG_S))
         updates: list[Update] = []
         for block in blocks:
             updates += self._updates(self._stream.feed(block.samples), block.arrived)
@@ -92,21 +104,21 @@ class LiveStream:
 
     def baseline(self) -> dict[str, Any]:
         """Return the speaker's baseline as a JSON object."""
-        return self._stream.baseline.to_dict()
+        return self._speaker.baseline.to_dict()
 
     def reset_baseline(self) -> None:
         """Start a new baseline."""
-        self._stream.baseline = self._new_baseline()
+        self._speaker.baseline = self._new_baseline()
 
-    def _updates(self, predictions: list[Prediction], arrived: float) -> list[Update]:
+    def _updates(self, answers: Sequence[Prediction | Measurement], arrived: float) -> list[Update]:
         """Return the updates after a block: start of speech, results, end of speech."""
         start, end = self._stream.speech_start, self._stream.speech_end
-        baseline_s = round(self._stream.baseline.seconds, 3)
+        baseline_s = round(self._speaker.baseline.seconds, 3)
         updates: list[Update] = []
         if start is not None and start != self._speech_start:
             self._speech_start, self._end_sent = start, False
             updates.append({"type": "speech.start", "at": round(start, 3)})
-        updates += [Result(prediction, arrived, baseline_s) for prediction in predictions]
+        updates += [Result(answer, arrived, baseline_s) for answer in answers]
         if end is not None and not self._end_sent:
             self._end_sent = True
             updates.append({"type": "speech.end", "at": round(end, 3)})

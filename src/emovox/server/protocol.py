@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,17 @@ class MessageError(Exception):
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """The options of a live session, which its client can set."""
+    """The options of a live session, which its client can set.
+
+    Where `emotion` is false, prosody is measured, and no emotion recognised.
+    """
 
     rate: int = 16_000
     interval_s: float = 0.5
     baseline: Baseline | None = None
     learn: bool = True
+    prosody: bool = False
+    emotion: bool = True
 
     @property
     def bytes_per_s(self) -> int:
@@ -52,6 +58,8 @@ class SessionOptions:
             "rate": self.rate,
             "interval_s": self.interval_s,
             "learn": self.learn,
+            "prosody": self.prosody or not self.emotion,
+            "emotion": self.emotion,
             "baseline_seconds": self.baseline.seconds if self.baseline else 0.0,
         }
 
@@ -146,9 +154,9 @@ def _interval_s(value: Any) -> float:
     return _number(value, "interval_s", MIN_INTERVAL_S, MAX_INTERVAL_S)
 
 
-def _learn(value: Any) -> bool:
+def _switch(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise MessageError("parameter", f"learn: expected true or false, got {value!r:.40}")
+        raise MessageError("parameter", f"{name}: expected true or false, got {value!r:.40}")
     return value
 
 
@@ -163,7 +171,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "rate": _rate,
     "interval_s": _interval_s,
     "baseline": _baseline,
-    "learn": _learn,
+    **{name: partial(_switch, name) for name in ("learn", "prosody", "emotion")},
 }
 
 

@@ -1,31 +1,32 @@
-"""Answers to whole recordings: as one, segment by segment, and as a speaker's baseline."""
+"""Answers to whole recordings: as one, segment by segment, measured, and as a baseline."""
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from ..baseline import Baseline
 from ..errors import AudioError
+from ..measuring import Measurement, measure_recording, measure_segments
 from ..prediction import Prediction, summary_fields
 from ..sound import open_sound
-from ..stream import Segments
+from ..stream import SpeechSegments
 from .refusals import RefusedError
 from .service import Service
 from .workers import Turn
 
 T = TypeVar("T")
+Answer = TypeVar("Answer", Prediction, Measurement)
 Channels = Literal["mix", "separate"]
 MAX_CHANNELS = 8
 _MAX_RATE = 192_000  # Hz
 _MAX_WHOLE_PER_S = 2 * 96_000  # samples decoded for a second: stereo at 96 kHz
 _LARGE_S = 30.0  # of a recording that is decoded as a whole: 2 MB of samples, several times
 _MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
-_ByChannel = list[tuple[int | None, Prediction]]
 
 
 async def answer_whole(
-    service: Service, content: bytes, baseline: Baseline | None, explain: bool
+    service: Service, content: bytes, baseline: Baseline | None, explain: bool, prosody: bool
 ) -> dict[str, Any]:
     """Answer a recording as a whole; the same as `Recognizer.predict`."""
     max_s = service.settings.max_clip_s
@@ -34,7 +35,9 @@ async def answer_whole(
 
     def recognise(turn: Turn) -> Prediction:
         recognizer = service.recognizer.pausing(turn)
-        return recognizer.predict(content, baseline=baseline, explain=explain, max_seconds=max_s)
+        return recognizer.predict(
+            content, baseline=baseline, explain=explain, prosody=prosody, max_seconds=max_s
+        )
 
     hint = "; ask for segments"
     prediction, compute_ms = await _timed_whole(service, [content], max_s, hint, recognise)
@@ -48,41 +51,126 @@ async def answer_whole(
 
 
 async def answer_segments(
-    service: Service, content: bytes, baseline: Baseline | None, explain: bool, channels: Channels
+    service: Service,
+    content: bytes,
+    baseline: Baseline | None,
+    explain: bool,
+    prosody: bool,
+    channels: Channels,
 ) -> dict[str, Any]:
     """Answer a recording segment by segment; the same as `Recognizer.segments`."""
     max_s = service.settings.max_seconds
 
-    def recognise(turn: Turn) -> tuple[_Sound, Segments, _ByChannel]:
-        sound = _check_sound(content, max_s, "", whole=False)
+    def recognise(turn: Turn) -> _Heard[Prediction]:
         recognizer = service.recognizer.pausing(turn)
-        predictions: _ByChannel = []
-        for channel in range(sound.n_channels) if channels == "separate" else [None]:
-            segments = recognizer.segments(
-                content, baseline=baseline, explain=explain, channel=channel, max_seconds=max_s
-            )
-            try:
-                predictions += [(channel, segment) for segment in segments]
-            except AudioError as error:
-                if error.kind == "too long":  # the header promised less, or nothing
-                    raise _too_long(max_s, "") from None
-                raise
-        return sound, segments, predictions
+        return _hear(
+            content,
+            channels,
+            max_s,
+            lambda channel: recognizer.segments(
+                content,
+                baseline=baseline,
+                explain=explain,
+                prosody=prosody,
+                channel=channel,
+                max_seconds=max_s,
+            ),
+        )
 
-    (sound, segments, predictions), compute_ms = await _timed(service, recognise)
-    seconds = round(segments.seconds, 4)
-    _count(service, seconds, [segment for _, segment in predictions])
-    answer = {
-        "segments": [
-            segment.to_dict() | ({} if channel is None else {"channel": channel})
-            for channel, segment in predictions
-        ],
+    heard, compute_ms = await _timed(service, recognise)
+    _count(service, heard.seconds, [segment for _, segment in heard.found])
+    return {
+        "segments": heard.rows(),
         "model": service.recognizer.fingerprint,
-        "seconds": seconds,
+        "seconds": heard.seconds,
         "compute_ms": round(compute_ms, 2),
-        **summary_fields(predictions, sound.n_channels if channels == "separate" else None),
+        **summary_fields(heard.found, heard.n_channels if channels == "separate" else None),
+        **heard.warning(),
     }
-    return {**answer, "warning": segments.broken} if segments.broken else answer
+
+
+async def answer_measured(service: Service, content: bytes) -> dict[str, Any]:
+    """Measure a recording as a whole; the same as `measure_recording`."""
+    max_s = service.settings.max_clip_s
+
+    def measured(turn: Turn) -> Measurement:
+        return measure_recording(content, max_seconds=max_s, on_chunk=turn)
+
+    hint = "; ask for segments"
+    whole, compute_ms = await _timed_whole(service, [content], max_s, hint, measured)
+    _count(service, whole.end, [])
+    return {
+        "measurement": whole.to_dict(),
+        "seconds": whole.end,
+        "compute_ms": round(compute_ms, 2),
+    }
+
+
+async def answer_measured_segments(
+    service: Service, content: bytes, channels: Channels
+) -> dict[str, Any]:
+    """Measure a recording segment by segment; the same as `measure_segments`."""
+    max_s = service.settings.max_seconds
+
+    def measured(turn: Turn) -> _Heard[Measurement]:
+        return _hear(
+            content,
+            channels,
+            max_s,
+            lambda channel: measure_segments(
+                content, channel=channel, max_seconds=max_s, on_second=turn
+            ),
+        )
+
+    heard, compute_ms = await _timed(service, measured)
+    _count(service, heard.seconds, [])
+    return {
+        "segments": heard.rows(),
+        "seconds": heard.seconds,
+        "compute_ms": round(compute_ms, 2),
+        **heard.warning(),
+    }
+
+
+@dataclass(frozen=True)
+class _Heard(Generic[Answer]):
+    """The answers to the segments of a recording, with the channel of each (None: all as one)."""
+
+    n_channels: int
+    seconds: float
+    broken: str
+    found: list[tuple[int | None, Answer]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the segments as JSON carries them."""
+        return [
+            answer.to_dict() | ({} if channel is None else {"channel": channel})
+            for channel, answer in self.found
+        ]
+
+    def warning(self) -> dict[str, str]:
+        """Return the field that tells where the recording breaks off, if it does."""
+        return {"warning": self.broken} if self.broken else {}
+
+
+def _hear(
+    content: bytes,
+    channels: Channels,
+    max_s: float,
+    segments_of: Callable[[int | None], SpeechSegments[Answer]],
+) -> _Heard[Answer]:
+    """Answer the segments of a recording's channels, one after the other."""
+    sound = _check_sound(content, max_s, "", whole=False)
+    found: list[tuple[int | None, Answer]] = []
+    for channel in range(sound.n_channels) if channels == "separate" else [None]:
+        segments = segments_of(channel)
+        try:
+            found += [(channel, segment) for segment in segments]
+        except AudioError as error:
+            if error.kind == "too long":  # the header promised less, or nothing
+                raise _too_long(max_s, "") from None
+            raise
+    return _Heard(sound.n_channels, round(segments.seconds, 4), segments.broken, found)
 
 
 async def answer_baseline(service: Service, contents: list[bytes], name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from ..errors import EmovoxError
+from ..prediction import Prediction
 from .inbox import End, Inbox, Item
 from .live import Block, LiveStream, Result, Update
 from .logs import log
@@ -187,12 +188,13 @@ class Session:
     def _message(self, result: Result) -> dict[str, Any]:
         """Count a result and return its message, with the latency until now."""
         latency_s = time.perf_counter() - result.arrived
-        prediction = result.prediction
-        self._decisions += 1
-        if prediction.final:
-            self._speech_s += prediction.end - prediction.start
-        self._service.metrics.decisions.labels("live", prediction.label).inc()
-        self._service.metrics.decision_seconds.observe(latency_s)
+        answer = result.answer
+        if not isinstance(answer, Prediction) or answer.final:
+            self._speech_s += answer.end - answer.start
+        if isinstance(answer, Prediction):
+            self._decisions += 1
+            self._service.metrics.decisions.labels("live", answer.label).inc()
+            self._service.metrics.decision_seconds.observe(latency_s)
         return result.message(latency_s)
 
     async def _handle(self, item: Request | MessageError) -> End | None:

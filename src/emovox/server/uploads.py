@@ -1,4 +1,4 @@
-"""Requests with recordings: /v1/predict and /v1/baselines, read into memory and never to disk."""
+"""Requests with recordings, read into memory and never to disk: to predict, measure or enrol."""
 
 import asyncio
 import sys
@@ -15,9 +15,16 @@ from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
 from .answers import Baseline as BaselineAnswer
-from .answers import Refusal, Segments, Whole
+from .answers import MeasuredSegments, MeasuredWhole, Refusal, Segments, Whole
 from .rates import Shares, address_of
-from .recordings import Channels, answer_baseline, answer_segments, answer_whole
+from .recordings import (
+    Channels,
+    answer_baseline,
+    answer_measured,
+    answer_measured_segments,
+    answer_segments,
+    answer_whole,
+)
 from .refusals import Json, RefusedError, busy
 from .service import Service
 from .settings import ServerSettings
@@ -52,9 +59,11 @@ def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 _PREDICT_BODY = _body({"file": _FILE, "baseline": {"type": "string"}}, ["file"])
-_PREDICT_BODY["requestBody"]["content"] |= {
-    kind: {"schema": _FILE} for kind in ("audio/*", "application/octet-stream")
-}
+_MEASURE_BODY = _body({"file": _FILE}, ["file"])
+for _taken in (_PREDICT_BODY, _MEASURE_BODY):
+    _taken["requestBody"]["content"] |= {
+        kind: {"schema": _FILE} for kind in ("audio/*", "application/octet-stream")
+    }
 _BASELINE_BODY = _body(
     {"files": {"type": "array", "items": _FILE}, "name": {"type": "string"}}, ["files"]
 )
@@ -75,17 +84,36 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         request: Request,
         segments: bool = False,
         explain: bool = False,
+        prosody: bool = False,
         channels: Channels = "mix",
     ) -> Json:
         """Recognise the emotion of a recording, as a whole or segment by segment."""
-        if channels == "separate" and not segments:
-            raise RefusedError(422, "parameter", "channels=separate needs segments=true")
+        _check_channels(channels, segments)
         with slots.taken(request) as hold:
             content, baseline = await _recording(request, service, hold)
             if segments:
-                answer = answer_segments(service, content, baseline, explain, channels)
+                answer = answer_segments(service, content, baseline, explain, prosody, channels)
             else:
-                answer = answer_whole(service, content, baseline, explain)
+                answer = answer_whole(service, content, baseline, explain, prosody)
+            return Json(await _unless_gone(request, answer))
+
+    @app.post(
+        "/v1/measure",
+        response_model=MeasuredWhole | MeasuredSegments,
+        openapi_extra=_MEASURE_BODY,
+        responses=_REFUSALS,
+        tags=["recordings"],
+    )
+    async def measure(request: Request, segments: bool = False, channels: Channels = "mix") -> Json:
+        """Measure pitch, loudness, tempo and pauses of a recording; no emotion is recognised."""
+        _check_channels(channels, segments)
+        with slots.taken(request) as hold:
+            content, _ = await _recording(request, service, hold)
+            answer = (
+                answer_measured_segments(service, content, channels)
+                if segments
+                else answer_measured(service, content)
+            )
             return Json(await _unless_gone(request, answer))
 
     @app.post(
@@ -109,6 +137,11 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 )
             text = await _unless_gone(request, answer_baseline(service, contents, name))
         return Response(text, media_type="application/json")
+
+
+def _check_channels(channels: Channels, segments: bool) -> None:
+    if channels == "separate" and not segments:
+        raise RefusedError(422, "parameter", "channels=separate needs segments=true")
 
 
 class _Slots:
