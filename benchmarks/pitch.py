@@ -30,7 +30,7 @@ from emovox.prosody.pitch import HOP, track_pitch
 from emovox.prosody.syllables import levels_db, nuclei
 from machine import data_folder, machine, write_result
 
-SEED, N_CLIPS, N_ROUNDS = 13, 50, 5
+SEED, N_CLIPS, N_ROUNDS = 13, 50, 3
 CORPORA = ("tess", "ravdess", "emodb", "nemo")
 SPOKEN = {"tess": 4, "ravdess": 7}  # syllables of a sentence; nEMO's are counted in its texts
 LOW_HZ, HIGH_HZ = 75.0, 600.0

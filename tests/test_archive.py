@@ -27,11 +27,12 @@ from emovox.archive.plan import plan
 from emovox.archive.recordings import Failure, tried
 from emovox.archive.rows import Answer, Tally, schema, table
 from emovox.archive.source import BYTES, FILE, LISTED, PATH, open_source
-from emovox.archive.voices import hear_part, judge_part, learn_groups
+from emovox.archive.voices import N_GROUPS, hear_part, judge_part, learn_groups
 from emovox.archive.worker import introduce, score_part
 from emovox.audio import load_audio
 from emovox.cleaning import cleaned
 from emovox.errors import ArchiveError, ModelError
+from emovox.measuring import measure_recording, measure_segments
 from emovox.model import find_model
 from emovox.version import __version__
 from made_archive import make_archive
@@ -602,6 +603,29 @@ class TestTasks:
             (one.label, one.start, one.end) for one in expected
         ]
         assert {row["baseline"] for row in rows} == {"recording"}
+
+    @pytest.mark.parametrize("segments", [False, True])
+    @pytest.mark.parametrize("speaker", [None, "speaker"])
+    def test_prosody(self, start, archive, segments, speaker):
+        """With prosody each row has what was measured, with baselines and without; errors none."""
+        job = start(prosody=True, segments=segments, speaker_column=speaker)
+        if speaker:
+            hear_part(job, 0)
+            learn_groups(job, range(N_GROUPS), 1)
+            judge_part(job, 0)
+        else:
+            score_part(job, 0)
+        rows = pq.read_table(job.ledger.scores(0)).to_pylist()
+        assert all((row["prosody"] is None) == (row["error"] is not None) for row in rows)
+        for file in {row["file"] for row in rows if row["error"] is None}:
+            found = [row["prosody"] for row in rows if row["file"] == file]
+            path = archive.parent / file
+            whole = [] if segments else [measure_recording(path)]
+            expected = list(measure_segments(path)) if segments else whole
+            assert found == [one.prosody.to_dict() for one in expected]
+        with write_csv(job.ledger, 1).open(newline="") as lines:
+            (first, *_) = csv.DictReader(lines)
+        assert float(first["prosody.pitch_st"]) == rows[0]["prosody"]["pitch_st"]
 
     def test_segments_of_a_broken_recording(self, tmp_path, start, archive):
         """What comes before the break is answered; one row more says what is wrong."""

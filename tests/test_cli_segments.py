@@ -144,6 +144,22 @@ class TestResults:
         _, out, _ = call(file, "--json", "--explain")
         assert all(segment["moments"] for segment in json.loads(out)[0]["segments"])
 
+    def test_prosody(self, call, file, recognizer, talk):
+        """With --prosody each segment has what was measured: in JSON, in CSV and in the table."""
+        expected = [one.prosody for one in recognizer.segments(talk, RATE, prosody=True)]
+        _, out, _ = call(file, "--json", "--prosody")
+        measured = [segment["prosody"] for segment in json.loads(out)[0]["segments"]]
+        assert len(measured) == len(expected) == 5
+        for found, one in zip(measured, expected, strict=True):  # the file has 16 bits
+            assert found["pitch_st"] == pytest.approx(one.pitch_st, abs=0.05)
+        call(file, "--csv", "a.csv", "--prosody")
+        rows = list(csv.DictReader(Path("a.csv").read_text("utf-8").splitlines()))
+        assert [float(row["prosody.pitch_st"]) for row in rows] == [
+            one["pitch_st"] for one in measured
+        ]
+        assert " Hz " in call(file, "--prosody")[1]
+        assert " Hz " not in call(file)[1]
+
     def test_baseline(self, call, file, recognizer, talk):
         """With --baseline the recording begins with what was heard before."""
         baseline = recognizer.enrol("anna", [talk[:20_000]], RATE)

@@ -23,8 +23,17 @@ import soundfile
 from conftest import REPOSITORY
 from emovox import Recognizer
 from emovox.errors import ConfigError
+from emovox.measuring import measure_recording, measure_segments
 from emovox.prediction import summarise
-from emovox.server.answers import Baseline, Model, Refusal, Segments, Whole
+from emovox.server.answers import (
+    Baseline,
+    MeasuredSegments,
+    MeasuredWhole,
+    Model,
+    Refusal,
+    Segments,
+    Whole,
+)
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
@@ -118,6 +127,41 @@ class TestAnswers:
         """On demand it is told which moments carried the prediction."""
         moments = predict(server, explain=True).json()["prediction"]["moments"]
         assert moments == shipped.predict(EVEN, explain=True).to_dict()["moments"]
+
+    def test_prosody(self, server, shipped):
+        """On demand what is measured of the voice is told, too; nothing else changes."""
+        whole = predict(server, prosody=True).json()["prediction"]
+        assert whole == shipped.predict(EVEN, prosody=True).to_dict()
+        (segment,) = predict(server, prosody=True, segments=True).json()["segments"]
+        assert segment["prosody"] == next(iter(measure_segments(EVEN))).prosody.to_dict()
+
+    def test_measure(self, server):
+        """A recording can be measured without recognising anything in it."""
+        url, upload = f"{server.url}/v1/measure", {"file": ("any", EVEN)}
+        answer = httpx.post(url, files=upload)
+        MeasuredWhole.model_validate_json(answer.content)
+        assert answer.json()["measurement"] == measure_recording(EVEN).to_dict()
+        assert answer.json().keys() == {"measurement", "seconds", "compute_ms"}
+        stereo = wav(np.stack([speech(), speech()[::-1]], axis=1))
+        answer = httpx.post(
+            url, content=stereo, headers={"Content-Type": "audio/wav"},
+            params={"segments": True, "channels": "separate"},
+        )  # fmt: skip
+        MeasuredSegments.model_validate_json(answer.content)
+        assert answer.json()["segments"] == [
+            {**one.to_dict(), "channel": channel}
+            for channel in (0, 1)
+            for one in measure_segments(stereo, channel=channel)
+        ]
+
+    def test_measure_refuses(self, server):
+        """Measuring refuses what recognising refuses."""
+        url = f"{server.url}/v1/measure"
+        assert error(httpx.post(url, files={"file": ("a", b"text")})) == (415, "unsupported_audio")
+        answer = httpx.post(url, files={"file": ("a", EVEN)}, params={"channels": "separate"})
+        assert error(answer) == (422, "parameter")
+        silence = wav(np.zeros(RATE, np.int16))
+        assert httpx.post(url, files={"file": ("a", silence)}).status_code == 422
 
     def test_baseline(self, server, shipped):
         """A baseline comes from recordings, is the one of Python, and counts when it is sent."""

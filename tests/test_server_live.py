@@ -19,6 +19,7 @@ import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emovox import Recognizer
+from emovox.measuring import measure_segments
 from emovox.server.inbox import Inbox
 from emovox.server.live import Block
 from emovox.server.protocol import Request
@@ -46,6 +47,12 @@ def dialogue() -> np.ndarray:
     return np.concatenate([speech(), speech(name="man-fast"), speech(name="fast-and-high")])
 
 
+def decisions(server) -> list[str]:
+    """Return the lines of the metrics that count what was recognised."""
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sorted(line for line in lines if line.startswith("emovox_decisions_total"))
+
+
 class TestAnswers:
     """What a session says is what Python says."""
 
@@ -61,6 +68,43 @@ class TestAnswers:
         expected = [one.to_dict() for one in shipped.segments(file.getvalue())]
         assert len(expected) == 3
         assert results(messages) == expected
+
+    def test_prosody(self, server, shipped, dialogue):
+        """With `prosody` final results have what was measured; interim ones have not."""
+        with server.live() as session:
+            tell(session, "session.update", prosody=True)
+            say(session, dialogue, 4_000)
+            tell(session, "session.close")
+            messages = heard(session)
+        file = io.BytesIO()
+        soundfile.write(file, dialogue, RATE, format="WAV", subtype="PCM_16")
+        expected = shipped.segments(file.getvalue(), prosody=True)
+        assert results(messages) == [one.to_dict() for one in expected]
+        found = [one["prediction"] for one in messages if one["type"] == "result"]
+        assert all(("prosody" in one) == one["final"] for one in found)
+
+    def test_measuring_alone(self, server, dialogue):
+        """Without `emotion` a session measures each segment, and nothing is recognised."""
+        before = decisions(server)
+        with server.live() as session:
+            tell(session, "session.update", emotion=False)
+            say(session, dialogue, 4_000)
+            tell(session, "session.close")
+            messages = heard(session)
+        updated = next(one for one in messages if one["type"] == "session.updated")
+        assert (updated["prosody"], updated["emotion"]) == (True, False)
+        measured = [one["measurement"] for one in messages if one["type"] == "measurement"]
+        file = io.BytesIO()
+        soundfile.write(file, dialogue, RATE, format="WAV", subtype="PCM_16")
+        expected = [one.to_dict() for one in measure_segments(file.getvalue())]
+        assert measured == expected
+        assert len(measured) == 3
+        assert not [one for one in messages if one["type"] == "result"]
+        assert decisions(server) == before
+        closed = messages[-1]
+        assert closed["decisions"] == 0
+        spoken_s = sum(one["end"] - one["start"] for one in measured)
+        assert closed["speech_seconds"] == pytest.approx(spoken_s, abs=0.01)
 
     def test_other_rate(self, server, shipped, dialogue):
         """Audio of another rate is resampled as in Python."""

@@ -16,7 +16,8 @@ def levels_db(clip: Samples) -> Floats:
     """Return the smoothed level every 10 ms in dB of full scale, as many as pitch is tracked."""
     n_frames = len(clip) // HOP + 1
     padded = np.pad(clip, (HOP // 2, n_frames * HOP - len(clip)))[: n_frames * HOP]
-    powers = (padded.astype(np.float64) ** 2).reshape(n_frames, HOP).mean(1)
+    frames = padded.reshape(n_frames, HOP)
+    powers = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / HOP
     smooth = np.convolve(np.pad(powers, 3, mode="edge"), _SMOOTHING, "valid")
     return 10 * np.log10(np.maximum(smooth, 1e-12))
 
