@@ -110,6 +110,25 @@ def test_cut_off(call, talk):
     assert "the sound before that was measured" in err
 
 
+@pytest.mark.parametrize("segments", [False, True])
+def test_interrupted(call, monkeypatch, segments):
+    """Ctrl-C keeps what was measured, and tells how much that is; nothing is made up."""
+    number = iter(range(10))
+
+    def interrupted(audio, *arguments, **options):
+        if next(number) == 1:
+            raise KeyboardInterrupt
+        return (measure_segments if segments else measure_recording)(audio, **options)
+
+    name = "measure_segments" if segments else "measure_recording"
+    monkeypatch.setattr(f"emovox.measuring.{name}", interrupted)
+    options = ["--segments"] if segments else []
+    code, out, err = call(EVEN, MAN, EVEN, "--json", *options)
+    assert code == 130
+    assert [row["file"] for row in json.loads(out)] == [str(EVEN)]
+    assert "interrupted; 1 of 3 recordings were measured" in err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [(("--channels", "separate"), "--channels goes with"), (("--csv", "."), "directory")],

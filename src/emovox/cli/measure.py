@@ -27,11 +27,12 @@ class _Measured:
     file: Path
     rows: "list[tuple[int | None, Measurement]]" = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    is_read: bool = False  # to its end, or to where it breaks off
 
     @property
     def is_told(self) -> bool:
         """Whether there is something to tell: a recording read, or what came before an error."""
-        return bool(self.rows) or not self.problems
+        return bool(self.rows) or (self.is_read and not self.problems)
 
 
 def measure(
@@ -92,12 +93,13 @@ def _measure(
 
     file = measured.file
     with collect_errors(file, measured.problems):
-        if not segments:
+        if segments:
+            for channel in range(n_channels(file)) if separate else [None]:
+                _measure_channel(measured, channel, max_seconds or math.inf)
+        else:
             whole = measure_recording(file, max_seconds=max_seconds or MAX_SECONDS)
             measured.rows.append((None, whole))
-            return
-        for channel in range(n_channels(file)) if separate else [None]:
-            _measure_channel(measured, channel, max_seconds or math.inf)
+        measured.is_read = True
     measured.rows.sort(key=lambda row: (row[1].start, row[0] or 0))
 
 
@@ -122,7 +124,8 @@ def _row(measured: _Measured, segments: bool) -> dict[str, Any]:
     ]
     if not segments:
         return {"file": str(measured.file), **rows[0]}
-    return {"file": str(measured.file), "complete": not measured.problems, "segments": rows}
+    complete = measured.is_read and not measured.problems
+    return {"file": str(measured.file), "complete": complete, "segments": rows}
 
 
 def _csv(recordings: Sequence[_Measured]) -> str:

@@ -33,9 +33,9 @@ class Prosody:
     `pitch_range_st` how far their 10th and their 90th percentile lie apart; both are None where
     there is less than 0.1 s of voice. `level_db` is the level of the speech as it was recorded, in
     dB of full scale; `rate_hz` are syllables a second of speech, pauses left out, and None for less
-    than half a second. `pause_share` is the share of pauses of 0.25 s and more in the stretch
-    from the first to the last sound,
-    `voiced_share` the share of the speech that has a pitch; both 0 to 1.
+    than half a second. `pause_share` is the share of pauses of 0.25 s and more in the stretch from
+    the first to the last sound, `voiced_share` the share of the speech that has a pitch; both 0 to
+    1.
     """
 
     pitch_st: float | None

@@ -10,9 +10,7 @@ from ..audio import NOISE_FLOOR, RATE, Samples
 
 HOP = RATE // 100  # samples between frames, 10 ms
 LOW_HZ, HIGH_HZ = 70.0, 620.0  # the lowest and the highest pitch found
-_RATE = (
-    8_000  # Hz, at which pitch is looked for: as close to Praat's as at 16 kHz, in half the time
-)
+_RATE = 8_000  # Hz; at 16 kHz pitch is found no better, and in twice the time
 _HOP = _RATE * HOP // RATE
 _FRAME = _RATE // 25  # samples, 40 ms: nearly three periods of the lowest pitch
 _N_FFT = 512  # a frame and the longest period, and nothing wraps around

@@ -58,12 +58,16 @@ def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     }
 
 
-_PREDICT_BODY = _body({"file": _FILE, "baseline": {"type": "string"}}, ["file"])
-_MEASURE_BODY = _body({"file": _FILE}, ["file"])
-for _taken in (_PREDICT_BODY, _MEASURE_BODY):
-    _taken["requestBody"]["content"] |= {
-        kind: {"schema": _FILE} for kind in ("audio/*", "application/octet-stream")
-    }
+def _recording_body(fields: dict[str, Any]) -> dict[str, Any]:
+    """Describe a recording with other fields in a form, or as the body itself."""
+    body = _body({"file": _FILE, **fields}, ["file"])
+    kinds = ("audio/*", "application/octet-stream")
+    body["requestBody"]["content"] |= {kind: {"schema": _FILE} for kind in kinds}
+    return body
+
+
+_PREDICT_BODY = _recording_body({"baseline": {"type": "string"}})
+_MEASURE_BODY = _recording_body({})
 _BASELINE_BODY = _body(
     {"files": {"type": "array", "items": _FILE}, "name": {"type": "string"}}, ["files"]
 )
