@@ -1,9 +1,10 @@
 """Pitch beside Praat's, a YIN's and SwiftF0's; syllables counted; what prosody costs.
 
-Run with ``python benchmarks/pitch.py`` on one core; it takes some minutes. Praat (GPL) and SwiftF0
+Run with ``python benchmarks/pitch.py`` on one core; it takes some minutes. ``--only cost`` measures
+this alone and keeps the rest; ``--rounds`` is how often times are taken. Praat (GPL) and SwiftF0
 are asked where they are installed (``pip install praat-parselmouth swift-f0``), for comparison
-alone. Recordings are drawn from four corpora from one seed, both sexes alike where there are
-two. Writes benchmarks/results/pitch.json.
+alone. Recordings are drawn from four corpora from one seed, both sexes alike where there are two.
+Writes benchmarks/results/pitch.json.
 
 Praat's pitch is its own standard: "raw autocorrelation", 75 to 600 Hz, every 10 ms. A frame agrees
 where both hear a voice, and the pitches lie within 50 cents; voicing agrees where both hear a voice
@@ -14,7 +15,9 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import argparse
 import csv
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +31,9 @@ from emovox.audio import RATE, load_audio
 from emovox.corpora import Utterance, load_corpus
 from emovox.prosody.pitch import HOP, track_pitch
 from emovox.prosody.syllables import levels_db, nuclei
-from machine import data_folder, machine, write_result
+from machine import REPOSITORY, data_folder, machine, write_result
 
-SEED, N_CLIPS, N_ROUNDS = 13, 50, 3
+SEED, N_CLIPS, N_ROUNDS = 13, 50, 5
 CORPORA = ("tess", "ravdess", "emodb", "nemo")
 SPOKEN = {"tess": 4, "ravdess": 7}  # syllables of a sentence; nEMO's are counted in its texts
 LOW_HZ, HIGH_HZ = 75.0, 600.0
@@ -151,7 +154,7 @@ def drawn(corpus: str, rng: np.random.Generator, n_clips: int) -> list[Utterance
     return chosen
 
 
-def compared(clips: Sequence[tuple[Utterance, np.ndarray]]) -> dict[str, Any]:
+def compared(clips: Sequence[tuple[Utterance, np.ndarray]], n_rounds: int) -> dict[str, Any]:
     """Track all recordings in all ways, and compare them with Praat; times round by round."""
     reference = praat()
     if reference is None:
@@ -161,7 +164,7 @@ def compared(clips: Sequence[tuple[Utterance, np.ndarray]]) -> dict[str, Any]:
     seconds = sum(len(clip) for _, clip in clips) / RATE
     times: dict[str, list[float]] = {name: [] for name in ways}
     tracked: dict[str, list[Tracked]] = {}
-    for _ in range(N_ROUNDS):
+    for _ in range(n_rounds):
         for name, way in ways.items():
             started = time.perf_counter()
             tracked[name] = [way(clip) for _, clip in clips]
@@ -179,7 +182,7 @@ def compared(clips: Sequence[tuple[Utterance, np.ndarray]]) -> dict[str, Any]:
     return {
         "recordings": len(clips),
         "seconds": round(seconds, 1),
-        "rounds": N_ROUNDS,
+        "rounds": n_rounds,
         "rows": rows,
     }
 
@@ -222,14 +225,14 @@ def syllables() -> dict[str, dict[str, float]]:
     return rows
 
 
-def cost(clips: Sequence[tuple[Utterance, np.ndarray]]) -> dict[str, float]:
+def cost(clips: Sequence[tuple[Utterance, np.ndarray]], n_rounds: int) -> dict[str, Any]:
     """Time `segments` with and without prosody, in turn, on recordings put one after the other."""
     recognizer = Recognizer.load()
     rng = np.random.default_rng(SEED)
     sound = np.concatenate([clips[index][1] for index in rng.permutation(len(clips))])
     sound = sound[: round(LONG_S * RATE)]
     times: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(N_ROUNDS):
+    for _ in range(n_rounds):
         for prosody in times:
             started = time.process_time()
             segments = list(recognizer.segments(sound, RATE, prosody=prosody))
@@ -246,21 +249,26 @@ def cost(clips: Sequence[tuple[Utterance, np.ndarray]]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print all three."""
+    """Measure and print what is asked for, and keep the rest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = ("pitch", "syllables", "cost")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--rounds", type=int, default=N_ROUNDS)
+    asked = parser.parse_args()
     rng = np.random.default_rng(SEED)
     chosen = [one for corpus in CORPORA for one in drawn(corpus, rng, N_CLIPS)]
     clips = [(one, load_audio(one.file)) for one in chosen]
-    result = {
-        **compared(clips),
-        "syllables": syllables(),
-        "cost": cost(clips),
-        "machine": machine(),
-    }
-    for name, row in result["rows"].items():
-        print(f"{name:8} {row['ms_per_second']:6.2f} ms a second", row.get("all", ""))
-    print(result["syllables"])
-    print(result["cost"])
-    write_result("pitch", result)
+    measured: dict[str, Any] = {"machine": machine()}
+    if "pitch" in asked.only:
+        measured["pitch"] = compared(clips, asked.rounds)
+    if "syllables" in asked.only:
+        measured["syllables"] = syllables()
+    if "cost" in asked.only:
+        measured["cost"] = cost(clips, asked.rounds)
+    print(json.dumps(measured, indent=2), flush=True)
+    path = REPOSITORY / "benchmarks" / "results" / "pitch.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_result("pitch", kept | measured)
 
 
 if __name__ == "__main__":

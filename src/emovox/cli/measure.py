@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..measuring import Measurement
     from ..prosody import Prosody
 
+ProsodyOption = Annotated[
+    bool, typer.Option("--prosody", help="Add pitch, loudness, tempo and pauses, measured.")
+]
 VOICE_COLUMNS = ("pitch", "range", "loudness", "syllables", "pauses")
 
 

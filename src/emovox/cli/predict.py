@@ -19,7 +19,7 @@ from ..tracks import (
 )
 from .console import progress_bar, say_json, warn
 from .inputs import Channels, Interruptible, Recording, collect_errors, expand, report
-from .measure import VOICE_COLUMNS, voice_cells
+from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 
@@ -83,9 +83,7 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
     ] = False,
-    prosody: Annotated[
-        bool, typer.Option("--prosody", help="Add pitch, loudness, tempo and pauses, measured.")
-    ] = False,
+    prosody: ProsodyOption = False,
     segments: Annotated[
         bool, typer.Option("--segments", help="Recognise each segment of speech; for any length.")
     ] = False,

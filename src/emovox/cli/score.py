@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import say, say_json, warn
+from .measure import ProsodyOption
 from .outputs import check_outputs
 from .predict import MaxSeconds, ModelOption
 
@@ -32,6 +33,12 @@ SpeakerColumn = Annotated[
 ]
 
 
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
+]
+
+
 def score(
     source: Annotated[
         Path, typer.Argument(help="A folder, or a table (.csv, .parquet) with a column 'file'.")
@@ -41,17 +48,12 @@ def score(
     segments: Annotated[
         bool, typer.Option("--segments", help="Write a row for each segment of speech.")
     ] = False,
-    prosody: Annotated[
-        bool, typer.Option("--prosody", help="Add pitch, loudness, tempo and pauses, measured.")
-    ] = False,
+    prosody: ProsodyOption = False,
     speaker_by: SpeakerColumn = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
-    ] = None,
+    workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 if a recording fails.")

@@ -89,7 +89,16 @@ async def answer_segments(
     }
 
 
-async def answer_measured(service: Service, content: bytes) -> dict[str, Any]:
+async def answer_measured(
+    service: Service, content: bytes, segments: bool, channels: Channels
+) -> dict[str, Any]:
+    """Measure a recording, as a whole or segment by segment, and recognise nothing."""
+    if segments:
+        return await _measured_segments(service, content, channels)
+    return await _measured_whole(service, content)
+
+
+async def _measured_whole(service: Service, content: bytes) -> dict[str, Any]:
     """Measure a recording as a whole; the same as `measure_recording`."""
     max_s = service.settings.max_clip_s
 
@@ -106,7 +115,7 @@ async def answer_measured(service: Service, content: bytes) -> dict[str, Any]:
     }
 
 
-async def answer_measured_segments(
+async def _measured_segments(
     service: Service, content: bytes, channels: Channels
 ) -> dict[str, Any]:
     """Measure a recording segment by segment; the same as `measure_segments`."""

@@ -21,7 +21,6 @@ from .recordings import (
     Channels,
     answer_baseline,
     answer_measured,
-    answer_measured_segments,
     answer_segments,
     answer_whole,
 )
@@ -113,11 +112,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         _check_channels(channels, segments)
         with slots.taken(request) as hold:
             content, _ = await _recording(request, service, hold)
-            answer = (
-                answer_measured_segments(service, content, channels)
-                if segments
-                else answer_measured(service, content)
-            )
+            answer = answer_measured(service, content, segments, channels)
             return Json(await _unless_gone(request, answer))
 
     @app.post(
