@@ -1,6 +1,7 @@
 """Pitch: how high a voice is every 10 ms, by the method of Boersma (1993)."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import soxr
@@ -78,13 +79,29 @@ def _autocorrelations(frames: Samples) -> tuple[Samples, Samples]:
 
     Shapes (n_frames, n_periods) and (n_frames,).
     """
-    window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
+    window, weights, cosines = _transform()
     spectra = np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, _N_FFT)
-    found = np.fft.irfft(spectra.real**2 + spectra.imag**2, _FINER * _N_FFT)
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, _N_FFT)) ** 2, _FINER * _N_FFT)
-    powers = np.maximum(found[:, 0], np.float32(1e-20))
-    scale = (own[0] / own[_FIRST:_LAST]).astype(np.float32)
-    return found[:, _FIRST:_LAST] * scale / powers[:, None], powers
+    squares = spectra.real**2 + spectra.imag**2
+    powers = np.maximum(squares @ weights, np.float32(1e-20))
+    return squares @ cosines / powers[:, None], powers
+
+
+@cache
+def _transform() -> tuple[Samples, Samples, Samples]:
+    """Return the window, and what makes powers and autocorrelations of squared spectra.
+
+    The inverse Fourier transform at the periods alone is one product of matrices; it takes half the
+    time of an FFT, which gives all periods. It is divided by the window's own autocorrelation.
+    """
+    window = np.hanning(_FRAME + 2)[1:-1]
+    weights = np.full(_N_FFT // 2 + 1, 2.0)
+    weights[[0, -1]] = 1.0
+    periods = np.arange(_FIRST, _LAST) / _FINER
+    cosines = np.cos(2 * np.pi / _N_FFT * np.outer(np.arange(_N_FFT // 2 + 1), periods))
+    cosines *= weights[:, None]
+    own = np.abs(np.fft.rfft(window, _N_FFT)) ** 2
+    scaled = cosines * (own @ weights) / (own @ cosines)
+    return window.astype(np.float32), weights.astype(np.float32), scaled.astype(np.float32)
 
 
 @dataclass(frozen=True)
