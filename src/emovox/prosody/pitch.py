@@ -81,9 +81,10 @@ def _autocorrelations(frames: Samples) -> tuple[Samples, Samples]:
     """
     window, weights, cosines = _transform()
     spectra = np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, _N_FFT)
-    squares = spectra.real**2 + spectra.imag**2
+    squares: Samples = (spectra.real**2 + spectra.imag**2).astype(np.float32, copy=False)
     powers = np.maximum(squares @ weights, np.float32(1e-20))
-    return squares @ cosines / powers[:, None], powers
+    alike: Samples = squares @ cosines / powers[:, None]
+    return alike, powers
 
 
 @cache
