@@ -34,6 +34,7 @@ EXTRAS = {
     "live": ("sounddevice", "platformdirs"),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
+    "journal": ("cryptography", "platformdirs", "scipy"),
     "dev": ("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
 }
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

@@ -108,6 +108,10 @@ class ArchiveError(EmovoxError):
     """A run over an archive cannot start, go on or be resumed."""
 
 
+class JournalError(EmovoxError):
+    """A journal is missing, locked, damaged or in use, or an entry does not fit into it."""
+
+
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""
 
@@ -123,6 +127,7 @@ _LIBRARIES = {
     "serve": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "live": ("platformdirs", "sounddevice"),
+    "journal": ("scipy",),
 }
 
 

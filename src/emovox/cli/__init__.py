@@ -14,6 +14,7 @@ from .corpus import corpus_app
 from .enrol import enrol
 from .evaluate import evaluate
 from .info import info
+from .journal import journal_app
 from .listen import listen
 from .measure import measure
 from .plot import plot_app
@@ -43,6 +44,7 @@ app.command()(evaluate)
 app.command()(audit)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(plot_app, name="plot")
+app.add_typer(journal_app, name="journal")
 
 
 def _print_version(wanted: bool) -> None:

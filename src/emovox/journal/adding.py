@@ -1,0 +1,199 @@
+"""Recordings added to a journal: each once, and after a kill from where it stopped."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from ..audio import RATE, Samples, resampler
+from ..decoding import Block, read_blocks
+from ..errors import AudioError
+from ..version import __version__
+from .hearing import Ear, Heard
+from .records import Segment, Session
+from .store import Journal
+
+if TYPE_CHECKING:
+    from ..recognizer import Recognizer
+
+Progress = Callable[[int, int], None]
+_CHUNK = 1 << 20  # bytes read at a time
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to be added; `channel` is the person's, None where all channels are mixed."""
+
+    file: Path
+    began: datetime
+    channel: int | None = None
+    device: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Added:
+    """The session of a recording; `is_new` is False where it was in the journal before.
+
+    `resumed_s` is the second from which a recording was heard that had been added in part; `broken`
+    says why it ends before its time.
+    """
+
+    session: Session
+    is_new: bool = True
+    resumed_s: float = 0.0
+    broken: str = ""
+
+
+def began_of(file: Path) -> datetime:
+    """Return when a recording was changed last, for lack of better: with this machine's offset."""
+    return datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+
+
+def add(
+    journal: Journal,
+    recording: Recording,
+    recognizer: "Recognizer | None",
+    on_progress: Progress = lambda done, total: None,
+) -> Added:
+    """Hear a recording, and keep each segment as it ends.
+
+    A recording is known by its content: added again it is left alone, and one that was added in
+    part is heard from the end of its last segment.
+
+    Parameters
+    ----------
+    journal : Journal
+    recording : Recording
+    recognizer : Recognizer, optional
+        Infers emotions; None where the person has not agreed to that.
+    on_progress : callable, optional
+        Called with the seconds heard, and with all of them as far as that is known.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read; nothing is added then.
+    JournalError
+        If the journal cannot be written, or another process adds the same recording.
+    """
+    digest = _digest(recording.file, recording.channel)
+    known = next((one for one in journal.sessions() if one.digest == digest), None)
+    if known and known.is_whole:
+        return Added(known, is_new=False)
+    reader = _Reader(recording)
+    if known and known.model != (recognizer and recognizer.fingerprint):
+        journal.forget_session(known.id)  # it was begun with another model, or without one
+        known = None
+    session = known or journal.begin(_session(recording, digest, recognizer))
+    before = list(journal.segments(session.id))
+    baseline = journal.baseline(recognizer.fingerprint) if recognizer else None
+    ear = Ear(recognizer, baseline)
+    resumed_s = before[-1].end if before else 0.0
+    keep = Keeping(journal, session, len(before))
+    for samples, done_s, all_s in reader.parts(round(resumed_s * RATE)):
+        if ear.seconds < resumed_s:
+            ear.resume(samples, before)
+            if ear.seconds >= resumed_s:
+                ear.restart()
+        else:
+            keep.all(ear.feed(samples))
+        on_progress(int(done_s), int(all_s))
+    keep.all(ear.flush())
+    session = journal.finish(replace(session, conditions=ear.conditions))
+    return Added(session, True, resumed_s, reader.broken)
+
+
+class Keeping:
+    """Keeps the segments of a session, numbered from `n` on."""
+
+    def __init__(self, journal: Journal, session: Session, n: int = 0) -> None:
+        self._journal, self._session, self.n = journal, session, n
+        self._with_sound = journal.consent.sound
+
+    def all(self, heard: Sequence[Heard]) -> None:
+        """Keep what was heard; interim predictions are left out."""
+        for one in heard:
+            if one.kept and one.sound is not None:
+                self._keep(one.kept, one.sound, one)
+
+    def _keep(self, segment: Segment, sound: Samples, heard: Heard) -> None:
+        flac = as_flac(sound) if self._with_sound else None
+        self._journal.keep(self._session, self.n, segment, flac=flac, baseline=heard.baseline)
+        self.n += 1
+
+
+def as_flac(samples: Samples) -> bytes:
+    """Return sound, mono float32 at 16 kHz, as a FLAC file of 16 bits."""
+    out = io.BytesIO()
+    soundfile.write(out, samples.clip(-1, 1), RATE, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
+
+
+class _Reader:
+    """A recording in parts of a second; `broken` says, at the end, why it ends before its time."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.broken = ""
+        self._blocks = read_blocks(recording.file, channel=recording.channel)
+        self._file = recording.file
+        first = next(self._blocks, None)  # what cannot be read is an error before anything is kept
+        if first is None:
+            raise AudioError("expected audio, got zero samples", "empty", str(recording.file))
+        self._first = first
+
+    def parts(self, cut: int) -> Iterator[tuple[Samples, float, float]]:
+        """Yield samples at 16 kHz, with the seconds read, and all of them as far as that is known.
+
+        A part ends at the sample `cut`, so that what was heard before is apart from the rest.
+        """
+        n_parts, read_s = 0, 0.0
+        for samples, block in self._resampled():
+            read_s += len(block.samples) / block.rate
+            n_before = max(0, min(len(samples), cut - n_parts))
+            n_parts += len(samples)
+            for part in (samples[:n_before], samples[n_before:]):
+                if len(part):
+                    yield part, read_s, block.seconds or read_s
+
+    def _resampled(self) -> Iterator[tuple[Samples, Block]]:
+        block, resample = self._first, resampler(self._first.rate)
+        for block in chain([self._first], self._blocks):
+            self.broken = block.broken
+            yield resample(block.samples, False), block
+        end = replace(block, samples=block.samples[:0])
+        yield resample(end.samples, True), end
+
+
+def _session(recording: Recording, digest: str, recognizer: "Recognizer | None") -> Session:
+    return Session(
+        recording.began,
+        "recording",
+        recording.device,
+        model=recognizer.fingerprint if recognizer else None,
+        labels=recognizer.labels if recognizer else (),
+        version=__version__,
+        note=recording.note,
+        tags=recording.tags,
+        digest=digest,
+    )
+
+
+def _digest(file: Path, channel: int | None) -> str:
+    """Return what tells a channel of a recording from all others: by its content, not its name."""
+    content = hashlib.sha256()
+    try:
+        with file.open("rb") as source:
+            while chunk := source.read(_CHUNK):
+                content.update(chunk)
+    except OSError as error:
+        kind = "missing" if isinstance(error, FileNotFoundError) else "other"
+        raise AudioError(f"cannot be read: {error.strerror}", kind, str(file)) from None
+    return content.hexdigest()[:32] + ("" if channel is None else f"/{channel}")
