@@ -20,7 +20,7 @@ from emovox.journal import folder
 from emovox.journal.adding import Recording, add
 from emovox.journal.records import CheckIn, Conditions, Consent, Inferred, Segment, Session
 from emovox.journal.store import Journal
-from emovox.journal.voice import Prosody
+from emovox.prosody import Prosody
 
 pytestmark = [pytest.mark.needs("platformdirs"), pytest.mark.needs("cryptography")]
 

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..audio import RATE, Samples
-from ..cleaning import cleaned
-from ..vad import SEGMENT_S, Activity, Segment
+from ..measuring import Measurement, MeasuringStream
+from ..prediction import Prediction
+from ..stream import Stream
+from ..vad import SEGMENT_S
 from .conditions import Meter
-from .records import Conditions, Inferred
-from .records import Segment as Kept
-from .voice import measure
+from .records import Conditions, Inferred, Segment
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
-    from ..prediction import Prediction
     from ..recognizer import Recognizer
 
 _KEPT = round((2 * SEGMENT_S + 4.0) * RATE)  # samples that a segment may lie back
@@ -34,9 +33,9 @@ class Heard:
     has not changed.
     """
 
-    kept: Kept | None
+    kept: Segment | None
     sound: Samples | None = None
-    prediction: "Prediction | None" = None
+    prediction: Prediction | None = None
     baseline: "Baseline | None" = None
 
 
@@ -72,11 +71,10 @@ class Ear:
         """Begin again after a gap: what is fed next does not follow what was fed before."""
         self._origin = self._n_heard
         self._sound = np.zeros(0, np.float32)  # of the last seconds
-        self._activity = Activity()
-        self._stream = None
+        self._stream: Stream | MeasuringStream = MeasuringStream()
         if self._recognizer:
             self._stream = self._recognizer.stream(
-                RATE, baseline=self._baseline, interval_s=self._interval_s
+                baseline=self._baseline, interval_s=self._interval_s, prosody=True
             )
 
     @property
@@ -87,7 +85,12 @@ class Ear:
     @property
     def speaking(self) -> bool:
         """Whether somebody speaks."""
-        return self._stream.speaking if self._stream else self._activity.speaking
+        return self._stream.speaking
+
+    @property
+    def level_db(self) -> float:
+        """Level of the last 100 ms in dB of full scale, -120 or more."""
+        return self._stream.level_db
 
     @property
     def usual_s(self) -> float:
@@ -106,7 +109,7 @@ class Ear:
         self.restart()
         return heard
 
-    def resume(self, samples: Samples, segments: Sequence[Kept]) -> None:
+    def resume(self, samples: Samples, segments: Sequence[Segment]) -> None:
         """Take in the sound that a session's segments were found in, which need not be found again.
 
         Parameters
@@ -123,47 +126,34 @@ class Ear:
         for segment in segments:
             start, end = round(segment.start * RATE), round(segment.end * RATE)
             if first < end <= self._n_heard:
-                self._meter.hear_segment(self._cut(start, end), segment.prosody.level_db or 0.0)
+                self._meter.hear_segment(self._cut(start, end), segment.prosody.level_db)
 
     def feed(self, samples: Samples) -> list[Heard]:
         """Take in more sound, mono float32 at 16 kHz; return the segments that it ends."""
         self._n_heard += len(samples)
         self._meter.hear(samples)
         self._sound = np.concatenate((self._sound, samples))[-_KEPT - len(samples) :]
-        if self._stream:
-            return [self._inferred(prediction) for prediction in self._stream.feed(samples)]
-        return [self._measured(segment) for segment in self._activity.feed(samples)]
+        return [self._heard(answer) for answer in self._stream.feed(samples)]
 
     def flush(self) -> list[Heard]:
         """End the utterance; return the segments that it leaves."""
-        if self._stream:
-            return [self._inferred(prediction) for prediction in self._stream.flush()]
-        segments, self._activity = self._activity.flush(), Activity()
-        heard = [self._measured(segment) for segment in segments]
-        self._origin = self._n_heard
-        return heard
+        return [self._heard(answer) for answer in self._stream.flush()]
 
-    def _measured(self, segment: Segment) -> Heard:
-        return self._heard(self._origin + segment.start, self._origin + segment.end)
-
-    def _inferred(self, prediction: "Prediction") -> Heard:
-        start, end = (
-            self._origin + round(second * RATE) for second in (prediction.start, prediction.end)
-        )
-        placed = replace(prediction, start=start / RATE, end=end / RATE)
-        if not prediction.final:
-            return Heard(None, prediction=placed)
-        scores = tuple(prediction.scores.values())
-        inferred = Inferred(prediction.label, prediction.score, prediction.certain, scores)
-        return replace(
-            self._heard(start, end, inferred), prediction=placed, baseline=self._learned()
-        )
-
-    def _heard(self, start: int, end: int, inferred: Inferred | None = None) -> Heard:
+    def _heard(self, answer: Prediction | Measurement) -> Heard:
+        """Place an answer in the session, and add the sound of what it is about."""
+        start, end = (self._origin + round(second * RATE) for second in (answer.start, answer.end))
+        answer = replace(answer, start=start / RATE, end=end / RATE)
+        if isinstance(answer, Prediction) and not answer.final:
+            return Heard(None, prediction=answer)
+        assert answer.prosody is not None  # it was asked for
         sound = self._cut(start, end)
-        prosody = measure(cleaned(sound))
-        self._meter.hear_segment(sound, prosody.level_db or 0.0)
-        return Heard(Kept(start / RATE, end / RATE, prosody, inferred), sound)
+        self._meter.hear_segment(sound, answer.prosody.level_db)
+        segment = Segment(answer.start, answer.end, answer.prosody)
+        if isinstance(answer, Measurement):
+            return Heard(segment, sound)
+        scores = tuple(answer.scores.values())
+        inferred = Inferred(answer.label, answer.score, answer.certain, scores)
+        return Heard(replace(segment, inferred=inferred), sound, answer, self._learned())
 
     def _cut(self, start: int, end: int) -> Samples:
         """Return the sound from a sample to another, counted from the session's beginning."""
@@ -172,7 +162,7 @@ class Ear:
 
     def _learned(self) -> "Baseline | None":
         """Return the person's usual voice if it has learned; from five minutes on it is fixed."""
-        assert self._stream is not None  # only asked after an inference
+        assert isinstance(self._stream, Stream)  # only asked after an inference
         if self.usual_s >= USUAL_S:
             assert self._baseline is not None  # it has heard something
             self._stream.baseline = self._baseline

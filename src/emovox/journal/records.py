@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..errors import JournalError
-from .voice import Prosody
+from ..prosody import Prosody
 
 CONSENT_VERSION = 1
 CONSENT = (

@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from ..prosody import Prosody
 from .records import (
     CheckIn,
     Conditions,
@@ -17,7 +18,6 @@ from .records import (
     checked_tags,
     checked_text,
 )
-from .voice import Prosody
 
 Row = dict[str, Any]
 
