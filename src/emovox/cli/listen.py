@@ -152,7 +152,7 @@ def _listen(recognizer: "Recognizer", source: "LiveSource", options: _Options) -
 
 @contextmanager
 def _display(
-    listener: "ListeningThread", keeper: "Keeper", labels: Sequence[str], as_json: bool
+    listener: "ListeningThread[Decision]", keeper: "Keeper", labels: Sequence[str], as_json: bool
 ) -> Iterator[Show]:
     """Yield a function that shows decisions: in the view on a terminal, else line by line."""
     if as_json or not sys.stdout.isatty():
@@ -178,7 +178,10 @@ class _LineByLine:
     """Prints decisions on stdout as they come, and each problem on stderr, once."""
 
     def __init__(
-        self, listener: "ListeningThread", keeper: "Keeper", line: Callable[["Decision"], str]
+        self,
+        listener: "ListeningThread[Decision]",
+        keeper: "Keeper",
+        line: Callable[["Decision"], str],
     ) -> None:
         from ..live.keeper import SessionOutput
 
@@ -223,7 +226,7 @@ def _text_line(decision: "Decision") -> str:
     return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label)} {p.score:.0%}{told}\n"
 
 
-def _print_summary(keeper: "Keeper", listener: "ListeningThread", as_json: bool) -> None:
+def _print_summary(keeper: "Keeper", listener: "ListeningThread[Decision]", as_json: bool) -> None:
     totals, source = keeper.totals, listener.source
     if as_json:
         summary: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -16,7 +16,7 @@ from ..decoding import Block, read_blocks
 from ..errors import AudioError
 from ..version import __version__
 from .hearing import Ear, Heard
-from .records import Segment, Session
+from .records import Session
 from .store import Journal
 
 if TYPE_CHECKING:
@@ -118,15 +118,17 @@ class Keeping:
         self._journal, self._session, self.n = journal, session, n
         self._with_sound = journal.consent.sound
 
-    def all(self, heard: Sequence[Heard]) -> None:
-        """Keep what was heard; interim predictions are left out."""
+    def all(self, heard: Iterable[Heard]) -> None:
+        """Keep what was heard, in its order."""
         for one in heard:
-            if one.kept and one.sound is not None:
-                self._keep(one.kept, one.sound, one)
+            self.one(one)
 
-    def _keep(self, segment: Segment, sound: Samples, heard: Heard) -> None:
-        flac = as_flac(sound) if self._with_sound else None
-        self._journal.keep(self._session, self.n, segment, flac=flac, baseline=heard.baseline)
+    def one(self, heard: Heard) -> None:
+        """Keep a segment; an interim prediction is left out."""
+        if heard.kept is None or heard.sound is None:
+            return
+        flac = as_flac(heard.sound) if self._with_sound else None
+        self._journal.keep(self._session, self.n, heard.kept, flac=flac, baseline=heard.baseline)
         self.n += 1
 
 

@@ -5,9 +5,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from .session import Decision, LiveSession, Now
+from .session import Now
 
 if TYPE_CHECKING:
     from .source import LiveBlock, LiveSource
@@ -16,7 +16,22 @@ WAIT_S = 0.2  # seconds between two looks at level, clock and device, at most
 _DIGITAL_SILENCE_S = 5.0  # of nothing but zeros, which no working microphone brings
 
 
-class ListeningThread:
+Decision = TypeVar("Decision")  # what a session answers
+
+
+class Session(Protocol[Decision]):
+    """What answers blocks of sound as they come, such as `LiveSession`."""
+
+    now: Now
+
+    def feed(self, block: "LiveBlock") -> list[Decision]:
+        """Return the decisions that a block completes."""
+
+    def flush(self) -> list[Decision]:
+        """End the current utterance and return the decisions on it."""
+
+
+class ListeningThread(Generic[Decision]):
     """Runs a session in a worker thread, and holds its decisions until they are taken.
 
     `on_block` is called in the worker thread with each block, before it is recognised.
@@ -25,7 +40,7 @@ class ListeningThread:
     def __init__(
         self,
         source: "LiveSource",
-        session: LiveSession,
+        session: Session[Decision],
         on_block: "Callable[[LiveBlock], None] | None" = None,
     ) -> None:
         self.source = source
@@ -123,7 +138,7 @@ class ListeningThread:
 
 
 def follow(
-    listener: ListeningThread,
+    listener: ListeningThread[Decision],
     keep: Callable[[Decision], None],
     show: Callable[[Sequence[Decision]], None],
 ) -> None:
