@@ -267,7 +267,7 @@ class TestAdd:
             expected = list(journal.segments(whole.id))
         with made() as journal:
             number = add(journal, Recording(Path("talk.wav"), NOW), recognizer).session.id
-            journal._run("DELETE FROM segment WHERE n > 1")
+            journal._file.run("DELETE FROM segment WHERE n > 1")
             session = replace(journal.session(number), is_whole=False)
             journal._update_session(session, journal.totals(number))
             added = add(journal, Recording(Path("talk.wav"), NOW), recognizer)
