@@ -35,7 +35,10 @@ EXTRAS = {
     "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "journal": ("cryptography", "platformdirs", "scipy"),
-    "dev": ("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
+    "dev": (
+        *("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
+        *("bids_validator", "fhir", "praatio", "pympi"),
+    ),
 }
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

@@ -31,6 +31,11 @@ def person_row(name: str, created: datetime) -> Row:
     return {"name": checked_text("name", name), "created": _moment(created)}
 
 
+def person_of(row: Mapping[str, Any]) -> tuple[str, datetime]:
+    """Return the person's name, and when the journal was begun."""
+    return row["name"], datetime.fromisoformat(row["created"])
+
+
 def consent_row(consent: Consent) -> Row:
     """Return the columns of a consent."""
     return {
@@ -133,6 +138,16 @@ def checkin_of(number: int, row: Mapping[str, Any]) -> CheckIn:
     labels = tuple(json.loads(row["labels"]))
     at = datetime.fromisoformat(row["at"])
     return CheckIn(at, row["kind"], row["valence"], labels, row["note"], number)
+
+
+def forgotten_row(at: datetime, n_rows: int) -> Row:
+    """Return the columns of what was deleted: when, to the minute, and how many entries."""
+    return {"at": check_moment(at).isoformat(timespec="minutes"), "n_rows": n_rows}
+
+
+def forgotten_of(row: Mapping[str, Any]) -> tuple[datetime, int]:
+    """Return when something was deleted, and how many entries."""
+    return datetime.fromisoformat(row["at"]), int(row["n_rows"])
 
 
 def _moment(moment: datetime) -> str:

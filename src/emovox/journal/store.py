@@ -87,14 +87,17 @@ class Journal:
     @property
     def name(self) -> str:
         """The person's name."""
-        ((_, row),) = self._file.rows("person")
-        return str(row["name"])
+        return self._person[0]
 
     @property
     def created(self) -> datetime:
         """When the journal was begun."""
+        return self._person[1]
+
+    @property
+    def _person(self) -> tuple[str, datetime]:
         ((_, row),) = self._file.rows("person")
-        return datetime.fromisoformat(row["created"])
+        return rows.person_of(row)
 
     @property
     def is_locked(self) -> bool:
@@ -286,10 +289,7 @@ class Journal:
 
     def forgotten(self) -> list[tuple[datetime, int]]:
         """Return when something was deleted, and how many entries."""
-        return [
-            (datetime.fromisoformat(row["at"]), row["n_rows"])
-            for _, row in self._file.rows("forgotten")
-        ]
+        return [rows.forgotten_of(row) for _, row in self._file.rows("forgotten")]
 
     def erase(self) -> None:
         """Delete the journal: first the key of its passphrase, then all of its files.
@@ -317,18 +317,22 @@ class Journal:
 
     # Rows
 
+    def rows(self, table: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield the rows of a table as they are kept, revealed, each with its number."""
+        return self._file.rows(table)
+
     def _check_inference(self, is_inferred: bool, consent: Consent | None = None) -> None:
         if is_inferred and not (consent or self.consent).emotion:
             raise JournalError(f"{self.path}: the person has not agreed to inferring emotion")
 
     def _forget(self, sessions: Sequence[int], check_ins: Sequence[int]) -> None:
-        now = datetime.now().astimezone().isoformat(timespec="minutes")
+        now = datetime.now().astimezone()
         with self._file.writing():
             for number in sessions:
                 self._file.run("DELETE FROM session WHERE id = ?", (number,))
             for number in check_ins:
                 self._file.run("DELETE FROM checkin WHERE id = ?", (number,))
-            self._file.insert("forgotten", {"at": now, "n_rows": len(sessions) + len(check_ins)})
+            self._file.insert("forgotten", rows.forgotten_row(now, len(sessions) + len(check_ins)))
         self._file.settle()
 
     def _update_session(self, session: Session, totals: Totals) -> None:

@@ -3,6 +3,7 @@
 import typer
 
 from .entries import add, checkin
+from .exchange import export, import_lines
 from .keeping import consent, forget, lock, new, purge, unlock
 from .reading import list_entries, show
 from .recording import record
@@ -21,6 +22,8 @@ journal_app.command("list")(list_entries)
 journal_app.command()(show)
 journal_app.command()(compare)
 journal_app.command()(trend)
+journal_app.command()(export)
+journal_app.command("import")(import_lines)
 journal_app.command()(consent)
 journal_app.command()(forget)
 journal_app.command()(purge)
