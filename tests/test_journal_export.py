@@ -57,7 +57,7 @@ class TestLines:
     """JSON lines hold everything."""
 
     def test_the_same_journal(self, journal):
-        """Imported, an export is the same journal, row by row, with sound and what was forgotten."""
+        """Imported, an export is the same journal, row by row, sound and all."""
         journal.check_in(CheckIn(NOW, "momentary", 1, (), 'said "so"\n'))
         journal.forget_check_in(1)
         export(journal, "jsonl", Path("out.jsonl"))
