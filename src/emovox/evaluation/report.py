@@ -302,11 +302,16 @@ def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, di
 
 def picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
     """Write a figure as figures/<kind>, and return its data for the page."""
-    _, svg = save(draw(), directory / "figures" / kind)
+    save(draw(), directory / "figures" / kind)
+    return embedded(kind, alt, draw)
+
+
+def embedded(kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
+    """Return a figure's data for a page that holds it: for light and for dark screens."""
     return {
         "kind": kind,
         "alt": alt,
-        "light": _data_uri(svg.read_bytes()),
+        "light": _data_uri(rendered(draw(), "svg")),
         "dark": _data_uri(rendered(draw(dark=True), "svg")),
     }
 

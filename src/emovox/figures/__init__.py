@@ -1,6 +1,7 @@
 """Pictures: training, confusion, scores, one recording, a whole corpus; as PNG and SVG."""
 
 from .corpora import corpus
+from .journals import Stretch, session, sessions_beside
 from .measurements import Measurements, measure
 from .recordings import recording
 from .results import confusion, training_curves
@@ -11,6 +12,7 @@ from .timelines import timeline
 __all__ = [
     "EMOTION_COLOURS",
     "Measurements",
+    "Stretch",
     "check_drawing",
     "confusion",
     "corpus",
@@ -21,6 +23,8 @@ __all__ = [
     "reliability",
     "rendered",
     "save",
+    "session",
+    "sessions_beside",
     "timeline",
     "training_curves",
     "write_file",

@@ -7,7 +7,7 @@ from .exchange import export, import_lines
 from .keeping import consent, forget, lock, new, purge, unlock
 from .reading import list_entries, show
 from .recording import record
-from .trends import compare, trend
+from .trends import compare, report, trend
 
 __all__ = ["journal_app"]
 
@@ -22,6 +22,7 @@ journal_app.command("list")(list_entries)
 journal_app.command()(show)
 journal_app.command()(compare)
 journal_app.command()(trend)
+journal_app.command()(report)
 journal_app.command()(export)
 journal_app.command("import")(import_lines)
 journal_app.command()(consent)

@@ -1,12 +1,14 @@
-"""`emovox journal trend` and `compare`: a person against their own usual."""
+"""`emovox journal trend`, `compare` and `report`: a person against their own usual."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..console import counted, print_table, say, say_json
+from ..outputs import check_outputs
 from .options import (
     JournalOption,
     JsonOption,
@@ -20,21 +22,6 @@ if TYPE_CHECKING:
     from ...journal.comparison import Comparison
     from ...journal.trend import Point, Trend, Week
 
-_UNITS = {"pitch_st": " st", "pitch_range_st": " st", "level_db": " dB", "rate_hz": " /s"}
-_NAMES = {
-    "pitch_st": "pitch",
-    "pitch_range_st": "pitch range",
-    "level_db": "level",
-    "rate_hz": "rate",
-    "pause_share": "pauses",
-    "voiced_share": "voiced",
-}
-_REASONS = {
-    "device": "another device",
-    "noise": "another level of noise",
-    "band": "another band",
-    "model": "another model",
-}
 _MAX_CHANGES = 12  # told in words
 
 
@@ -72,10 +59,12 @@ def trend_json(found: "Trend") -> dict[str, Any]:
 
 
 def _print_trend(found: "Trend") -> None:
+    from ...journal.words import label_of
+
     if not found.usual.sessions:
         say("too little: no session holds 60 s of speech yet")
     for title, names in _groups(found.measures):
-        header = ("week of", "sessions", "speech", *map(_name, names), "you said", "")
+        header = ("week of", "sessions", "speech", *map(label_of, names), "you said", "")
         rows = [_usual_row(found, names)]
         rows += [_row(week, names) for week in found.weeks]
         print_table(title, header, rows)
@@ -93,6 +82,8 @@ def _groups(measures: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def _usual_row(found: "Trend", names: Sequence[str]) -> list[str]:
+    from ...journal.words import value_text
+
     values = [value_text(name, found.usual.values.get(name)) for name in names]
     return ["first sessions", str(len(found.usual.sessions)), "", *values, "", ""]
 
@@ -105,7 +96,9 @@ def _row(week: "Week", names: Sequence[str]) -> list[str]:
 
 
 def _mark(week: "Week") -> str:
-    marks = [_REASONS[reason] for reason in week.apart]
+    from ...journal.words import reasons
+
+    marks = reasons(week.apart)
     if week.n_apart and not week.is_apart:
         marks = [f"{week.n_apart} set aside: {', '.join(marks)}"]
     if week.n_too_little:
@@ -115,58 +108,37 @@ def _mark(week: "Week") -> str:
 
 def _cell(name: str, point: "Point | None") -> str:
     """Return a value with half its interval, and an arrow where it is a change."""
+    from ...journal.words import bare_text, value_text
+
     if point is None:
         return ""
     value = value_text(name, point.value)
     if point.low is not None and point.high is not None:
-        value = f"{value} ({_bare(name, point.low)}–{_bare(name, point.high)})"
+        value = f"{value} ({bare_text(name, point.low)}–{bare_text(name, point.high)})"
     arrow = ("↑" if (point.difference or 0) > 0 else "↓") if point.is_change else ""
     return value + arrow
 
 
-def value_text(name: str, value: float | None) -> str:
-    """Return a measure's value with its unit; "" where there is none."""
-    from ...journal.trend import is_share
-
-    if value is None:
-        return ""
-    return f"{value:.0%}" if is_share(name) else f"{value:.1f}{_UNITS[name]}"
-
-
-def _bare(name: str, value: float) -> str:
-    from ...journal.trend import is_share
-
-    return f"{100 * value:.0f}" if is_share(name) else f"{value:.1f}"
-
-
-def _name(name: str) -> str:
-    from ...journal.trend import SOUNDED
-
-    return _NAMES.get(name) or name.removeprefix(SOUNDED)
-
-
 def change_lines(found: "Trend") -> list[str]:
     """Tell the changes in words, those of the latest weeks."""
-    from ...journal.trend import SOUNDED
+    from ...journal.words import NO_DIAGNOSIS, bare_text, name_of, unit_of, value_text
 
     if not found.usual.sessions:
         return []
     lines = []
     for week, name, point in found.changes()[-_MAX_CHANGES:]:
         more = "more" if (point.difference or 0) > 0 else "less"
-        what = (
-            f"sounded {_name(name)} {more}" if name.startswith(SOUNDED) else f"{_name(name)} {more}"
+        low, high = (
+            bare_text(name, end or 0) for end in (point.difference_low, point.difference_high)
         )
-        low, high = _bare(name, point.difference_low or 0), _bare(name, point.difference_high or 0)
-        unit = " points" if value_text(name, 0).endswith("%") else _UNITS[name]
         lines.append(
-            f"week of {week.monday}: {what} than in your first sessions: "
+            f"week of {week.monday}: {name_of(name)} {more} than in your first sessions: "
             f"{value_text(name, point.value)}, then {value_text(name, found.usual.values[name])} "
-            f"(95 % interval of the difference {low} to {high}{unit})"
+            f"(95 % interval of the difference {low} to {high}{unit_of(name)})"
         )
     n_first = len(found.usual.sessions)
     lines = lines or [f"no change against your first {counted(n_first, 'session')}"]
-    return [*lines, "how a voice sounded to a model is not how the person was; it is no diagnosis"]
+    return [*lines, NO_DIAGNOSIS]
 
 
 def compare(
@@ -179,6 +151,7 @@ def compare(
 ) -> None:
     """Compare two sessions, with how far your sessions lie apart by chance."""
     from ...journal.comparison import compare as compared
+    from ...journal.words import cautions, label_of, value_text
 
     with open_journal(journal, person, passphrase_file) as opened:
         found = compared(opened.sessions_with_totals(), before, after)
@@ -187,7 +160,7 @@ def compare(
         return
     rows = [
         (
-            _name(name),
+            label_of(name),
             value_text(name, one.before),
             value_text(name, one.after),
             "unknown" if one.margin is None else f"±{value_text(name, one.margin)}",
@@ -197,7 +170,7 @@ def compare(
     ]
     header = ("", f"session {before}", f"session {after}", "by chance", "")
     print_table("", header, rows)
-    for line in caution_lines(found):
+    for line in cautions(found):
         say(line)
 
 
@@ -215,12 +188,24 @@ def comparison_json(found: "Comparison") -> dict[str, Any]:
     }
 
 
-def caution_lines(found: "Comparison") -> list[str]:
-    """Say what keeps two sessions from being compared."""
-    lines = [
-        f"session {number}: too little, less than 60 s of speech" for number in found.too_little
-    ]
-    if found.apart:
-        reasons = ", ".join(_REASONS[reason] for reason in found.apart)
-        lines.append(f"a difference may come from the recording: {reasons}")
-    return lines
+def report(
+    out: Annotated[Path, typer.Argument(help="The page to be written (.html).")],
+    numbers: Annotated[list[int], typer.Argument(help="A session's number, or two.")],
+    journal: JournalOption = None,
+    person: PersonOption = None,
+    passphrase_file: PassphraseOption = None,
+) -> None:
+    """Write a page on a session, or on two side by side, to be read or printed."""
+    from ...journal.comparison import compare as compared
+    from ...journal.report import write_comparison, write_session
+
+    if len(numbers) > 2:
+        raise typer.BadParameter("expected the number of a session, or of two")
+    check_outputs({"OUT": out}, [journal])
+    with open_journal(journal, person, passphrase_file) as opened:
+        if len(numbers) == 1:
+            (number,) = numbers
+            write_session(out, opened.session(number), list(opened.segments(number)))
+        else:
+            write_comparison(out, compared(opened.sessions_with_totals(), *numbers))
+    say(f"wrote {out}")
