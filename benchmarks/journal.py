@@ -108,7 +108,7 @@ def n_committed(path: Path) -> int:
 def kills(folder: Path) -> dict[str, Any]:
     """Kill `add` and `record` at random moments; count what is lost."""
     sound, secret = folder / "talk.wav", folder / "secret"
-    talk(sound, 60, seed=1)
+    talk(sound, 40, seed=1)
     secret.write_text(PASSPHRASE)
     commands = {
         "add": ["add", str(sound)],
@@ -174,7 +174,7 @@ def crowd(folder: Path) -> dict[str, Any]:
     """Write to one journal from three processes, and add one recording from two."""
     sounds = [folder / f"{n}.wav" for n in range(3)]
     for n, sound in enumerate(sounds):
-        talk(sound, 60, seed=10 + n)
+        talk(sound, 25, seed=10 + n)
     options = new(folder / "crowd.journal")
     commands = [["add", str(sound)] for sound in sounds[:2]]
     commands.append(["record", "--wav", str(sounds[2]), "--speed", "0"])
@@ -210,14 +210,14 @@ def together(commands: Sequence[list[str]]) -> list[int]:
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """Add a recording where files may not grow beyond 150 kB."""
+    """Add a recording where files may not grow beyond 100 kB."""
     sound, path = folder / "long.wav", folder / "disk.journal"
-    talk(sound, 900, seed=20)
+    talk(sound, 400, seed=20)
     options = new(path)
     done = subprocess.run(
         [EMOVOX, "journal", "add", str(sound), *options],
         capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )  # fmt: skip
     kept = len(starts(path, None))
     again = subprocess.run([EMOVOX, "journal", "add", str(sound), *options], capture_output=True)
@@ -396,7 +396,7 @@ def halfyear(folder: Path) -> dict[str, Any]:
     recognizer = Recognizer.load()
     rng = np.random.default_rng(5)
     rows, told, false = [], [], []
-    for speaker in speakers(6):
+    for speaker in speakers(5):
         clips = heard(recognizer, speaker, rng)
         pairs, truths = half_year(clips, recognizer.labels, rng, rises=True)
         found = trend(kept(folder, pairs))
