@@ -22,6 +22,7 @@ PAGES = (
     "docs/archive.md",
     "docs/benchmarks.md",
     "docs/http.md",
+    "docs/journal.md",
     "docs/listening.md",
 )
 MARKED = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -133,6 +134,83 @@ def live_table(result: Mapping[str, Any]) -> str:
         ("share of one core, with the view", percent(result["core_share_with_view"])),
     ]
     return f"{_markdown(('measured', 'figure'), rows)}\n\n{_measured(result)}"
+
+
+def journal_table(result: Mapping[str, Any]) -> str:
+    """Show what a journal bears; parts that were not measured are left out."""
+    parts = {
+        "kills": _kill_rows,
+        "crowd": _crowd_rows,
+        "disk": _disk_rows,
+        "size": _size_rows,
+        "halfyear": _half_year_rows,
+        "microphone": _microphone_rows,
+    }
+    rows = [row for part, make in parts.items() if part in result for row in make(result[part])]
+    return f"{_markdown(('measured', 'figure'), rows)}\n\n{_measured(result)}"
+
+
+def _kill_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (
+            f"`{name}` killed with -9: finished segments lost; journals intact",
+            f"{one['segments_lost']}; {one['intact']} of {one['kills']} "
+            f"({one['in_the_middle']} killed between the first and the last segment)",
+        )
+        for name, one in found.items()
+    ]
+
+
+def _crowd_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    told = f"{sum(found['segments'])} of {sum(found['segments_alone'])}"
+    same = f"{sum(found['same_segments'])} of {found['same_segments_alone']}"
+    return [
+        ("three processes at once: segments kept", told),
+        ("one recording added twice at once: segments kept", same),
+    ]
+
+
+def _disk_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    intact = "intact" if found["intact"] else "damaged"
+    return [
+        (
+            "full disk: lines of error; the journal; segments until then, and later with room",
+            f"{found['lines']}; {intact}; {found['segments_kept']}, {found['segments_with_room']}",
+        )
+    ]
+
+
+def _size_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    what = f"{found['sessions']:,} sessions of {found['segments_a_session']} segments"
+    return [
+        (
+            f"{what}{', with a passphrase' if kind == 'sealed' else ''}: size; `trend`",
+            f"{found[kind]['mb']:.0f} MB; {found[kind]['trend_cpu_s']:.2f} s of one core",
+        )
+        for kind in ("open", "sealed")
+    ]
+
+
+def _half_year_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    false = found["changes_told_where_nothing_changes"]
+    n = found["speakers"]
+    return [
+        (f"half year, {n} speakers: intervals that hold the truth", percent(found["coverage"])),
+        ("the same, of sad alone", percent(found["coverage_sad"])),
+        ("the rise of sad told as a change", f"{found['rise_of_sad_told']} of {n}"),
+        (f"changes told in {n} half years in which nothing changes", str(sum(false))),
+    ]
+
+
+def _microphone_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (
+            f"another microphone, {line}: changes of mood told; weeks marked; without the mark",
+            f"{one['changes_of_mood_told']}; {one['weeks_marked']} of {one['weeks_after']}; "
+            f"{one['changes_without_the_mark']}",
+        )
+        for line, one in found.items()
+    ]
 
 
 def training_table(result: Mapping[str, Any]) -> str:
@@ -615,6 +693,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "features": ("features", features_table),
     "startup": ("startup", startup_table),
     "training": ("training", training_table),
+    "journal": ("journal", journal_table),
     "live": ("live", live_table),
     "streaming": ("streaming", streaming_table),
     "archive": ("archive", archive_table),

@@ -42,7 +42,7 @@ ALLOWED = {
 }
 LAZY = {*ALLOWED} - {"starlette"}
 MAX_NAMES = 33  # that a reader of src/emovox sees
-MAX_FLOORS = 10  # of the import contract
+MAX_FLOORS = 11  # of the import contract
 MAX_FILE = 450  # lines
 MAX_FUNCTION = 60  # lines of code: no docstrings, blank lines or comments
 
