@@ -1,5 +1,6 @@
 """A journal keeps what a person agreed to, loses nothing, and forgets what it is told to."""
 
+import io
 import os
 import sqlite3
 import stat
@@ -19,6 +20,7 @@ from emovox.errors import EmovoxError, JournalError
 from emovox.journal import folder
 from emovox.journal.adding import Recording, add
 from emovox.journal.records import CheckIn, Conditions, Consent, Inferred, Segment, Session
+from emovox.journal.report import strongest_turns
 from emovox.journal.store import Journal
 from emovox.prosody import Prosody
 
@@ -364,3 +366,105 @@ class TestCommands:
         capsys.readouterr()
         assert run(["journal", *arguments]) in (1, 2)
         assert "Traceback" not in capsys.readouterr().err
+
+
+class TestRecord:
+    """`record` keeps each segment as it ends."""
+
+    def recorded(self, *options: str) -> int:
+        """Play the talk into a new journal."""
+        made(secret=None).close()
+        wav = ["--wav", "talk.wav", "--speed", "0", "--model", str(TINY)]
+        return run(["journal", "record", "--journal", "a.journal", *wav, *options])
+
+    def test_as_added(self, capsys):
+        """A file that is played gives the segments that `add` finds in it, each with its sound."""
+        assert self.recorded("--note", NOTE, "--tag", "walk") == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert (
+            run(["journal", "add", "talk.wav", "--journal", "a.journal", "--model", str(TINY)]) == 0
+        )
+        with Journal.open(Path("a.journal")) as journal:
+            recorded, added = sorted(journal.sessions(), key=lambda one: one.id)
+            assert (recorded.note, recorded.tags, recorded.is_whole) == (NOTE, ("walk",), True)
+            segments = list(journal.segments(recorded.id))
+            assert [one.start for one in segments] == [
+                one.start for one in journal.segments(added.id)
+            ]
+            assert recorded.conditions.seconds == pytest.approx(added.conditions.seconds, abs=0.1)
+            assert len(printed) == len(segments) + 1
+            for (_, flac), segment in zip(journal.sounds(recorded.id), segments, strict=True):
+                sound, rate = soundfile.read(io.BytesIO(flac))
+                assert len(sound) / rate == pytest.approx(segment.seconds, abs=0.01)
+
+    @POSIX
+    def test_killed(self):
+        """What was printed before a kill is in the journal, which opens and is whole."""
+        made(secret=None).close()
+        command = [sys.executable, "-c", "from emovox.cli import main; main()", "journal", "record"]
+        wav = ["--wav", "talk.wav", "--speed", "2", "--model", str(TINY)]
+        process = subprocess.Popen(
+            [*command, "--journal", "a.journal", *wav], stdout=subprocess.PIPE, text=True
+        )
+        printed = [process.stdout.readline() for _ in range(2)]
+        process.kill()
+        process.communicate()
+        assert all(line.startswith("00:") for line in printed)
+        with Journal.open(Path("a.journal")) as journal:
+            (session,) = journal.sessions()
+            assert not session.is_whole
+            assert journal.totals(session.id).n_segments >= 2
+        with sqlite3.connect("a.journal") as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        database.close()
+
+    @POSIX
+    def test_full_disk(self):
+        """Where files may not grow, one line says so, and what was kept until then stays."""
+        made(secret=None).close()
+        code = (
+            "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (110_000, 110_000)); "
+            "from emovox.cli import main; main()"
+        )
+        command = [sys.executable, "-c", code, "journal", "add", "talk.wav", "--model", str(TINY)]
+        done = subprocess.run([*command, "--journal", "a.journal"], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert "may be full" in done.stderr
+        with sqlite3.connect("a.journal") as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        database.close()
+
+
+@pytest.mark.needs("jinja2")
+@pytest.mark.needs("matplotlib")
+class TestReport:
+    """Pages on a session, and on two."""
+
+    def test_pages(self, recognizer, capsys):
+        """A page holds what it shows, only its owner may read it, and a note cannot be markup."""
+        with made() as journal:
+            add(journal, Recording(Path("talk.wav"), NOW, note="<b>&"), recognizer)
+            filled(journal)
+        for numbers in (["1"], ["1", "2"]):
+            page = Path(f"page-{len(numbers)}.html")
+            assert run(["journal", "report", str(page), *numbers, "--journal", "a.journal"]) == 0
+            text = page.read_text()
+            assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
+            assert "<b>&" not in text
+            assert stat.S_IMODE(page.stat().st_mode) == 0o600
+        assert "too little" in text
+        assert run(["journal", "report", "no.html", "9", "--journal", "a.journal"]) == 1
+
+    def test_turning_points(self):
+        """At most ten are told, the surest, in the order of their time; uncertain ones never."""
+        labels = ["a", "b"] * 20
+        segments = [
+            Segment(
+                float(n), n + 0.9, segment().prosody, Inferred(label, 0.5 + n / 100, n != 39, ())
+            )
+            for n, label in enumerate(labels)
+        ]
+        turns = strongest_turns(segments)
+        assert [turn.at for turn in turns] == [float(n) for n in range(29, 39)]
+        assert not strongest_turns([segment(label=None)] * 3)

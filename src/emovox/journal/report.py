@@ -93,7 +93,7 @@ def _lead(of: Session, measured: Measured) -> list[str]:
     if not measured.is_enough:
         lines.append(f"That is too little to tell anything: less than {LEAST_S:.0f} s of speech.")
     shares = _shares(measured)
-    if shares:
+    if shares and measured.is_enough:
         best = max(shares, key=lambda name: shares[name])
         lines.insert(0, f"Sounded {label_of(best)} for {shares[best]:.0%} of the speech.")
     return lines
