@@ -110,7 +110,8 @@ def test_commands_that_are_not_run_exist():
                 words = shlex.split(line, comments=True)
                 name = next((n for n in (" ".join(words[:2]), words[0]) if n in options and n), "")
                 given = {word for word in words if word.startswith("--")}
-                assert given <= {*options[name], "--help"}, f"{page}: emovox {line}"
+                negated = {option.replace("--", "--no-", 1) for option in options[name]}
+                assert given <= {*options[name], *negated, "--help"}, f"{page}: emovox {line}"
 
 
 def commands() -> list[tuple[str, set[str]]]:
