@@ -347,6 +347,30 @@ class TestCommands:
         assert run(["journal", "forget", "--everything", "--yes"]) == 0
         assert not list(Path("data").rglob("*.journal*"))
 
+    @pytest.mark.parametrize(
+        ("module", "arguments"),
+        [
+            ("cryptography.hazmat.primitives.ciphers.aead", ["lock", "--passphrase-file", "pass"]),
+            ("platformdirs", ["list", "--people"]),
+            ("scipy.special", ["trend", "--journal", "a.journal"]),
+        ],
+    )
+    def test_missing_library(self, module, arguments, monkeypatch, capsys):
+        """Without a library, the error names the journal's extra, not another that brings it."""
+        Path("pass").write_text(PASSPHRASE)
+        with made() as journal:
+            for n in range(4):
+                session = journal.begin(Session(NOW, "recording"))
+                journal.keep(session, 0, Segment(0.0, 70.0 + n, segment().prosody))
+        monkeypatch.setitem(sys.modules, module, None)
+        where = (
+            []
+            if "--people" in arguments or "--journal" in arguments
+            else ["--journal", "a.journal"]
+        )
+        assert run(["journal", *arguments, *where]) == 1
+        assert "emovox[journal]" in capsys.readouterr().err
+
     def test_no_consent(self):
         """Without agreement no journal is made."""
         done = subprocess.run(

@@ -127,13 +127,18 @@ _LIBRARIES = {
     "serve": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "live": ("platformdirs", "sounddevice"),
-    "journal": ("scipy",),
+    "journal": ("platformdirs", "cryptography", "scipy"),
 }
 
 
 @contextmanager
-def optional() -> Iterator[None]:
+def optional(extra: str = "") -> Iterator[None]:
     """Import optional libraries inside this block.
+
+    Parameters
+    ----------
+    extra : str
+        The extra that needs them, where several bring the same library.
 
     Raises
     ------
@@ -143,11 +148,11 @@ def optional() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
+        raise missing_extra(error, extra) from None
 
 
-def missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
-    """Return an error that names the extra to install.
+def missing_extra(error: ModuleNotFoundError, wanted: str = "") -> MissingExtraError:
+    """Return an error that names the extra to install: `wanted`, if that brings the module.
 
     Raises
     ------
@@ -155,7 +160,8 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
         `error` itself, if no extra installs its module.
     """
     library = (error.name or "").partition(".")[0]
-    for extra, libraries in _LIBRARIES.items():
+    extras = {wanted: _LIBRARIES[wanted], **_LIBRARIES} if wanted else _LIBRARIES
+    for extra, libraries in extras.items():
         if library in libraries:
             return MissingExtraError(
                 f"this needs {error.name}; install it with: pip install 'emovox[{extra}]'"

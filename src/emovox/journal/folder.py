@@ -19,7 +19,7 @@ def folder() -> Path:
     JournalError
         If the user has no home directory.
     """
-    with optional():
+    with optional("journal"):
         from platformdirs import user_data_path
 
     try:

@@ -237,7 +237,7 @@ class Intervals:
 
         `numbers` are those of the sessions in each; None where the spread is not known.
         """
-        with optional():
+        with optional("journal"):
             from scipy.special import stdtrit
 
         if name not in self.spreads or not all(numbers):

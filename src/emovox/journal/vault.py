@@ -57,7 +57,7 @@ class Vault(Open):
     """
 
     def __init__(self, key: bytes) -> None:
-        with optional():
+        with optional("journal"):
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._cipher = AESGCM(key)
@@ -131,7 +131,7 @@ def opened(lock: Lock, passphrase: str) -> Vault:
 
 def _wrapper(passphrase: str, salt: bytes, n: int, r: int, p: int) -> Any:
     """Return the cipher of the key that scrypt makes of a passphrase."""
-    with optional():
+    with optional("journal"):
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
