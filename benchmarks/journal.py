@@ -118,16 +118,19 @@ def kills(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, command in commands.items():
         options = new(folder / f"{name}.journal")
-        began = time.monotonic()
         subprocess.run([EMOVOX, "journal", *command, *options], check=True, capture_output=True)
-        seconds = time.monotonic() - began
         whole = starts(folder / f"{name}.journal", None)
         rows = [
-            kill(folder / f"{name}-{n}.journal", command, rng.uniform(0.2, 0.98) * seconds,
-                 whole, secret if n % 2 else None)
+            kill(
+                folder / f"{name}-{n}.journal",
+                command,
+                (int(rng.integers(1, len(whole))), rng.uniform(0, 0.2)),
+                whole,
+                secret if n % 2 else None,
+            )
             for n in range(N_KILLS)
-        ]  # fmt: skip
-        print(name, rows)
+        ]
+        print(name, rows, flush=True)
         found[name] = {
             "kills": len(rows),
             "in_the_middle": sum(0 < row["kept"] < len(whole) for row in rows),
@@ -142,14 +145,21 @@ def kills(folder: Path) -> dict[str, Any]:
 
 
 def kill(
-    path: Path, command: list[str], after_s: float, whole: list[float], secret: Path | None
+    path: Path,
+    command: list[str],
+    after: tuple[int, float],
+    whole: list[float],
+    secret: Path | None,
 ) -> dict[str, Any]:
-    """Kill a command after some seconds; compare the journal with what had been finished."""
+    """Kill a command some time `after` so many segments; compare what is left with the finished."""
+    n_before, later_s = after
     options = new(path, secret)
     process = subprocess.Popen(
         [EMOVOX, "journal", *command, *options], stdout=subprocess.PIPE, text=True
     )
-    time.sleep(after_s)
+    while n_committed(path) < n_before and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(later_s)
     finished = n_committed(path)
     process.kill()
     out, _ = process.communicate()
@@ -157,7 +167,7 @@ def kill(
     kept = starts(path, secret)
     is_prefix = bool(np.allclose(kept, whole[: len(kept)], atol=0.05)) if kept else True
     row = {
-        "after_s": round(after_s, 2),
+        "after": n_before,
         "kept": len(kept),
         "lost": max(0, max(finished, printed) - len(kept)),
         "intact": integrity(path) and is_prefix,
@@ -165,8 +175,8 @@ def kill(
     if command[0] == "add":
         again = [EMOVOX, "journal", *command, *options]
         subprocess.run(again, check=True, capture_output=True)
-        after = starts(path, secret)
-        row["whole"] = len(after) == len(whole) and bool(np.allclose(after, whole, atol=0.2))
+        found = starts(path, secret)
+        row["whole"] = len(found) == len(whole) and bool(np.allclose(found, whole, atol=0.2))
     return row
 
 
@@ -481,11 +491,11 @@ def microphone(folder: Path) -> dict[str, Any]:
 def weekly_sound(
     speaker: Speaker, rng: np.random.Generator, n_weeks: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the sound of sessions, two a week, of 75 s of speech with pauses of a quiet room."""
+    """Yield the sound of sessions, two a week, of more than 60 s of speech with pauses of a quiet room."""
     files = [file for each in speaker.files.values() for file in each]
     for _ in range(2 * n_weeks):
         parts, n_speech = [], 0
-        while n_speech < 80 * RATE:
+        while n_speech < 130 * RATE:
             clip = load_audio(files[rng.integers(len(files))])
             n_speech += len(clip)
             parts += [clip, np.zeros(int(0.7 * RATE), np.float32)]
