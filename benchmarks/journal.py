@@ -491,7 +491,7 @@ def microphone(folder: Path) -> dict[str, Any]:
 def weekly_sound(
     speaker: Speaker, rng: np.random.Generator, n_weeks: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the sound of sessions, two a week, of more than 60 s of speech with pauses of a quiet room."""
+    """Yield the sound of sessions, two a week, with enough speech and a quiet room's pauses."""
     files = [file for each in speaker.files.values() for file in each]
     for _ in range(2 * n_weeks):
         parts, n_speech = [], 0
