@@ -18,6 +18,7 @@ from .journal import journal_app
 from .listen import listen
 from .measure import measure
 from .plot import plot_app
+from .practice import practice
 from .predict import predict
 from .score import score
 from .serve import serve
@@ -37,6 +38,7 @@ app.command()(measure)
 app.command()(score)
 app.command()(enrol)
 app.command()(listen)
+app.command()(practice)
 app.command()(info)
 app.command()(serve)
 app.command()(train)

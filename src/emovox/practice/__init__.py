@@ -1,0 +1,1 @@
+"""Practice: a person says a sentence towards a target, and hears how close it came."""
