@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import AudioError, ConfigError
+from ..errors import AudioError
 from .console import say, say_json, warn
 from .inputs import Interruptible, collect_errors, report
 from .predict import ModelOption
@@ -67,10 +67,13 @@ def practice(
     """Practise a tone of voice, a loudness or a pitch, compared with your own usual voice."""
     _check_usage(target, loudness, pitch, wav, device, files or [])
     from ..practice.exercise import read_sentences
+    from ..practice.session import check_aim
 
     aim = _aim(target, loudness, pitch)
     sentences = read_sentences(items) if items else None
-    plan = _Plan(aim, sentences, takes, None if no_emotion else _recognizer(aim, model))
+    recognizer = None if no_emotion else _recognizer(aim, model)
+    check_aim(aim, recognizer)
+    plan = _Plan(aim, sentences, takes, recognizer)
     if wav is not None:
         raise typer.Exit(_with_files(plan, _Teller(aim, as_json), wav, files or []))
     from ..live.microphone import Microphone
@@ -105,18 +108,12 @@ def _aim(target: str | None, loudness: str | None, pitch: str | None) -> "Aim":
 
 
 def _recognizer(aim: "Aim", model: str | None) -> "Recognizer | None":
-    """Return a recogniser of the aim's emotion; None where there is nothing to recognise."""
+    """Return a recogniser; None where there is no emotion to recognise."""
     if aim.emotion is None:
         return None
     from ..recognizer import Recognizer
 
-    recognizer = Recognizer.load(model)
-    if aim.emotion not in recognizer.labels:
-        raise ConfigError(
-            f"the model does not know {aim.emotion!r}, only {', '.join(recognizer.labels)}; with "
-            "--no-emotion it can be practised all the same"
-        )
-    return recognizer
+    return Recognizer.load(model)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from .changes import DIMENSIONS
 
 AGREED = 0.8  # share of speakers that change a dimension one way, for it to count
+CLEAR = 0.6  # of the spread of takes, that their change is at least: three in four go that way
 _TABLE = "changes.json"
 _TOLERANCE = {"loudness": 2.0, "pitch": 1.0}  # dB and semitones on both sides of an exact aim
 _LARGEST = {"loudness": 20.0, "pitch": 12.0}  # that can be asked for
@@ -99,7 +100,8 @@ def emotion_aim(word: str, table: "Mapping[str, Mapping[str, Change]] | None" = 
     Raises
     ------
     ConfigError
-        If the table knows no such emotion.
+        If the table knows no such emotion. One for which people agree in nothing has an aim in
+        which nothing is wanted.
     """
     table = known_changes() if table is None else table
     emotion = canonical(word)
@@ -108,7 +110,7 @@ def emotion_aim(word: str, table: "Mapping[str, Mapping[str, Change]] | None" = 
     wanted = {
         name: _typical(change)
         for name, change in table[emotion].items()
-        if change.agree >= AGREED and abs(change.by) >= DIMENSIONS[name].step
+        if _is_agreed(change) and abs(change.by) >= DIMENSIONS[name].step
     }
     return Aim(emotion, MappingProxyType(wanted), emotion)
 
@@ -143,6 +145,11 @@ def known_changes() -> dict[str, dict[str, Change]]:
         emotion: {name: Change(**change) for name, change in changed.items()}
         for emotion, changed in json.loads(text)["emotions"].items()
     }
+
+
+def _is_agreed(change: Change) -> bool:
+    """Whether people agree in a change, and it is greater than takes differ by themselves."""
+    return change.agree >= AGREED and abs(change.by) >= CLEAR * change.take_spread
 
 
 def _typical(change: Change) -> Wanted:

@@ -10,6 +10,7 @@ from ..files import read_limited
 from .session import Attempt
 
 N_TAKES = 3
+_TRIES = 3  # times as many attempts as takes end an exercise, so that nobody is stuck
 _MAX_BYTES = 1_000_000  # of a file of sentences
 SENTENCES = (
     "I am going to the market this afternoon.",
@@ -36,8 +37,8 @@ class Exercise:
 
     @property
     def is_over(self) -> bool:
-        """Whether all takes were made."""
-        return self.n_told >= self.n_takes
+        """Whether all takes were made, or three times as many were tried."""
+        return self.n_told >= self.n_takes or len(self.attempts) >= _TRIES * self.n_takes
 
     @property
     def best(self) -> tuple[int, Attempt] | None:

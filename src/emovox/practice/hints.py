@@ -35,6 +35,15 @@ def closeness(changes: Mapping[str, float | None], aim: Aim) -> float | None:
     return sum(share * weight for share, weight in shares) / weight if shares else None
 
 
+def blended(measured: float | None, score: float) -> float:
+    """Return how close a take came by both: the mean of what was measured and the model's score.
+
+    The mean tells takes of an emotion from neutral ones better than either
+    (docs/experiments.md). The score alone where nothing could be measured.
+    """
+    return score if measured is None else (measured + score) / 2
+
+
 def hint(changes: Mapping[str, float | None], aim: Aim) -> Hint | None:
     """Return the hint for a take: the dimension in which most of its spreads are missing.
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from ..audio import RATE, AudioSource, Samples
-from ..errors import AudioError, NoSpeechError, SilenceError
+from ..errors import AudioError, ConfigError, NoSpeechError, SilenceError
 from ..loudness import ADVICE, judge_level, speech_level_db
 from ..prosody import Prosody, measure
 from ..vad import Speech, read_speech
 from .aims import Aim
 from .changes import changes
-from .hints import Hint, closeness, hint
+from .hints import Hint, blended, closeness, hint
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -82,11 +82,19 @@ class Practice:
     """An aim and a person's usual voice: what takes are compared with.
 
     Without a `recognizer` no emotion is looked for, whatever the aim.
+
+    Raises
+    ------
+    ConfigError
+        If neither measurements nor the recogniser can tell how close a take is.
     """
 
     aim: Aim
     usual: Usual
     recognizer: "Recognizer | None" = None
+
+    def __post_init__(self) -> None:
+        check_aim(self.aim, self.recognizer)
 
     def attempt(self, audio: AudioSource | ArrayLike, rate: float | None = None) -> Attempt:
         """Tell how close a take came, and give at most one hint.
@@ -114,11 +122,36 @@ class Practice:
 
     def _judged(self, speech: Speech, prosody: Prosody) -> Attempt:
         changed = changes(prosody, self.usual.prosody)
-        close, advice = closeness(changed, self.aim), hint(changed, self.aim)
-        prediction = None
-        if self.recognizer and self.aim.emotion:
-            prediction, _ = self.recognizer.hear(speech.samples, self.usual.baseline)
+        measured, advice = closeness(changed, self.aim), hint(changed, self.aim)
+        if self.recognizer is None or self.aim.emotion is None:
+            return Attempt("", measured, changed, advice, prosody)
+        prediction, _ = self.recognizer.hear(speech.samples, self.usual.baseline)
+        if not prediction.certain:
+            untold = "the emotion was uncertain"
+            return Attempt(untold, None, changed, advice, prosody, prediction)
+        close = blended(measured, prediction.scores[self.aim.emotion])
         return Attempt("", close, changed, advice, prosody, prediction)
+
+
+def check_aim(aim: Aim, recognizer: "Recognizer | None") -> None:
+    """Refuse an aim that neither measurements nor the recogniser can judge.
+
+    Raises
+    ------
+    ConfigError
+        If the recogniser does not know the aim's emotion; or, without one, if people agree in
+        nothing that they change for it.
+    """
+    if recognizer is None and not aim.wanted:
+        raise ConfigError(
+            f"people do not agree in how they change their voice for {aim.name!r}, so it cannot be "
+            "measured; practise it with emotion recognition"
+        )
+    if recognizer and aim.emotion and aim.emotion not in recognizer.labels:
+        raise ConfigError(
+            f"the model does not know {aim.emotion!r}, only {', '.join(recognizer.labels)}; "
+            "without emotion recognition it can be practised if people agree in it"
+        )
 
 
 def hear_usual(
@@ -149,7 +182,7 @@ def hear_usual(
             "too short",
         )
     baseline = _learned(recognizer, spoken) if recognizer else None
-    return Usual(_typical(spoken), speech_s, baseline)
+    return Usual(_usual_of(spoken), speech_s, baseline)
 
 
 def _untold(speech: Speech, prosody: Prosody) -> str:
@@ -163,15 +196,12 @@ def _untold(speech: Speech, prosody: Prosody) -> str:
     return "no pitch was found: speak with your voice, do not whisper" * (prosody.pitch_st is None)
 
 
-def _typical(spoken: Sequence[Speech]) -> Prosody:
-    """Return how the segments of a usual voice mostly are; short ones do not count.
+def typical(measured: Sequence[Prosody]) -> Prosody:
+    """Return how a voice mostly is, of measurements of its segments.
 
     Medians, since pitch may be tracked an octave off; shares are means, as most are 0.
     """
-    segments = [segment for speech in spoken for segment in _segments(speech)]
-    least = min(_LEAST_SEGMENT_S * RATE, max(map(len, segments)))
-    measured = [measure(segment) for segment in segments if len(segment) >= least]
-    usual = Prosody(
+    return Prosody(
         pitch_st=_median(one.pitch_st for one in measured),
         pitch_range_st=_median(one.pitch_range_st for one in measured),
         level_db=round(median(one.level_db for one in measured), 1),
@@ -179,6 +209,13 @@ def _typical(spoken: Sequence[Speech]) -> Prosody:
         pause_share=round(fmean(one.pause_share for one in measured), 4),
         voiced_share=round(fmean(one.voiced_share for one in measured), 4),
     )
+
+
+def _usual_of(spoken: Sequence[Speech]) -> Prosody:
+    """Measure a usual voice by its segments; short ones do not count."""
+    segments = [segment for speech in spoken for segment in _segments(speech)]
+    least = min(_LEAST_SEGMENT_S * RATE, max(map(len, segments)))
+    usual = typical([measure(segment) for segment in segments if len(segment) >= least])
     if usual.pitch_st is None:
         raise AudioError("no pitch was found in your usual voice; speak, do not whisper")
     return usual
