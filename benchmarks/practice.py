@@ -21,7 +21,7 @@ import numpy as np
 
 from emovox.practice.aims import Aim, Change, emotion_aim
 from emovox.practice.changes import DIMENSIONS, changes
-from emovox.practice.hints import closeness, hint
+from emovox.practice.hints import blended, closeness, hint
 from emovox.practice.learn import Spoken, learn
 from emovox.practice.session import typical
 from machine import REPOSITORY, write_result
@@ -29,9 +29,8 @@ from practice_takes import Measured, measured
 
 LEARNED_FROM = ("tess", "ravdess")
 CORPORA = ("tess", "ravdess", "emodb", "nemo", "turev", "ased")
-LEVELLED = ("emodb", "nemo", "turev", "ased")  # each recording brought to a level of its own
+LEVELLED = ("emodb",)  # all its recordings peak at full scale, so that loudness tells nothing
 OTHER_SENTENCES = ("ased",)  # each emotion has its own
-UNHEARD = ("ased", "turev")  # by the model; the others are its training data
 TABLE = REPOSITORY / "src" / "emovox" / "practice" / "changes.json"
 SOURCE = (
     "TESS (Pichora-Fuller and Dupuis 2010, doi:10.5683/SP2/E8H2MF) and RAVDESS, normal intensity "
@@ -47,6 +46,11 @@ class Judged:
     emotion: str  # that the speaker meant
     measured: float
     score: float
+
+    @property
+    def mean(self) -> float:
+        """Return what practice says with emotion recognition on."""
+        return blended(self.measured, self.score)
 
 
 def spoken(take: Measured) -> Spoken:
@@ -131,9 +135,7 @@ def hint_figures(found: Sequence[Any]) -> dict[str, Any]:
         "noticed": round(fmean(made >= DIMENSIONS[one].step for one, made in told), 4)
         if told
         else None,
-        "dimensions": {
-            key: sum(one == key for one, _ in told) for key in DIMENSIONS if told
-        },
+        "dimensions": {key: sum(one == key for one, _ in told) for key in DIMENSIONS if told},
     }
 
 
@@ -147,7 +149,7 @@ def judged(
         aim = without(emotion_aim(emotion, of[speaker]), left_out)
         for take in own:
             if not take.usual:
-                close = closeness(changes(take.prosody, usual), aim) or 0.0
+                close = closeness(changes(take.prosody, usual), aim) or 0.0  # None: no pitch
                 found.append(Judged(take.emotion, close, take.scores.get(emotion, 0.0)))
     return found
 
@@ -163,7 +165,7 @@ def separation(found: Sequence[Judged], emotion: str) -> dict[str, dict[str, flo
     ways = {
         "prosody": lambda one: one.measured,
         "score": lambda one: one.score,
-        "mean": lambda one: 0.5 * (one.measured + one.score),
+        "mean": lambda one: one.mean,
     }
     others = {
         "neutral": [one for one in found if one.emotion == "neutral"],
@@ -180,6 +182,7 @@ def separation(found: Sequence[Judged], emotion: str) -> dict[str, dict[str, flo
 
 def of_corpus(corpus: str, takes: Sequence[Measured], of: Mapping[str, Table]) -> dict[str, Any]:
     """Return the figures of one corpus."""
+    level_sd_db = fmean(map(level_sd, by_speaker(takes).values()))
     left_out = ("loudness",) if corpus in LEVELLED else ()
     found = list(hints(takes, of, left_out))
     emotions = sorted({take.emotion for take in takes} & {*of[""]})
@@ -188,17 +191,18 @@ def of_corpus(corpus: str, takes: Sequence[Measured], of: Mapping[str, Table]) -
         for emotion in emotions
     }
     tells = {
-        emotion: separation(judged(takes, emotion, of, left_out), emotion) for emotion in emotions
+        emotion: separation(judged(takes, emotion, of, left_out), emotion)
+        for emotion in emotions
+        if without(emotion_aim(emotion, of[""]), left_out).wanted
     }
-    told = {key: one for key, one in tells.items() if any(t.scores.get(key) for t in takes[:1])}
+    told = {key: one for key, one in tells.items() if key in takes[0].scores}
     means = {
-        way: round(fmean(one[way] for one in told.values()), 4)
-        for way in next(iter(told.values()))
+        way: round(fmean(one[way] for one in told.values()), 4) for way in next(iter(told.values()))
     }
     return {
         "speakers": len(by_speaker(takes)),
         "takes": sum(not take.usual for take in takes),
-        "level_sd_db": round(fmean(map(level_sd, by_speaker(takes).values())), 2),
+        "level_sd_db": round(level_sd_db, 2),
         "left_out": left_out,
         "hints": hint_figures(found) | {"emotions": by_emotion},
         "auc": means | {"emotions": {key: rounded(one) for key, one in tells.items()}},
@@ -215,13 +219,17 @@ def level_sd(own: Sequence[Measured]) -> float:
     return pstdev(take.prosody.level_db for take in own)
 
 
-def write_table(table: Table) -> None:
-    """Write the table that comes with emovox."""
-    emotions = {
+def shown(table: Table) -> dict[str, dict[str, dict[str, float]]]:
+    """Return a table as JSON carries it."""
+    return {
         emotion: {key: asdict(change) for key, change in by_name.items()}
         for emotion, by_name in table.items()
     }
-    TABLE.write_text(json.dumps({"source": SOURCE, "emotions": emotions}, indent=1) + "\n")
+
+
+def write_table(table: Table) -> None:
+    """Write the table that comes with emovox."""
+    TABLE.write_text(json.dumps({"source": SOURCE, "emotions": shown(table)}, indent=1) + "\n")
     print(f"wrote {TABLE.relative_to(REPOSITORY)}")
 
 
@@ -237,10 +245,15 @@ def main() -> None:
     of = tables(learned_from, everybody)
     if options.table:
         write_table(of[""])
-    result = {corpus: of_corpus(corpus, own, of) for corpus, own in takes.items()}
-    for corpus, figures in result.items():
+    corpora = {corpus: of_corpus(corpus, own, of) for corpus, own in takes.items()}
+    for corpus, figures in corpora.items():
         told, auc = figures["hints"], figures["auc"]
         print(corpus, told["right"], told["hints"], {k: v for k, v in auc.items() if " " in k})
+    result = {
+        "changes": shown(of[""]),
+        "wanted": {emotion: list(emotion_aim(emotion, of[""]).wanted) for emotion in of[""]},
+        "corpora": corpora,
+    }
     write_result("practice", result)
 
 

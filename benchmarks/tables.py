@@ -24,6 +24,8 @@ PAGES = (
     "docs/http.md",
     "docs/journal.md",
     "docs/listening.md",
+    "docs/experiments.md",
+    "docs/practice.md",
 )
 MARKED = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -32,6 +34,16 @@ TESTS = {  # the plans of protocols.py: what is tested, in words
     "tess-sentence": ("TESS, `sentence`", "the same two women, other words"),
     "tess-speaker": ("TESS, `speaker`", "the woman it never heard"),
     "ravdess-speaker": ("RAVDESS, `speaker`, six folds", "actors it never heard"),
+}
+
+
+TITLES = {
+    "tess": "TESS",
+    "ravdess": "RAVDESS",
+    "emodb": "EmoDB",
+    "nemo": "nEMO",
+    "turev": "TurEV-DB",
+    "ased": "ASED",
 }
 
 
@@ -675,7 +687,66 @@ def reach_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{what}"
 
 
+def practice_changes_table(result: Mapping[str, Any]) -> str:
+    """Show what people change for each emotion; in bold what practice asks for."""
+    units = {"pitch": "st", "range": "st", "loudness": "dB", "tempo": "%", "pauses": "%"}
+    rows = []
+    for emotion, changes in result["changes"].items():
+        cells = []
+        for name, unit in units.items():
+            if name not in changes:
+                cells.append("")
+                continue
+            change = changes[name]
+            text = f"{change['by']:+.1f} {unit}"
+            text = f"**{text}**" if name in result["wanted"][emotion] else text
+            cells.append(f"{text} ({percent(change['agree'])})")
+        rows.append((emotion, *cells))
+    return _markdown(("emotion", *units), rows)
+
+
+def practice_hints_table(result: Mapping[str, Any]) -> str:
+    """Show for each corpus how many hints were right, and how well closeness tells takes apart."""
+    rows = []
+    for corpus, figures in result["corpora"].items():
+        hints = figures["hints"]
+        rows.append(
+            (
+                TITLES[corpus],
+                str(figures["speakers"]),
+                ", ".join(figures["left_out"]) or "nothing",
+                f"{hints['pairs']:,}",
+                f"{hints['hints']:,}",
+                percent(hints["right"]),
+                percent(hints["noticed"]),
+            )
+        )
+    header = (
+        "corpus",
+        "speakers",
+        "left out",
+        "pairs",
+        "with a hint",
+        "right",
+        "right, by a noticeable step",
+    )
+    return _markdown(header, rows)
+
+
+def practice_closeness_table(result: Mapping[str, Any]) -> str:
+    """Show how well each measure of closeness tells takes of a target from others."""
+    ways = ("prosody", "score", "mean")
+    rows = [
+        (TITLES[corpus], *(f"{figures['auc'][f'{way} against neutral']:.3f}" for way in ways))
+        for corpus, figures in result["corpora"].items()
+    ]
+    return _markdown(("corpus", "measured", "model's score", "mean of both"), rows)
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "practice_changes": ("practice", practice_changes_table),
+    "practice_hints": ("practice", practice_hints_table),
+    "practice_closeness": ("practice", practice_closeness_table),
     "service": ("service", service_table),
     "fuzz": ("fuzz", fuzz_table),
     "accuracy": ("accuracy", accuracy_table),

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _USUAL_S, _MOST_USUAL_S = 15.0, 90.0  # of speech, and of sound, in a usual voice heard live
 _MOST_TAKE_S = 30.0  # of sound
+_PAUSE_S = 0.09  # between the end of one drawing and the next
 
 
 def practice(
@@ -203,6 +205,7 @@ class _Ears:
     def __init__(self, source: "LiveSource", show: "Callable[[_Ears, Cutter], None]") -> None:
         self._blocks = source.blocks(threading.Event())
         self._source, self._show = source, show
+        self._shown_at = 0.0  # on the monotonic clock
         self.task = "Your usual voice"
         self.usual: Prosody | None = None
 
@@ -215,8 +218,14 @@ class _Ears:
             sound = cutter.feed(block.samples, block.rate, gap=block.gap_s > 0)
             if sound is not None:
                 return sound
-            self._show(self, cutter)
+            self._show_at_times(cutter)
         return None
+
+    def _show_at_times(self, cutter: "Cutter") -> None:
+        """Show the sound; never so often that a slow terminal would keep it waiting."""
+        if time.monotonic() - self._shown_at >= _PAUSE_S:
+            self._show(self, cutter)
+            self._shown_at = time.monotonic()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from ..errors import counted
 from ..prediction import Prediction
 from ..prosody import Prosody
 from .aims import Aim, Wanted
@@ -41,7 +42,7 @@ def outcome_words(done: Outcome) -> str:
     """Return what a session came to."""
     best = ", ".join(f"{one:.0%}" for one in done.best) or "none"
     untold = f", {done.n_untold} not counted" if done.n_untold else ""
-    return f"{done.n_takes} takes counted{untold}; best of each sentence: {best}"
+    return f"{counted(done.n_takes, 'take')} counted{untold}; best of each sentence: {best}"
 
 
 def _bound(wanted: Wanted) -> str:
