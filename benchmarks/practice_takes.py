@@ -49,25 +49,24 @@ class Measured:
 
 
 def measured(corpus: str, cache: Path) -> list[Measured]:
-    """Return a corpus measured, from the cache as far as it goes; it grows line by line."""
+    """Return a corpus measured, from the cache as far as it goes; it grows by whole speakers."""
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{corpus}.jsonl"
-    done = path.read_text().splitlines() if path.exists() else []
-    takes = [Measured.of_line(line) for line in done]
-    known = {take.speaker for take in takes}
-    last = takes[-1].speaker if takes else None  # perhaps broken off
-    takes = [take for take in takes if take.speaker != last]
-    known.discard(str(last))
+    path, ends = cache / f"{corpus}.jsonl", cache / f"{corpus}.speakers"
+    known = ends.read_text().splitlines() if ends.exists() else []
+    lines = path.read_text().splitlines() if path.exists() else []
+    takes = [take for line in lines if (take := Measured.of_line(line)).speaker in known]
     path.write_text("".join(take.line() + "\n" for take in takes))
+    groups = by_speaker(chosen(corpus))
     recognizer = Recognizer.load()
-    with path.open("a") as file:
-        for speaker, utterances in by_speaker(chosen(corpus)).items():
-            if speaker not in known:
-                for take in of_speaker(recognizer, utterances):
-                    takes.append(take)
-                    file.write(take.line() + "\n")
-                    file.flush()
-    return takes
+    with path.open("a") as file, ends.open("a") as whole:
+        for speaker in (one for one in groups if one not in known):
+            for take in of_speaker(recognizer, groups[speaker]):
+                takes.append(take)
+                file.write(take.line() + "\n")
+            file.flush()
+            whole.write(f"{speaker}\n")
+            whole.flush()
+    return [take for take in takes if take.speaker in groups]
 
 
 def chosen(corpus: str) -> list[Utterance]:
