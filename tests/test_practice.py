@@ -440,7 +440,7 @@ class TestCommand:
         takes = self.practised(recordings, "same")
         assert run(["practice", "--target", "joy", "-m", str(model_file), *takes]) == 0
         out = capsys.readouterr().out
-        assert "target: happy: pitch +3 or more st, loudness" in out
+        assert "target: happy: pitch +3 st or more, loudness" in out
         assert "take 1 of 3: " in out
         assert "sounded fear" in out
         assert "hint: speak louder" in out

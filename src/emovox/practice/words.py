@@ -1,5 +1,6 @@
 """What practice tells, in words."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from ..errors import counted
@@ -13,7 +14,11 @@ from .session import Attempt
 
 def aim_words(aim: Aim) -> str:
     """Return what an aim asks for."""
-    parts = [f"{name} {_bound(one)} {DIMENSIONS[name].unit}" for name, one in aim.wanted.items()]
+    parts = [f"{name} {_bound(one, DIMENSIONS[name].unit)}" for name, one in aim.wanted.items()]
+    if not parts:
+        return (
+            f"{aim.name}: people differ in how they do it, so only the model judges, without hints"
+        )
     return f"{aim.name}: {', '.join(parts)}, compared with your usual voice"
 
 
@@ -45,13 +50,13 @@ def outcome_words(done: Outcome) -> str:
     return f"{counted(done.n_takes, 'take')} counted{untold}; best of each sentence: {best}"
 
 
-def _bound(wanted: Wanted) -> str:
-    """Return the bounds of what is wanted, such as "+5 or more"."""
-    if wanted.high == float("inf"):
-        return f"{wanted.low:+.0f} or more"
-    if wanted.low == -float("inf"):
-        return f"{wanted.high:+.0f} or less"
-    return f"{wanted.low:+g} to {wanted.high:+g}"
+def _bound(wanted: Wanted, unit: str) -> str:
+    """Return the bounds of what is wanted, such as "+5 dB or more"."""
+    if math.isinf(wanted.high):
+        return f"{wanted.low:+.0f} {unit} or more"
+    if math.isinf(wanted.low):
+        return f"{wanted.high:+.0f} {unit} or less"
+    return f"{wanted.low:+g} to {wanted.high:+g} {unit}"
 
 
 def _changed(changes: Mapping[str, float | None]) -> str:
