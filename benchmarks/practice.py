@@ -88,11 +88,11 @@ def without(aim: Aim, left_out: Iterable[str]) -> Aim:
 
 
 def by_speaker(takes: Iterable[Measured]) -> dict[str, list[Measured]]:
-    """Group recordings by speaker."""
+    """Group recordings by speaker; without neutral ones there is nothing to compare with."""
     groups: dict[str, list[Measured]] = defaultdict(list)
     for take in takes:
         groups[name(take)].append(take)
-    return groups
+    return {who: own for who, own in groups.items() if any(take.usual for take in own)}
 
 
 def hints(takes: Sequence[Measured], of: Mapping[str, Table], left_out: Sequence[str]) -> Any:

@@ -18,7 +18,7 @@ from machine import data_folder
 
 USUAL_S = 15.0  # seconds of a speaker's neutral speech
 EVERY = {"tess": 5, "nemo": 12, "turev": 8}  # of their many sentences, one in so many
-SPEAKERS = {"ased": 22}  # of its speakers, as many
+SPEAKERS = {"ased": 22, "nemo": 4}  # of its speakers, as many
 NEUTRAL = {"turev": "calm"}  # where it is not called neutral
 
 
@@ -84,7 +84,7 @@ def chosen(corpus: str) -> list[Utterance]:
         for one in utterances
     ]
     sentences = sorted({one.sentence for one in renamed})[:: EVERY.get(corpus, 1)]
-    speakers = sorted({one.speaker for one in renamed})[: SPEAKERS.get(corpus)]
+    speakers = [*dict.fromkeys(one.speaker for one in renamed)][: SPEAKERS.get(corpus)]
     return [one for one in renamed if one.sentence in sentences and one.speaker in speakers]
 
 
