@@ -29,7 +29,9 @@ from practice_takes import Measured, measured
 
 LEARNED_FROM = ("tess", "ravdess")
 CORPORA = ("tess", "ravdess", "emodb", "nemo", "turev", "ased")
-LEVELLED = ("emodb",)  # all its recordings peak at full scale, so that loudness tells nothing
+# Loudness tells nothing there: EmoDB's recordings all peak at full scale; nEMO's are about as loud
+# in every emotion, shouts included, as recordings are that were brought to one level.
+LEVELLED = ("emodb", "nemo")
 OTHER_SENTENCES = ("ased",)  # each emotion has its own
 TABLE = REPOSITORY / "src" / "emovox" / "practice" / "changes.json"
 SOURCE = (
