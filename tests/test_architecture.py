@@ -41,7 +41,7 @@ ALLOWED = {
     "cryptography": (set(), {"archive", "journal"}),
 }
 LAZY = {*ALLOWED} - {"starlette"}
-MAX_NAMES = 33  # that a reader of src/emovox sees
+MAX_NAMES = 35  # that a reader of src/emovox sees
 MAX_FLOORS = 11  # of the import contract
 MAX_FILE = 450  # lines
 MAX_FUNCTION = 60  # lines of code: no docstrings, blank lines or comments
