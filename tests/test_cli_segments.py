@@ -15,7 +15,7 @@ import soundfile
 from conftest import LABELS
 from emovox.audio import RATE
 from emovox.cli import run
-from emovox.cli.segments import _turns
+from emovox.cli.segments import _changes
 from emovox.prediction import Prediction
 from emovox.tracks import timestamp, vtt
 
@@ -253,20 +253,20 @@ class TestTurningPoints:
 
     def test_few(self):
         """Ten are told, in the order of time."""
-        told = _turns(self.segments(11))
+        told = _changes(self.segments(11))
         assert told.startswith("turning points: sad to happy at 00:00:10.000, happy to sad at ")
         assert told.count(" to ") == 10
 
     def test_many(self):
         """Of more, the ten between the surest segments, and how many there are."""
-        told = _turns(self.segments(80))
+        told = _changes(self.segments(80))
         assert told.startswith("turning points (the 10 surest of 79): happy to sad at 00:11:40.000")
         assert told.endswith("at 00:13:10.000")
         assert told.count(" at ") == 10
 
     def test_none(self):
         """Where nothing changes, it says so."""
-        assert _turns(self.segments(1)) == "turning points: none"
+        assert _changes(self.segments(1)) == "turning points: none"
 
 
 class TestTracks:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .prediction import Prediction
     from .recognizer import Recognizer
     from .stream import Stream
+    from .turns.reading import read_turns
+    from .turns.turn import Turn
 
 # onnxruntime keeps a device ID and a database of events, and looks up a collector's name, unless
 # this is set before its first import, in this process and in those that it starts.
@@ -32,8 +34,10 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "Stream",
+    "Turn",
     "__version__",
     "load_audio",
+    "read_turns",
 ]
 
 _HOMES = {
@@ -42,7 +46,9 @@ _HOMES = {
     "Prediction": "prediction",
     "Recognizer": "recognizer",
     "Stream": "stream",
+    "Turn": "turns.turn",
     "load_audio": "audio",
+    "read_turns": "turns.reading",
 }
 
 

@@ -100,6 +100,10 @@ class BaselineError(EmovoxError):
     """A speaker's baseline is missing, corrupt, or of another model."""
 
 
+class TurnsError(EmovoxError):
+    """A file of turns is missing, damaged, empty or of an unknown format."""
+
+
 class MicrophoneError(EmovoxError):
     """There is no microphone, or it cannot be used."""
 
@@ -128,6 +132,7 @@ _LIBRARIES = {
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "live": ("platformdirs", "sounddevice"),
     "journal": ("platformdirs", "cryptography", "scipy"),
+    "transcripts": ("praatio", "pympi"),
 }
 
 

@@ -1,7 +1,7 @@
 """The answer that every method of emovox gives, and the summary of the answers to a recording."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,14 @@ class Prediction:
     level: str = "good"
     moments: tuple[Moment, ...] | None = None
     prosody: "Prosody | None" = None
+
+    def moved(self, seconds: float) -> "Prediction":
+        """Return the prediction with its times, and those of its moments, so much later."""
+        moments = self.moments and tuple(
+            moment.moved(lambda at: round(at + seconds, 4)) for moment in self.moments
+        )
+        start, end = (round(at + seconds, 4) for at in (self.start, self.end))
+        return replace(self, start=start, end=end, moments=moments)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as JSON carries it; moments and prosody only if asked for."""
@@ -151,7 +159,7 @@ def summarise(predictions: Sequence[Prediction]) -> Summary:
         times[segment.label] += segment.end - segment.start
     sure_seconds = sum(segment.end - segment.start for segment in segments if segment.certain)
     points = (
-        TurningPoint(after.start, before.label, after.label) for before, after in turns(segments)
+        TurningPoint(after.start, before.label, after.label) for before, after in changes(segments)
     )
     return Summary(
         round(seconds, 4),
@@ -161,7 +169,7 @@ def summarise(predictions: Sequence[Prediction]) -> Summary:
     )
 
 
-def turns(predictions: Sequence[Prediction]) -> list[tuple[Prediction, Prediction]]:
+def changes(predictions: Sequence[Prediction]) -> list[tuple[Prediction, Prediction]]:
     """Return the segments on both sides of each turning point of one speaker, in order."""
     certain = [segment for segment in predictions if segment.final and segment.certain]
     return [pair for pair in pairwise(certain) if pair[0].label != pair[1].label]

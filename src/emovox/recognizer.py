@@ -1,9 +1,10 @@
 """Recognising: recordings, samples and live sound in, predictions and baselines out."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -15,6 +16,8 @@ from .model import Model
 from .prediction import Prediction
 from .prosody import measure
 from .stream import INTERVAL_S, Segments, Stream
+from .turns.conversation import Conversation
+from .turns.turn import Turn
 from .vad import SEGMENT_S, Speech, read_speech
 
 __all__ = ["Prediction", "Recognizer"]
@@ -60,14 +63,8 @@ class Recognizer(Model):
         BaselineError
             If the baseline was learned with another model.
         """
-        prediction, speech, _ = self._hear(audio, rate, baseline, max_seconds)
-        if prosody:
-            measured = measure(speech.samples, pauses_s=speech.pauses_s)
-            prediction = replace(prediction, prosody=measured)
-        if not explain:
-            return prediction
-        weighed = moments(self, speech.samples, prediction, baseline)
-        return replace(prediction, moments=tuple(moment.moved(speech.place) for moment in weighed))
+        speech = self.read(audio, rate, max_seconds=max_seconds)
+        return self._hear(speech, baseline, explain=explain, prosody=prosody)[0]
 
     def predict_and_learn(
         self,
@@ -99,7 +96,8 @@ class Recognizer(Model):
         AudioError, BaselineError
             As for `predict`.
         """
-        prediction, _, windows = self._hear(audio, rate, baseline, max_seconds)
+        speech = self.read(audio, rate, max_seconds=max_seconds)
+        prediction, windows = self._hear(speech, baseline)
         return prediction, baseline.after(windows)
 
     def enrol(
@@ -147,15 +145,23 @@ class Recognizer(Model):
 
     def _hear(
         self,
-        audio: AudioSource | ArrayLike,
-        rate: float | None,
+        speech: Speech,
         baseline: Baseline | None,
-        max_seconds: float,
-    ) -> tuple[Prediction, Speech, list[Window]]:
-        """Read a recording, and recognise the speech in it."""
-        speech = self.read(audio, rate, max_seconds=max_seconds)
+        *,
+        explain: bool = False,
+        prosody: bool = False,
+    ) -> tuple[Prediction, list[Window]]:
+        """Recognise the speech in a recording, and return what to learn from it."""
         prediction, windows = self.hear(speech.samples, baseline)
-        return replace(prediction, end=round(speech.seconds, 4)), speech, windows
+        prediction = replace(prediction, end=round(speech.seconds, 4))
+        if prosody:
+            measured = measure(speech.samples, pauses_s=speech.pauses_s)
+            prediction = replace(prediction, prosody=measured)
+        if explain:
+            weighed = moments(self, speech.samples, prediction, baseline)
+            placed = tuple(moment.moved(speech.place) for moment in weighed)
+            prediction = replace(prediction, moments=placed)
+        return prediction, windows
 
     def segments(
         self,
@@ -219,6 +225,72 @@ class Recognizer(Model):
             prosody=prosody,
         )
         return Segments(stream, read_blocks(audio, rate, channel=channel), max_seconds=max_seconds)
+
+    def turns(
+        self,
+        audio: AudioSource | ArrayLike,
+        turns: Iterable[Turn | tuple[Any, ...]],
+        rate: float | None = None,
+        *,
+        baselines: Mapping[str, Baseline] | None = None,
+        learn: bool = True,
+        channel: int | None = None,
+        explain: bool = False,
+        prosody: bool = False,
+        max_seconds: float = math.inf,
+    ) -> Conversation:
+        """Recognise the turns of a recording of any length, as a diariser or a transcript cut them.
+
+        Each turn gets the answer that `predict` gives to that stretch alone, with the baseline of
+        its speaker. Turns may overlap. The recording is read in blocks while you iterate.
+
+        Parameters
+        ----------
+        audio, rate
+            As for `predict`.
+        turns : iterable of Turn, or of tuples of start, end, speaker and text
+            In seconds, in any order; `read_turns` reads them from a file. Turns without a speaker
+            count as those of one speaker.
+        baselines : mapping of str to Baseline, optional
+            What was heard before, by speaker.
+        learn : bool
+            Whether the baseline of each speaker learns from turn to turn.
+        channel : int >= 0, optional
+            Only this channel, counted from 0; None for the mean of all.
+        explain : bool
+            Whether to tell which moments carried each prediction.
+        prosody : bool
+            Whether to measure pitch, level, tempo and pauses of each turn.
+        max_seconds : float
+            A longer recording is refused.
+
+        Returns
+        -------
+        turns : Conversation
+            An iterable that yields a `TurnAnswer` for each turn, in the order in which they begin.
+            A turn in which nobody speaks, or that is too short, too long (above 3600 s) or not in
+            the recording, has no prediction, but a reason. `baselines` holds what was learned.
+
+        Raises
+        ------
+        AudioError
+            If the audio cannot be used; while you iterate.
+        BaselineError
+            If a baseline was learned with another model.
+        ConfigError
+            If the turns are something else.
+        """
+        hear = partial(self._hear, explain=explain, prosody=prosody)
+        blocks = read_blocks(audio, rate, channel=channel)
+        return Conversation(
+            self,
+            hear,
+            blocks,
+            turns,
+            baselines=baselines,
+            learn=learn,
+            max_seconds=max_seconds,
+        )
 
     def stream(
         self,

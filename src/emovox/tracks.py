@@ -1,9 +1,8 @@
-"""Segments of a recording as WebVTT, Audacity labels and CSV."""
+"""Segments of a recording as CSV, and times as people read them."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,25 +23,6 @@ def timestamp(seconds: float) -> str:
     minutes, rest = divmod(thousandths, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
-
-
-def vtt(segments: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
-    """Return WebVTT subtitles (W3C) with a cue for each segment; the channel is the cue's voice."""
-    cues = ["WEBVTT"]
-    for channel, segment in segments:
-        voice = f"<v channel {channel}>" if n_channels > 1 else ""
-        times = f"{timestamp(segment.start)} --> {timestamp(segment.end)}"
-        cues.append(f"{times}\n{voice}{escape(_caption(segment), quote=False)}")
-    return "\n\n".join(cues) + "\n"
-
-
-def audacity(segments: "Sequence[tuple[int, Prediction]]", n_channels: int) -> str:
-    """Return a label track for Audacity: start, end and label, separated by tabs."""
-    lines = []
-    for channel, segment in segments:
-        voice = f"channel {channel}: " if n_channels > 1 else ""
-        lines.append(f"{segment.start:.6f}\t{segment.end:.6f}\t{voice}{_caption(segment)}\n")
-    return "".join(lines)
 
 
 def score_columns(labels: Sequence[str]) -> list[str]:
@@ -97,8 +77,3 @@ def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     for row in (header, *rows):
         writer.writerow([spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
-
-
-def _caption(segment: "Prediction") -> str:
-    """Return the label with its score, marked if the model abstains."""
-    return f"{segment.label} {segment.score:.0%}" + ("" if segment.certain else " (uncertain)")

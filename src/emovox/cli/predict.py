@@ -22,10 +22,13 @@ from .inputs import Channels, Interruptible, Recording, collect_errors, expand, 
 from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
+from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt
+from .turns import TurnOptions, predict_turns
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
     from ..recognizer import Prediction, Recognizer
+    from ..turns.turn import Turn
 
 ModelOption = Annotated[
     str | None,
@@ -35,9 +38,37 @@ MaxSeconds = Annotated[
     float | None,
     typer.Option(
         min=0.1,
-        help="Refuse longer recordings, in seconds; default 3600, with --segments no limit.",
+        help="Refuse longer recordings, in seconds; default 3600, none with --segments or --turns.",
     ),
 ]
+
+
+TurnsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Recognise the turns in FILE: .rttm, .vtt, .srt, .TextGrid, .eaf, .csv or whisperX's "
+        ".json.",
+    ),
+]
+TierOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="With --turns: a tier of the .TextGrid or .eaf to read, again for one more; "
+        "default: all.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class _Modes:
+    """What is recognised: whole recordings, segments, of channels perhaps, or turns."""
+
+    segments: bool
+    separate: bool
+    turns: Path | None
+    tiers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,52 +122,84 @@ def predict(
         Channels,
         typer.Option(help="With --segments: mix the channels, or treat each as a speaker."),
     ] = Channels.MIX,
-    vtt: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="With --segments: write WebVTT subtitles.")
-    ] = None,
-    audacity: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT", help="With --segments: write a label track for Audacity."),
-    ] = None,
+    turns: TurnsOption = None,
+    tier: TierOption = None,
+    vtt: Vtt = None,
+    srt: Srt = None,
+    audacity: Audacity = None,
+    rttm: Rttm = None,
+    textgrid: TextGrid = None,
+    eaf: Eaf = None,
 ) -> None:
     """Recognise the emotion in recordings."""
-    from ..audio import MAX_SECONDS
     from ..model import find_model
 
-    _check_speakers(baseline, speaker_by)
-    _check_segments(segments, speaker_by, channels, (vtt, audacity))
+    tracks = Tracks(vtt, srt, audacity, rttm, textgrid, eaf)
+    modes = _Modes(segments, channels is Channels.SEPARATE, turns, tuple(tier or ()))
+    _check_options(modes, baseline, speaker_by, tracks)
     recordings, errors = expand(files, speaker_by)
-    if len(recordings) > 1 and (vtt or audacity):
-        raise typer.BadParameter("--vtt and --audacity take one recording")
+    _check_one(modes, [*recordings, *errors], tracks)
     audio_files = [recording.file for recording in recordings]
-    outputs = Outputs(as_json, csv_out, vtt, audacity)
-    check_outputs(outputs.files(), [*files, *audio_files, baseline, find_model(model)])
-    if max_seconds is None:
-        max_seconds = math.inf if segments else MAX_SECONDS
-    task = _Task(*_open(model, baseline), max_seconds, explain, prosody)
+    outputs = Outputs(as_json, csv_out, tracks)
+    check_outputs(outputs.files(), [*files, *audio_files, turns, baseline, find_model(model)])
+    tracks.check_libraries()
+    given = _read(modes, audio_files)
+    task = _Task(*_open(model, baseline), _limit(modes, max_seconds), explain, prosody)
+    if given:
+        asked = TurnOptions(task.own, explain, prosody, task.max_seconds)
+        raise typer.Exit(predict_turns(task.recognizer, audio_files[0], given, asked, outputs))
     if segments:
-        separate = channels is Channels.SEPARATE
-        options = SegmentOptions(task.own, separate, explain, prosody, max_seconds)
+        options = SegmentOptions(task.own, modes.separate, explain, prosody, task.max_seconds)
         code = predict_segments(task.recognizer, audio_files, options, outputs)
         raise typer.Exit(max(code, report(errors, 1, "recognised")))
     raise typer.Exit(_predict(task, recordings, errors, outputs))
 
 
-def _check_speakers(baseline: Path | None, speaker_by: str | None) -> None:
-    if baseline and speaker_by is not None:
-        raise typer.BadParameter("--baseline is for one speaker; use it or --speaker-by, not both")
-
-
-def _check_segments(
-    segments: bool, speaker_by: str | None, channels: Channels, tracks: Sequence[Path | None]
+def _check_options(
+    modes: _Modes, baseline: Path | None, speaker_by: str | None, tracks: Tracks
 ) -> None:
     """Refuse options that do not go together."""
-    if not segments and (any(tracks) or channels is Channels.SEPARATE):
-        raise typer.BadParameter("--vtt, --audacity and --channels go with --segments")
-    if segments and speaker_by is not None:
+    if baseline and speaker_by is not None:
+        raise typer.BadParameter("--baseline is for one speaker; use it or --speaker-by, not both")
+    if modes.segments and modes.turns:
+        raise typer.BadParameter("--segments finds the speech, --turns tells it; use one of them")
+    if modes.separate and not modes.segments:
+        raise typer.BadParameter("--channels goes with --segments")
+    if modes.tiers and not modes.turns:
+        raise typer.BadParameter("--tier goes with --turns")
+    asked = [option for option, path in tracks.files().items() if path]
+    if asked and not (modes.segments or modes.turns):
+        raise typer.BadParameter(f"{asked[0]} goes with --segments or --turns")
+    if (modes.segments or modes.turns) and speaker_by is not None:
+        option = "--segments" if modes.segments else "--turns"
         raise typer.BadParameter(
-            "--segments learns the baseline along each recording; leave out --speaker-by"
+            f"{option} learns the baseline along each recording; leave out --speaker-by"
         )
+
+
+def _check_one(modes: _Modes, given: Sequence[object], tracks: Tracks) -> None:
+    """Refuse several recordings where the files to write, or to read, are of one."""
+    asked = ["--turns"] if modes.turns else []
+    asked += [option for option, path in tracks.files().items() if path]
+    if asked and len(given) != 1:
+        raise typer.BadParameter(f"{asked[0]} takes one recording, got {len(given)}")
+
+
+def _limit(modes: _Modes, max_seconds: float | None) -> float:
+    from ..audio import MAX_SECONDS
+
+    if max_seconds is not None:
+        return max_seconds
+    return math.inf if modes.segments or modes.turns else MAX_SECONDS
+
+
+def _read(modes: _Modes, audio_files: Sequence[Path]) -> "Sequence[Turn]":
+    """Read the turns, if there are some to be recognised."""
+    from ..turns.reading import read_turns
+
+    if modes.turns is None or not audio_files:
+        return ()
+    return read_turns(modes.turns, tiers=modes.tiers, recording=audio_files[0].name)
 
 
 def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":

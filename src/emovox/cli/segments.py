@@ -5,16 +5,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tracks import audacity, segments_table, timestamp, vtt
+from ..tracks import segments_table, timestamp
 from .console import counted, print_table, progress_bar, say, say_json, warn
 from .inputs import Interruptible, collect_errors
 from .measure import VOICE_COLUMNS, voice_cells
 from .outputs import write
+from .tracks import Tracks
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
     from ..prediction import Prediction
     from ..recognizer import Recognizer
+    from ..turns.turn import TurnAnswer
 
 _MAX_TURNS = 10  # turning points told to a person
 
@@ -36,12 +38,11 @@ class Outputs:
 
     as_json: bool
     csv: Path | None
-    vtt: Path | None
-    audacity: Path | None
+    tracks: Tracks
 
     def files(self) -> dict[str, Path | None]:
         """Return the files to be written, by their options."""
-        return {"--csv": self.csv, "--vtt": self.vtt, "--audacity": self.audacity}
+        return {"--csv": self.csv, **self.tracks.files()}
 
 
 @dataclass
@@ -157,12 +158,28 @@ def _write(
         texts[outputs.csv] = segments_table(
             labels, [(one.file, one.segments) for one in outcomes], prosody=prosody
         )
-    if outputs.vtt and outcomes:
-        texts[outputs.vtt] = vtt(outcomes[0].segments, outcomes[0].n_channels)
-    if outputs.audacity and outcomes:
-        texts[outputs.audacity] = audacity(outcomes[0].segments, outcomes[0].n_channels)
+    if outcomes:
+        first = outcomes[0]
+        texts |= outputs.tracks.texts(_answers(first), first.file, first.seconds)
     written = [write(path, text) for path, text in texts.items()]
     return all(written)
+
+
+def _answers(outcome: Outcome) -> "list[TurnAnswer]":
+    """Return the segments as turns, whose speakers are the channels."""
+    from ..turns.turn import Turn, TurnAnswer
+
+    return [
+        TurnAnswer(
+            Turn(
+                segment.start,
+                segment.end,
+                f"channel {channel}" if outcome.n_channels > 1 else "",
+            ),
+            segment,
+        )
+        for channel, segment in outcome.segments
+    ]
 
 
 def _print(outcome: Outcome, options: SegmentOptions) -> None:
@@ -213,7 +230,7 @@ def _summary_lines(outcome: Outcome, separate: bool) -> "Iterator[str]":
         who = f"channel {channel}: " if separate else ""
         if segments:
             yield f"{who}{_shares(segments)}"
-            yield f"{who}{_turns(segments)}"
+            yield f"{who}{_changes(segments)}"
         else:
             yield f"{who}no speech found"
 
@@ -227,11 +244,11 @@ def _shares(segments: "Sequence[Prediction]") -> str:
     return f"{summary.speech_seconds:.1f} s of speech: {shares}; uncertain {summary.uncertain:.0%}"
 
 
-def _turns(segments: "Sequence[Prediction]") -> str:
+def _changes(segments: "Sequence[Prediction]") -> str:
     """Tell the turning points; of many those between the segments of which the model is surest."""
-    from ..prediction import turns
+    from ..prediction import changes
 
-    points = turns(segments)
+    points = changes(segments)
     surest = sorted(points, key=lambda turn: -min(segment.score for segment in turn))[:_MAX_TURNS]
     listed = ", ".join(
         f"{before.label} to {after.label} at {timestamp(after.start)}"
