@@ -21,7 +21,9 @@ FLOODING = 0.01  # of the sessions: much is sent and nothing read
 FLOOD_BYTES = 30_000_000
 LEFT_S = 40.0  # within which a session ends; junk is read slowly on purpose
 STUCK_S = 3.0  # after which a flood that is not taken in is over
-KINDS = ("session.update", "baseline.get", "baseline.reset", "flush", "ping", "session.close")
+KINDS = (
+    "session.update", "baseline.get", "baseline.reset", "flush", "turn", "ping", "session.close",
+)  # fmt: skip
 SAID = frozenset({
     "session.created", "session.updated", "session.closed", "speech.start", "speech.end", "result",
     "level", "baseline", "pong", "error",

@@ -141,5 +141,11 @@ class MeasuringStream(SpeechStream[Measurement]):
         level = judge_level(clip, prosody.level_db)
         return Measurement(self._at(segment.start), self._at(segment.end), level, prosody)
 
+    def _turn(self, speech: Speech, first: int) -> Measurement:
+        prosody = measured(speech)
+        level = judge_level(speech.samples, prosody.level_db)
+        start, end = (round(at, 4) for at in (first / RATE, first / RATE + speech.seconds))
+        return Measurement(start, end, level, prosody)
+
     def _interim(self, segment: Segment) -> Measurement:
         return self._final(segment)

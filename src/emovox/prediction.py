@@ -54,11 +54,15 @@ class Prediction:
 
     def moved(self, seconds: float) -> "Prediction":
         """Return the prediction with its times, and those of its moments, so much later."""
-        moments = self.moments and tuple(
-            moment.moved(lambda at: round(at + seconds, 4)) for moment in self.moments
-        )
+        moved = self.with_moments(lambda at: round(at + seconds, 4))
         start, end = (round(at + seconds, 4) for at in (self.start, self.end))
-        return replace(self, start=start, end=end, moments=moments)
+        return replace(moved, start=start, end=end)
+
+    def with_moments(self, place: Callable[[float], float]) -> "Prediction":
+        """Return the prediction with the times of its moments where `place` puts them."""
+        if self.moments is None:
+            return self
+        return replace(self, moments=tuple(moment.moved(place) for moment in self.moments))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as JSON carries it; moments and prosody only if asked for."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .audio import MAX_SECONDS, RATE, AudioSource
 from .baseline import Baseline, Window
 from .decoding import read_blocks
-from .explain import explained, moments
+from .explain import explained
 from .model import Model
 from .prediction import Prediction
 from .prosody import measure
@@ -158,9 +158,8 @@ class Recognizer(Model):
             measured = measure(speech.samples, pauses_s=speech.pauses_s)
             prediction = replace(prediction, prosody=measured)
         if explain:
-            weighed = moments(self, speech.samples, prediction, baseline)
-            placed = tuple(moment.moved(speech.place) for moment in weighed)
-            prediction = replace(prediction, moments=placed)
+            prediction = explained(self, speech.samples, prediction, baseline)
+            prediction = prediction.with_moments(speech.place)
         return prediction, windows
 
     def segments(

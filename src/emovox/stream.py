@@ -20,7 +20,7 @@ from .decoding import Block
 from .model import Model
 from .prediction import Prediction
 from .prosody import measure
-from .vad import SEGMENT_S, Activity, Segment
+from .vad import SEGMENT_S, Activity, Said, Segment, Speech
 
 INTERVAL_S = 0.5  # default of the seconds of speech between decisions
 HALF_LIFE_S = 0.5  # of speech, in which the say of an interim decision in later ones halves
@@ -73,6 +73,7 @@ class SpeechStream(ABC, Generic[Answer]):
         self._n_fed = 0  # samples at the rate of what is fed
         self._recent = np.zeros(0, np.float32)  # of the last 100 ms
         self._latest: tuple[float, float | None] | None = None  # speech, before the last flush
+        self._said = Said()
         self._restart()
 
     def _restart(self) -> None:
@@ -160,6 +161,25 @@ class SpeechStream(ABC, Generic[Answer]):
         self._restart()
         return answers
 
+    def turn(self) -> Answer | None:
+        """Return the answer to all that was said since the last call, as to one recording.
+
+        That is what a dialogue system asks for at the end of a turn. It takes in the segments that
+        are over and the one that is not, without the pauses; of speech of more than a minute, the
+        last minute. The other answers do not depend on it.
+
+        Returns
+        -------
+        answer : or None
+            None if nobody has spoken since the last call, or since the stream began.
+        """
+        origin = round(self._origin_s * RATE)
+        said = self._said.speech(self._activity.pending(), origin)
+        self._said.begin(origin + self._activity.n_samples)
+        if said is None:
+            return None
+        return self._turn(*said)
+
     def pause(self) -> None:
         """Let others have a turn; called once for each second of sound."""
         return
@@ -167,6 +187,10 @@ class SpeechStream(ABC, Generic[Answer]):
     @abstractmethod
     def _final(self, segment: Segment) -> Answer:
         """Answer a segment that is over."""
+
+    @abstractmethod
+    def _turn(self, speech: Speech, first: int) -> Answer:
+        """Answer a turn, whose speech begins with this sample of the stream."""
 
     @abstractmethod
     def _interim(self, segment: Segment) -> Answer:
@@ -191,10 +215,16 @@ class SpeechStream(ABC, Generic[Answer]):
         return round(self._origin_s + sample / RATE, 4)
 
     def _answers(self, segments: Sequence[Segment]) -> list[Answer]:
-        return [
-            self._final(segment) if segment.final else self._interim(segment)
-            for segment in segments
-        ]
+        return [self._answer(segment) for segment in segments]
+
+    def _is_of_turn_before(self, segment: Segment) -> bool:
+        return round(self._origin_s * RATE) + segment.start < self._said.start
+
+    def _answer(self, segment: Segment) -> Answer:
+        if not segment.final:
+            return self._interim(segment)
+        self._said.add(segment, round(self._origin_s * RATE))
+        return self._final(segment)
 
 
 class Stream(SpeechStream[Prediction]):
@@ -264,7 +294,7 @@ class Stream(SpeechStream[Prediction]):
     @baseline.setter
     def baseline(self, baseline: Baseline) -> None:
         self._model.check_baseline(baseline)
-        self._baseline = baseline
+        self._baseline = self._before_turn = baseline
 
     def pause(self) -> None:
         """Let others have a turn, as the model does."""
@@ -276,9 +306,23 @@ class Stream(SpeechStream[Prediction]):
         prediction = placed(prediction, segment, self._origin_s)
         if self._learn:
             self._baseline = baseline.after(self._windows)
+        if self._is_of_turn_before(segment):
+            self._before_turn = self._baseline
         if self._prosody:
             prediction = replace(prediction, prosody=measure(clip))
         return self._explain(clip, prediction, baseline) if self._explain else prediction
+
+    def _turn(self, speech: Speech, first: int) -> Prediction:
+        # With the baseline from before the turn, whose segments have been learned by now.
+        baseline, self._before_turn = self._before_turn, self._baseline
+        prediction, _ = self._model.hear(speech.samples, baseline)
+        if self._prosody:
+            measured = measure(speech.samples, pauses_s=speech.pauses_s)
+            prediction = replace(prediction, prosody=measured)
+        if self._explain:
+            prediction = self._explain(speech.samples, prediction, baseline)
+        prediction = prediction.with_moments(speech.place)
+        return replace(prediction, end=speech.seconds).moved(first / RATE)
 
     def _interim(self, segment: Segment) -> Prediction:
         prediction, _ = self._model.hear(cleaned(segment.audio), self._baseline)

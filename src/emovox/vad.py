@@ -3,7 +3,8 @@
 import math
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -29,6 +30,7 @@ FIRST_DECISION = 14  # chunks (0.45 s) of speech before the first interim decisi
 STEADY, STEADY_DB = 6, 1.0  # a level within 1 dB for 6 chunks (0.19 s) is a hum or a tone
 WINDOW_S = 4.0  # what an interim decision looks back on
 SEGMENT_S = 6.0  # default of the longest segment
+TURN_S = 60.0  # seconds of speech that a turn of a stream is judged by, the last ones
 SLOWDOWNS = (1.0, 1.5, 1.75)  # times, at which a clip is searched for speech
 FAINT = 0.025  # level as an amplitude, -32 dB of full scale: what is lower is heard louder
 FAINTEST = 2.5e-4  # by 40 dB at most
@@ -135,6 +137,11 @@ class Activity:
         return self._utterance is not None and self._n_voiced >= MIN_SPEECH
 
     @property
+    def n_samples(self) -> int:
+        """Samples taken in so far."""
+        return self._n_chunks * CHUNK + len(self._rest)
+
+    @property
     def latest(self) -> tuple[int, int | None] | None:
         """First sample and end (None while speaking) of the current or latest utterance."""
         if self._latest is None:
@@ -168,13 +175,16 @@ class Activity:
 
     def flush(self) -> list[Segment]:
         """Return what is left at the end of the audio; nothing can be fed after that."""
-        n_samples = self._n_chunks * CHUNK + len(self._rest)
-        segments = []
+        n_samples, segments = self.n_samples, []
         if self._rest.size:
             segments += self.feed(np.zeros(CHUNK - len(self._rest), np.float32))
         if self._utterance is not None:
             segments += self._end()
         return [_shortened(n_samples, segment) for segment in segments]
+
+    def pending(self) -> list[Segment]:
+        """Return the segment that `flush` would end, and go on as if nothing had happened."""
+        return [segment for segment in deepcopy(self).flush() if segment.final]
 
     def _hear(self, chunk: Samples) -> list[Segment]:
         probability = self._voice.probability(chunk)
@@ -295,6 +305,56 @@ class Speech:
                 return round((start + sample) / RATE, 4)
             sample -= end - start
         return round(self.spans[-1][1] / RATE, 4)
+
+
+class Said:
+    """The speech of a stream since its last turn: at most the last minute of it is kept."""
+
+    def __init__(self) -> None:
+        self.start = 0  # sample of the stream with which the turn begins
+        self._tail = -1  # sample with which a segment goes on that the turn before began
+        self._parts: deque[tuple[int, Samples]] = deque()  # first samples, and what was said
+
+    def add(self, segment: Segment, origin: int) -> None:
+        """Take in a segment that is over; `origin` is the sample that its own count begins at."""
+        start = origin + segment.start
+        late = max(0, self.start - start)  # samples that belong to the turn before
+        if late < len(segment.audio):
+            self._parts.append((start + late, segment.audio[late:]))
+            self._tail = start + late if late else self._tail
+        while len(self._parts) > 1 and sum(len(part) for _, part in self._parts) > TURN_S * RATE:
+            self._parts.popleft()
+
+    def speech(self, pending: Sequence[Segment], origin: int) -> tuple[Speech, int] | None:
+        """Return what was said, and the sample of the stream that it begins with; None for nothing.
+
+        `pending` is what `Activity.pending` found, and `origin` the sample its count begins at.
+        """
+        said = copy(self)
+        said._parts = self._parts.copy()
+        for segment in pending:
+            said.add(segment, origin)
+        said._drop_tail()
+        if not said._parts:
+            return None
+        first = said._parts[0][0]
+        spans = tuple((start - first, start - first + len(audio)) for start, audio in said._parts)
+        samples = np.concatenate([audio for _, audio in said._parts])
+        return Speech(cleaned(samples), spans, spans[-1][1] / RATE), first
+
+    def _drop_tail(self) -> None:
+        """Leave out the soft end of the turn before, which holds no speech of its own."""
+        if not self._parts or self._parts[0][0] != self._tail:
+            return
+        start, audio = self._parts[0]
+        goes_on = len(self._parts) > 1 and self._parts[1][0] == start + len(audio)
+        if not goes_on and len(audio) < (MIN_SPEECH + PAD) * CHUNK:
+            self._parts.popleft()
+
+    def begin(self, sample: int) -> None:
+        """Begin another turn at a sample of the stream."""
+        self.start = sample
+        self._parts.clear()
 
 
 def read_speech(

@@ -92,10 +92,12 @@ class OwnModel:
             return Answer((), refused=error.kind)
 
     def _streamed(self, clip: Samples) -> list[Prediction]:
+        """Feed a stream and ask it for the turn, as a dialogue system does."""
         stream = self._recognizer.stream(interval_s=None, learn=False)
-        blocks = (clip[at : at + _BLOCK] for at in range(0, len(clip), _BLOCK))
-        decisions = [decision for block in blocks for decision in stream.feed(block)]
-        return decisions + stream.flush()
+        for at in range(0, len(clip), _BLOCK):
+            stream.feed(clip[at : at + _BLOCK])
+        answer = stream.turn()
+        return [] if answer is None else [answer]
 
     def _answer(self, segments: Sequence[Prediction]) -> Answer:
         """Put the segments of a recording together, each by its length."""

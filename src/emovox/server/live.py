@@ -102,6 +102,12 @@ class LiveStream:
         arrived = time.perf_counter()
         return self._updates(self._stream.flush(), arrived)
 
+    def turn(self) -> dict[str, Any]:
+        """Return the message about what was said since the last turn; null for nothing."""
+        answer = self._stream.turn()
+        key = "prediction" if self._stream is self._speaker else "measurement"
+        return {"type": "turn", key: None if answer is None else answer.to_dict()}
+
     def baseline(self) -> dict[str, Any]:
         """Return the speaker's baseline as a JSON object."""
         return self._speaker.baseline.to_dict()

@@ -16,7 +16,9 @@ from ..errors import BaselineError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 10.0
-KINDS = ("session.update", "baseline.get", "baseline.reset", "flush", "ping", "session.close")
+KINDS = (
+    "session.update", "baseline.get", "baseline.reset", "flush", "turn", "ping", "session.close",
+)  # fmt: skip
 _MAX_NESTED = 64  # objects and lists in a message: small ones take far more memory than their text
 _CHEAP = frozenset({"ping", "session.close"})
 _WORK = 20.0  # ordinary messages that a message with work for the service counts as

@@ -222,6 +222,11 @@ class Session:
             await self._send({"type": "pong"})
         elif request.kind == "flush":
             await self._send_updates(await self._in_thread(self._stream.flush))
+        elif request.kind == "turn":
+            asked = time.perf_counter()
+            turn = await self._in_thread(self._stream.turn)
+            latency_ms = round(1000 * (time.perf_counter() - asked), 1)
+            await self._send({**turn, "latency_ms": latency_ms})
         else:
             if request.kind == "baseline.reset":
                 self._stream.reset_baseline()
