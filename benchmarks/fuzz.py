@@ -1,4 +1,4 @@
-"""Half a million inputs that no honest user sends, thrown at the product from a seed.
+"""Two thirds of a million inputs that no honest user sends, thrown at the product from a seed.
 
 Run with ``python benchmarks/fuzz.py``, which takes some 20 minutes and nothing but 127.0.0.1.
 ``--scale 0.01`` sends a hundredth of it, ``--only FAMILY`` one family alone (give it again for one
@@ -54,6 +54,7 @@ FAMILIES: Mapping[str, Family] = {
         25_000, 4.5, partial(attack_a_server, fuzz_recordings.case, n_at_once=8, with_token=False)
     ),
     "recordings": Family(35_000, 3.5, partial(attack_a_child, "fuzz_recordings")),
+    "turns": Family(160_000, 4.0, partial(attack_a_child, "fuzz_turns")),
     "models": Family(80_000, 3.0, partial(attack_a_child, "fuzz_models")),
 }
 

@@ -7,12 +7,12 @@ import pytest
 
 from conftest import REPOSITORY
 
-N_CASES = {"fuzz_recordings": 150, "fuzz_models": 400}
+N_CASES = {"fuzz_recordings": 150, "fuzz_models": 400, "fuzz_turns": 1_500}
 
 
 @pytest.mark.parametrize(("module", "n_cases"), N_CASES.items())
 def test_library(benchmarks, module, n_cases):
-    """Broken recordings, models, cards and baselines are refused, or answered soundly."""
+    """Broken recordings, models, baselines and turns are refused, or answered soundly."""
     goal = benchmarks("fuzz_server").Goal(module, 20240229, n_cases, seconds=60)
     tally = benchmarks("fuzz_child").attack_a_child(module, goal, n_children=1)
     assert tally.to_dict()["faults"] == {}

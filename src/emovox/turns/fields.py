@@ -31,13 +31,13 @@ def read_clock(text: str) -> float | None:
     if minutes > 59 or seconds > 59:
         return None
     thousandths = int((match[4] or "0").ljust(3, "0")[:3])
-    return 3600 * hours + 60 * minutes + seconds + thousandths / 1000
+    return (1000 * (3600 * hours + 60 * minutes + seconds) + thousandths) / 1000
 
 
-def name_only(recording: str) -> str:
-    """Return a recording's name without folders and suffix, however they are written."""
+def _names(recording: str) -> set[str]:
+    """Return a recording's name without its folders, with and without its suffix."""
     name = recording.replace("\\", "/").rpartition("/")[2]
-    return name.rpartition(".")[0] or name
+    return {name, name.rpartition(".")[0] or name}
 
 
 def of_recording(found: list[tuple[str, T]], recording: str) -> list[T]:
@@ -51,11 +51,10 @@ def of_recording(found: list[tuple[str, T]], recording: str) -> list[T]:
     names = list(dict.fromkeys(name for name, _ in found))
     if len(names) < 2:
         return [item for _, item in found]
-    wanted = name_only(recording)
-    chosen = [item for name, item in found if name_only(name) == wanted or name == recording]
+    chosen = [item for name, item in found if _names(name) & _names(recording)]
     if not chosen:
         listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         raise TurnsError(
-            f"expected turns of the recording {wanted!r}, got those of {len(names):,}: {listed}"
+            f"expected turns of the recording {recording!r}, got those of {len(names):,}: {listed}"
         )
     return chosen

@@ -82,5 +82,6 @@ def _decoded(file: Path) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise TurnsError(f"line {line}: expected UTF-8 text, got other bytes") from None
+        kind = encoding.upper().removesuffix("-SIG")
+        raise TurnsError(f"line {line}: expected {kind} text, got other bytes") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -14,6 +14,7 @@ _ALMOST_TIMES = re.compile(r"\d:\d\d.*\d:\d\d|^\s*\d+:\d\d:\d\d", re.ASCII)
 _VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^<>]*)>")  # W3C WebVTT, 4.2.2: a voice span
 _TAG = re.compile(r"<[^<>]*>")
 _SRT_TAG = re.compile(r"</?(?:b|i|u|font)(?:\s[^<>]*)?>|\{\\an?\d\}", re.IGNORECASE)
+_ARROW = re.compile("-{2,}>")  # which stands between times alone
 _NAMED = re.compile(r"\[([^\[\]]+)\]:\s*")  # as whisperX names speakers
 _EXPECTED = "times such as 00:00:01.500 --> 00:00:02.750"
 _NO_CUES = ("NOTE", "STYLE", "REGION")
@@ -128,7 +129,8 @@ def write_srt(turns: Sequence[Turn]) -> str:
     for number, turn in enumerate(turns, start=1):
         voice = f"[{turn.speaker}]: " if turn.speaker else ""
         times = f"{timestamp(turn.start)} --> {timestamp(turn.end)}".replace(".", ",")
-        cues.append(f"{number}\n{times}\n{one_spaced(voice + turn.text)}\n")
+        said = _ARROW.sub("->", one_spaced(voice + turn.text))
+        cues.append(f"{number}\n{times}\n{said}\n")
     return "\n".join(cues)
 
 
