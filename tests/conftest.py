@@ -35,9 +35,10 @@ EXTRAS = {
     "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "journal": ("cryptography", "platformdirs", "scipy"),
+    "transcripts": ("praatio", "pympi"),
     "dev": (
         *("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
-        *("bids_validator", "fhir", "praatio", "pympi"),
+        *("bids_validator", "fhir", "webvtt"),
     ),
 }
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

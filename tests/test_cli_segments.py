@@ -16,8 +16,11 @@ from conftest import LABELS
 from emovox.audio import RATE
 from emovox.cli import run
 from emovox.cli.segments import _changes
+from emovox.cli.tracks import caption
 from emovox.prediction import Prediction
-from emovox.tracks import timestamp, vtt
+from emovox.tracks import timestamp
+from emovox.turns.subtitles import write_vtt
+from emovox.turns.turn import Turn, TurnAnswer
 
 INTERRUPTIBLE = """
 import signal, sys
@@ -283,4 +286,5 @@ class TestTracks:
     def test_escaped(self):
         """A label of a user's own model cannot break the subtitles."""
         segment = Prediction("<b>&", 0.5, {"<b>&": 0.5}, 0.0, 1.0, False)
-        assert vtt([(0, segment)], 1).endswith("&lt;b&gt;&amp; 50% (uncertain)\n")
+        said = caption(TurnAnswer(Turn(0.0, 1.0), segment))
+        assert write_vtt([Turn(0.0, 1.0, "", said)]).endswith("&lt;b&gt;&amp; 50% (uncertain)\n")

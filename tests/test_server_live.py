@@ -19,7 +19,7 @@ import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emovox import Recognizer
-from emovox.measuring import measure_segments
+from emovox.measuring import measure_recording, measure_segments
 from emovox.server.inbox import Inbox
 from emovox.server.live import Block
 from emovox.server.protocol import Request
@@ -200,6 +200,36 @@ class TestAnswers:
                 tell(session, "flush")
             tell(session, "session.close")
             assert len(results(heard(session))) == 2
+
+    def test_turn(self, server, shipped, dialogue):
+        """A turn is answered as in Python, over all that was said since the last one."""
+        with server.live() as session:
+            tell(session, "turn")
+            nothing = heard(session, "turn")[-1]
+            say(session, dialogue)
+            tell(session, "turn")
+            found = heard(session, "turn")[-1]
+            tell(session, "session.close")
+            closed = heard(session)[-1]
+        assert nothing["prediction"] is None
+        stream = shipped.stream(interval_s=None)
+        stream.feed(dialogue)
+        assert found["prediction"] == stream.turn().to_dict()
+        assert found["prediction"]["scores"] == shipped.predict(dialogue, RATE).scores
+        assert found["latency_ms"] >= 0
+        assert closed["reason"] == "session.close"
+
+    def test_measured_turn(self, server, dialogue):
+        """Where no emotion is recognised, a turn is measured."""
+        with server.live() as session:
+            tell(session, "session.update", emotion=False)
+            say(session, dialogue)
+            tell(session, "turn")
+            found = heard(session, "turn")[-1]
+        assert found["measurement"] == measure_recording(dialogue, RATE).to_dict() | {
+            "start": found["measurement"]["start"],
+            "end": found["measurement"]["end"],
+        }
 
     def test_sessions_do_not_mix(self, server, dialogue):
         """Many sessions at once give each its own results, the same as alone."""
