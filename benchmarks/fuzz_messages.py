@@ -280,12 +280,16 @@ def _said(baseline: dict[str, Any], rng: Random) -> dict[str, Any]:
     said: dict[str, Any] = {"type": kind}
     if kind == "session.update":
         fields = {
+            "encoding": rng.choice(("linear16", "mulaw", "mulaw", "alaw", "opus", "flac")),
             "rate": rng.choice((8_000, 16_000, 44_100, 192_000, 8_001)),
+            "channels": rng.choice((1, 1, 2, 3)),
             "interval_s": rng.choice((0.1, 0.5, 10)),
             "baseline": rng.choice((None, baseline, mutated_object(rng, baseline))),
             "learn": rng.random() < 0.5,
         }
         said |= {name: value for name, value in fields.items() if rng.random() < 0.4}
+    elif rng.random() < 0.2:
+        said["channel"] = rng.choice((0, 0, 1, 7, 8, -1, None))
     if rng.random() < 0.2:
         said[rng.choice((*said, any_text(rng)))] = any_value(rng)
     return said

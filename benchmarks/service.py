@@ -27,6 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--sessions", type=int, default=40, help="live at the same time")
+    parser.add_argument("--calls", type=int, default=40, help="the same in mu-law, 20 ms a message")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each live session")
     parser.add_argument("--uploads", type=int, default=1_000, help="of 3 s, by 16 clients")
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
@@ -45,6 +46,10 @@ def _parts(asked: argparse.Namespace, log: Path) -> Any:
             yield "overhead", asyncio.run(overhead(one))
         with server(log, max_sessions=asked.sessions) as one:
             yield "sessions", asyncio.run(live_sessions(one, asked.sessions, asked.seconds))
+    if asked.seconds and asked.calls:
+        with server(log, max_sessions=asked.calls) as one:
+            call = live_sessions(one, asked.calls, asked.seconds, by_phone=True)
+            yield "calls", asyncio.run(call)
     if asked.uploads:
         with server(log, max_requests_per_s=10_000) as one:
             yield "uploads", asyncio.run(uploads(one, asked.uploads))

@@ -1,6 +1,7 @@
 """For benchmarks/service.py: speakers in real time, and a server in a process of its own."""
 
 import asyncio
+import io
 import json
 import os
 import socket
@@ -16,11 +17,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import soundfile
+import soxr
 import websockets
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RATE = 16_000
 FRAME_S = 0.1
+PHONE_RATE, PHONE_FRAME_S = 8_000, 0.02  # of telephony
 PAUSE_AFTER_END_S = 0.32  # of the pause that ends an utterance, what is not part of the prediction
 
 
@@ -137,10 +140,25 @@ class Heard:
     error: str = ""
 
 
-async def speak(url: str, audio: np.ndarray) -> Heard:
+def phone(audio: np.ndarray) -> bytes:
+    """Return what a phone sends of some sound: mu-law at 8 kHz."""
+    file = io.BytesIO()
+    sound = soxr.resample(audio / 32_768, RATE, PHONE_RATE)
+    soundfile.write(file, sound, PHONE_RATE, format="RAW", subtype="ULAW")
+    return file.getvalue()
+
+
+async def speak(url: str, audio: np.ndarray, *, by_phone: bool = False) -> Heard:
     """Speak in real time; measure from when a sample is spoken to what is decided on it."""
+    sound, frame_s, update = audio.tobytes(), FRAME_S, {}
+    n_frame = 2 * int(FRAME_S * RATE)
+    if by_phone:
+        sound, frame_s = phone(audio), PHONE_FRAME_S
+        update, n_frame = {"encoding": "mulaw"}, int(PHONE_FRAME_S * PHONE_RATE)
     heard = Heard()
     async with websockets.connect(url, compression=None, max_size=None) as socket_:
+        await socket_.recv()
+        await socket_.send(json.dumps({"type": "session.update", **update}))
         await socket_.recv()
         began = time.perf_counter()
 
@@ -149,10 +167,9 @@ async def speak(url: str, audio: np.ndarray) -> Heard:
                 _note(heard, json.loads(text), time.perf_counter() - began)
 
         listening = asyncio.create_task(listen())
-        n_frame = int(FRAME_S * RATE)
-        for index, first in enumerate(range(0, len(audio), n_frame)):
-            await asyncio.sleep(max(0.0, began + (index + 1) * FRAME_S - time.perf_counter()))
-            await socket_.send(audio[first : first + n_frame].tobytes())
+        for index, first in enumerate(range(0, len(sound), n_frame)):
+            await asyncio.sleep(max(0.0, began + (index + 1) * frame_s - time.perf_counter()))
+            await socket_.send(sound[first : first + n_frame])
         await socket_.send('{"type": "session.close"}')
         await listening
     return heard

@@ -70,11 +70,13 @@ async def overhead(one: Server) -> dict[str, float]:
     }
 
 
-async def live_sessions(one: Server, n_sessions: int, seconds: float) -> dict[str, Any]:
+async def live_sessions(
+    one: Server, n_sessions: int, seconds: float, *, by_phone: bool = False
+) -> dict[str, Any]:
     """Let as many speak as the server takes, and others be refused in between."""
     before, began = one.cpu_seconds(), time.perf_counter()
     speakers = [
-        asyncio.create_task(_speaker(one, index, n_sessions, seconds))
+        asyncio.create_task(_speaker(one, index, n_sessions, seconds, by_phone))
         for index in range(n_sessions)
     ]
     await asyncio.sleep(seconds / 2)
@@ -95,9 +97,12 @@ async def live_sessions(one: Server, n_sessions: int, seconds: float) -> dict[st
     }
 
 
-async def _speaker(one: Server, index: int, n_sessions: int, seconds: float) -> Heard:
+async def _speaker(
+    one: Server, index: int, n_sessions: int, seconds: float, by_phone: bool
+) -> Heard:
     await asyncio.sleep(index / n_sessions)  # nobody begins at the same moment
-    return await speak(one.live, talk(np.random.default_rng(index), seconds, PAUSES_S))
+    audio = talk(np.random.default_rng(index), seconds, PAUSES_S)
+    return await speak(one.live, audio, by_phone=by_phone)
 
 
 async def _refused(one: Server) -> int:

@@ -535,6 +535,11 @@ SERVICE: Mapping[str, Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]]] 
         ("their final decisions, p50, p95", _latency(one["final_ms"])),
         ("sessions beyond, refused", one["refused_beyond"]),
     ],
+    "calls": lambda one: [
+        ("calls in mu-law in real time", f"{one['sessions']}, {one['server_cores']} cores"),
+        ("their interim decisions, p50, p95", _latency(one["interim_ms"])),
+        ("their final decisions, p50, p95", _latency(one["final_ms"])),
+    ],
     "uploads": lambda one: [
         (
             f"uploads of 3 s by {one['clients']} clients",

@@ -33,6 +33,7 @@ EXTRAS = {
     "train": ("torch", "librosa", "onnx", "safetensors", "scipy", "sklearn", "pooch"),
     "live": ("sounddevice", "platformdirs"),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "starlette"),
+    "opus": ("av",),
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "journal": ("cryptography", "platformdirs", "scipy"),
     "transcripts": ("praatio", "pympi"),

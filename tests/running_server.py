@@ -6,17 +6,20 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from conftest import REPOSITORY
+from emovox.server.messages import asyncapi
 from emovox.server.process import bind, make_server
 from emovox.server.settings import ServerSettings
 
@@ -49,7 +52,7 @@ class Running:
 @contextmanager
 def running(**settings: Any) -> Iterator[Running]:
     """Run a server until the block ends."""
-    made = ServerSettings(port=0, **settings)
+    made = ServerSettings(**{"port": 0, **settings})
     with bind(made) as listener:
         server = make_server(made)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -85,14 +88,34 @@ def tell(socket_: ClientConnection, kind: str, **fields: Any) -> None:
 
 
 def heard(socket_: ClientConnection, until: str | None = None) -> list[dict[str, Any]]:
-    """Receive messages, up to one of a type, or until the session is closed."""
+    """Receive messages, up to one of a type, or until the session is closed; check their schema."""
     found: list[dict[str, Any]] = []
     try:
         while not found or found[-1]["type"] != until:
             found.append(json.loads(socket_.recv(timeout=20)))
+            check_message(found[-1])
     except ConnectionClosed:
         assert until is None, f"closed before {until}: {found}"
     return found
+
+
+@cache
+def validators() -> dict[str, Any]:
+    """Return a validator of each type of message, as the AsyncAPI document describes it."""
+    jsonschema = pytest.importorskip("jsonschema_rs")
+    document = asyncapi()
+    components = document["components"]
+    return {
+        message["name"]: jsonschema.validator_for({**message["payload"], "components": components})
+        for message in components["messages"].values()
+        if "name" in message
+    }
+
+
+def check_message(message: dict[str, Any]) -> None:
+    """Check that a message is one that the AsyncAPI document describes."""
+    with suppress(pytest.skip.Exception):  # no validator is installed
+        validators()[message["type"]].validate(message)
 
 
 def results(messages: list[dict[str, Any]], *, final: bool = True) -> list[dict[str, Any]]:

@@ -78,8 +78,9 @@ def run_console(body: str, expected: int) -> None:
         assert run(arguments) == expected, command
 
 
-# docs/http.md needs a server: tests/test_http_docs.py runs it.
-WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page != "docs/http.md"]
+# These need a server: tests/test_http_docs.py runs them.
+SERVED = ("docs/http.md", "docs/clients.md")
+WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page not in SERVED]
 
 
 @pytest.mark.needs("dask")

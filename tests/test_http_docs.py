@@ -1,4 +1,4 @@
-"""docs/http.md, run against a real server."""
+"""docs/http.md and docs/clients.md, run against a real server."""
 
 import json
 import shutil
@@ -10,9 +10,10 @@ import pytest
 from conftest import REPOSITORY
 from emovox import Recognizer
 from running_server import EXAMPLES, RATE, Running, running, speech
+from test_client_js import node
 from test_docs import BLOCK, read, rows, run_python, section
 
-PAGE = "docs/http.md"
+PAGE, CLIENTS = "docs/http.md", "docs/clients.md"
 CHROMIUM = shutil.which("chromium")
 
 
@@ -23,9 +24,9 @@ def server():
         yield one
 
 
-def blocks(server: Running, language: str) -> list[tuple[int, str]]:
-    """Return the page's blocks of a language, and their lines, with the server's address."""
-    text = read(PAGE)
+def blocks(server: Running, language: str, page: str = PAGE) -> list[tuple[int, str]]:
+    """Return a page's blocks of a language, and their lines, with the server's address."""
+    text = read(page)
     return [
         (
             text[: block.start("body")].count("\n"),
@@ -49,6 +50,31 @@ def test_python(server, monkeypatch, capsys):
     assert "/v1/stream" in printed[-1]
 
 
+def test_clients_in_python(server, monkeypatch, capsys):
+    """The Python blocks of the page about clients run in order, and print predictions."""
+    monkeypatch.chdir(REPOSITORY)
+    names: dict[str, object] = {"__name__": "page"}
+    for line, body in blocks(server, "python", CLIENTS):
+        run_python(CLIENTS, line, body, names)
+    printed = capsys.readouterr().out.splitlines()
+    labels = Recognizer.load().labels
+    assert printed[0].split()[0] in labels
+    assert printed[-3].split()[:1] == ["0"]
+    assert printed[-2].startswith("<Baseline")
+    assert printed[-1].count("'") >= 2
+
+
+def test_clients_in_javascript(server):
+    """The JavaScript block of the page about clients runs in Node."""
+    ((_, body),) = blocks(server, "js", CLIENTS)
+    done = subprocess.run(
+        [node(), "--input-type=module", "-"],
+        input=body, cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] in Recognizer.load().labels
+
+
 def test_answer(server):
     """The answer that the page shows is the one that the service gives."""
     ((_, shown),) = blocks(server, "json")
@@ -67,7 +93,7 @@ def test_curl(server, tmp_path):
     """Each curl command is answered without an error."""
     (tmp_path / "examples").symlink_to(EXAMPLES)
     commands = [body for _, body in blocks(server, "sh")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for body in commands:
         done = subprocess.run(
             ["bash", "-euc", body], cwd=tmp_path, capture_output=True, text=True, timeout=60

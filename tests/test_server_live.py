@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emovox import Recognizer
 from emovox.measuring import measure_recording, measure_segments
+from emovox.server.channels import Encoded
 from emovox.server.inbox import Inbox
-from emovox.server.live import Block
 from emovox.server.protocol import Request
 from running_server import RATE, heard, raw, results, running, say, speech, tell
 
@@ -118,7 +118,9 @@ class TestAnswers:
             messages = heard(session)
         assert updated == {
             "type": "session.updated",
+            "encoding": "linear16",
             "rate": 48_000,
+            "channels": 1,
             "interval_s": 1.0,
             "learn": False,
             "prosody": False,
@@ -297,14 +299,32 @@ JUNK = [
     ('{"type": "session.update", "interval_s": 0}', "parameter"),
     ('{"type": "session.update", "learn": 1}', "parameter"),
     ('{"type": "session.update", "other": 1}', "parameter"),
+    ('{"type": "session.update", "encoding": "flac"}', "parameter"),
+    ('{"type": "session.update", "encoding": ["mulaw"]}', "parameter"),
+    ('{"type": "session.update", "encoding": "opus", "rate": 44100}', "parameter"),
+    ('{"type": "session.update", "encoding": "opus", "channels": 3}', "parameter"),
+    ('{"type": "session.update", "channels": 0}', "parameter"),
+    ('{"type": "session.update", "channels": 9}', "parameter"),
+    ('{"type": "session.update", "channels": 1.5}', "parameter"),
+    ('{"type": "session.update", "channels": 2, "baseline": null}', "parameter"),
+    ('{"type": "session.update", "channels": 2, "baselines": [null]}', "parameter"),
+    ('{"type": "session.update", "baseline": null, "baselines": [null]}', "parameter"),
+    ('{"type": "session.update", "baselines": {}}', "parameter"),
+    ('{"type": "flush", "channel": -1}', "parameter"),
+    ('{"type": "baseline.get", "channel": 1}', "parameter"),
+    ('{"type": "baseline.reset", "channel": "0"}', "parameter"),
     ('{"type": "session.update", "baseline": 1}', "baseline"),
     ('{"type": "session.update", "baseline": {}}', "baseline"),
     (b"odd", "odd_bytes"),
 ]
+UPDATES = [one for one in JUNK if "session.update" in str(one[0]) and one[1] != "json"]
 
 
 class TestMessages:
-    """What cannot be heeded is refused: before the first audio for good, then by itself."""
+    """What cannot be heeded is refused: before the first audio for good, then by itself.
+
+    A session.update that cannot be heeded ends the session at any time.
+    """
 
     @pytest.mark.parametrize(("message", "code"), JUNK)
     def test_junk_at_first(self, server, message, code):
@@ -318,7 +338,7 @@ class TestMessages:
         assert (error["type"], error["code"], error["fatal"]) == ("error", code, True)
         assert (closed["type"], closed["reason"]) == ("session.closed", code)
 
-    @pytest.mark.parametrize(("message", "code"), JUNK)
+    @pytest.mark.parametrize(("message", "code"), [one for one in JUNK if one not in UPDATES])
     def test_junk_later(self, server, message, code):
         """Once there was audio, such a message is told so, and the next one is heeded."""
         with server.live() as session:
@@ -329,16 +349,31 @@ class TestMessages:
         assert (error["type"], error["code"], error["fatal"]) == ("error", code, False)
         assert pong == {"type": "pong"}
 
+    @pytest.mark.parametrize(("message", "code"), [*UPDATES, ('{"type": "session.update"}', "")])
+    def test_update_later(self, server, message, code):
+        """After audio, any session.update ends the session: what follows would be misheard."""
+        with server.live() as session:
+            say(session, np.zeros(16, np.int16))
+            session.send(message)
+            with suppress(ConnectionClosed):
+                say(session, speech())
+            _, error, closed = heard(session)
+            assert session.close_code == 1008
+        assert error["code"] == closed["reason"]
+        assert error["code"] in (code, "too_late")
+        assert error["fatal"]
+        assert closed["decisions"] == 0
+
     def test_other_encoding(self, server):
         """Who asks for what the service cannot hear gets no answer, but what it takes."""
         with server.live() as session:
-            tell(session, "session.update", rate=8_000, encoding="linear16")
+            tell(session, "session.update", rate=8_000, codec="linear16")
             with suppress(ConnectionClosed):
                 say(session, speech())
             messages = heard(session)
         assert [one["type"] for one in messages] == ["session.created", "error", "session.closed"]
-        assert "takes rate, interval_s" in messages[1]["message"]
-        assert "got encoding" in messages[1]["message"]
+        assert "takes encoding, rate, channels" in messages[1]["message"]
+        assert "got codec" in messages[1]["message"]
 
     def test_any_name(self, server, shipped):
         """A baseline's name may be any text, however JSON writes it."""
@@ -374,8 +409,7 @@ class TestMessages:
             say(session, np.zeros(1_600, np.int16))
             tell(session, "session.update", rate=8_000)
             error = heard(session, "error")[-1]
-            assert (error["code"], error["fatal"]) == ("too_late", False)
-            tell(session, "session.close")
+            assert (error["code"], error["fatal"]) == ("too_late", True)
             assert heard(session)[-1]["seconds"] == pytest.approx(0.1)
 
     def test_too_much_junk(self, server):
@@ -541,7 +575,7 @@ class TestInbox:
 
     def test_order(self):
         """Audio is handed out in jobs of half a second; all keeps its order."""
-        blocks = [Block(np.full(4_000, index, np.int16), index) for index in range(3)]
+        blocks = [Encoded(bytes([index]) * 8_000, index) for index in range(3)]
 
         async def work() -> list[object]:
             inbox = Inbox()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .baseline import Baseline
     from .errors import EmovoxError
     from .prediction import Prediction
-    from .recognizer import Recognizer
+    from .recognizer import AsyncRecognizer, Recognizer
     from .stream import Stream
     from .turns.reading import read_turns
     from .turns.turn import Turn
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
+    "AsyncRecognizer",
     "Baseline",
     "EmovoxError",
     "Prediction",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncRecognizer": "recognizer",
     "Baseline": "baseline",
     "EmovoxError": "errors",
     "Prediction": "prediction",

@@ -116,6 +116,23 @@ class JournalError(EmovoxError):
     """A journal is missing, locked, damaged or in use, or an entry does not fit into it."""
 
 
+class ServiceError(EmovoxError):
+    """The network service cannot be reached, is busy, or refuses what it was asked.
+
+    Parameters
+    ----------
+    reason : str
+    code : str
+        The service's own word for the reason, for programs; "" if it said none.
+    status : int
+        Of its HTTP answer; 0 if there was none.
+    """
+
+    def __init__(self, reason: str, code: str = "", status: int = 0) -> None:
+        super().__init__(reason)
+        self.code, self.status = code, status
+
+
 class MissingExtraError(EmovoxError):
     """A part of emovox needs an optional dependency that is not installed."""
 
@@ -133,6 +150,8 @@ _LIBRARIES = {
     "live": ("platformdirs", "sounddevice"),
     "journal": ("platformdirs", "cryptography", "scipy"),
     "transcripts": ("praatio", "pympi"),
+    "opus": ("av",),
+    "client": ("httpx", "websockets"),
 }
 
 

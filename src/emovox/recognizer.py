@@ -1,16 +1,19 @@
 """Recognising: recordings, samples and live sound in, predictions and baselines out."""
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
 from .audio import MAX_SECONDS, RATE, AudioSource
 from .baseline import Baseline, Window
 from .decoding import read_blocks
+from .errors import ConfigError
 from .explain import explained
 from .model import Model
 from .prediction import Prediction
@@ -20,7 +23,10 @@ from .turns.conversation import Conversation
 from .turns.turn import Turn
 from .vad import SEGMENT_S, Speech, read_speech
 
-__all__ = ["Prediction", "Recognizer"]
+__all__ = ["AsyncRecognizer", "AsyncStream", "Prediction", "Recognizer"]
+
+T = TypeVar("T")
+_Run = Callable[[Callable[[], list[Prediction]]], Awaitable[list[Prediction]]]
 
 
 class Recognizer(Model):
@@ -313,3 +319,96 @@ class Recognizer(Model):
             explain=partial(explained, self) if explain else None,
             prosody=prosody,
         )
+
+
+class AsyncRecognizer:
+    """A recogniser for asyncio: it works in threads, so that the event loop never waits.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        What to recognise with; others may use it at the same time.
+    max_concurrent : int >= 1, optional
+        Calls that run at a time, others wait; default: one for each core. One that is cancelled
+        counts until its thread is done.
+
+    Raises
+    ------
+    ConfigError
+        If `max_concurrent` is below 1.
+    """
+
+    def __init__(self, recognizer: Recognizer, max_concurrent: int | None = None) -> None:
+        n_places = (os.cpu_count() or 1) if max_concurrent is None else max_concurrent
+        if n_places < 1:
+            raise ConfigError(f"expected max_concurrent of at least 1, got {max_concurrent}")
+        self.recognizer = recognizer
+        self._places = asyncio.Semaphore(n_places)
+
+    async def predict(
+        self, audio: AudioSource | ArrayLike, rate: float | None = None, **options: Any
+    ) -> Prediction:
+        """Recognise one recording; see `Recognizer.predict`."""
+        return await self._run(partial(self.recognizer.predict, audio, rate, **options))
+
+    async def predict_and_learn(
+        self, audio: AudioSource | ArrayLike, rate: float | None = None, **options: Any
+    ) -> tuple[Prediction, Baseline]:
+        """Recognise a recording and learn it; see `Recognizer.predict_and_learn`."""
+        return await self._run(partial(self.recognizer.predict_and_learn, audio, rate, **options))
+
+    async def segments(
+        self, audio: AudioSource | ArrayLike, rate: float | None = None, **options: Any
+    ) -> list[Prediction]:
+        """Recognise each segment of a recording; see `Recognizer.segments`."""
+        return await self._run(lambda: list(self.recognizer.segments(audio, rate, **options)))
+
+    async def enrol(
+        self,
+        name: str,
+        recordings: Iterable[AudioSource | ArrayLike],
+        rate: float | None = None,
+        **options: Any,
+    ) -> Baseline:
+        """Learn a new speaker's baseline; see `Recognizer.enrol`."""
+        return await self._run(partial(self.recognizer.enrol, name, recordings, rate, **options))
+
+    def stream(self, rate: float = RATE, **options: Any) -> "AsyncStream":
+        """Begin a live session; see `Recognizer.stream`."""
+        return AsyncStream(self.recognizer.stream(rate, **options), self._run)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        """Run a call in a thread, and hold its place until it is done, even if cancelled."""
+        await self._places.acquire()
+        work = asyncio.ensure_future(asyncio.to_thread(call))
+        work.add_done_callback(self._done)
+        return await asyncio.shield(work)
+
+    def _done(self, work: "asyncio.Future[Any]") -> None:
+        self._places.release()
+        if not work.cancelled():
+            work.exception()  # nobody else asks for it, where the call was cancelled
+
+
+class AsyncStream:
+    """A live session for asyncio; `AsyncRecognizer.stream` begins one.
+
+    `stream` is the `Stream` behind it, for its times and its baseline.
+    """
+
+    def __init__(self, stream: Stream, run: "_Run") -> None:
+        self.stream = stream
+        self._run = run
+        self._turn = asyncio.Lock()  # a stream belongs to one thread at a time
+
+    async def feed(self, samples: ArrayLike) -> list[Prediction]:
+        """Take in more audio; see `Stream.feed`."""
+        return await self._alone(partial(self.stream.feed, samples))
+
+    async def flush(self) -> list[Prediction]:
+        """End the utterance and return what is left; see `Stream.flush`."""
+        return await self._alone(self.stream.flush)
+
+    async def _alone(self, call: Callable[[], list[Prediction]]) -> list[Prediction]:
+        async with self._turn:
+            return await self._run(call)

@@ -64,11 +64,19 @@ export class Live {
     if (session !== this.session) return this.release(); // Finish was pressed meanwhile
     if (session) return session.resume(rate);
     this.clear();
-    this.session = new Session(this.model.fingerprint, this.token, rate, this.baseline, {
-      state: (state, problem) => this.state(state, problem),
-      result: (prediction, facts) => this.show(prediction, facts),
-      gap: (gap) => this.gaps.push(gap),
-      baseline: (baseline) => this.learn(baseline),
+    this.session = new Session({
+      url: document.baseURI,
+      token: this.token,
+      model: this.model.fingerprint,
+      options: { rate },
+      baselines: [this.baseline],
+      forgiving: true,
+      on: {
+        state: (state, problem) => this.state(state, problem),
+        result: (prediction, facts) => this.show(prediction, facts),
+        gap: (gap) => this.gaps.push(gap),
+        baseline: (baseline) => this.learn(baseline),
+      },
     });
     this.session.connect();
   }

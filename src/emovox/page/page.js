@@ -1,18 +1,18 @@
 // What comes first: the model behind the page, an access token where one is asked for, the tabs.
 
+import { Client } from "./client.js";
 import { Recording } from "./file.js";
 import { Live } from "./live.js";
 import { $, notice } from "./results.js";
 
 async function open(token) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const answer = await fetch("v1/model", { headers, cache: "no-store" }).catch(() => null);
-  $("sign-in").hidden = answer?.status !== 401;
-  const problems = { 200: "", 401: token && "The server does not know this token." };
-  const gone = `The server does not answer as it should (${answer?.status ?? "not at all"}).`;
-  notice("problem", problems[answer?.status] ?? gone);
-  if (!answer?.ok) return;
-  const model = await answer.json();
+  const asked = await new Client(document.baseURI, { token }).model().catch((error) => error);
+  const model = asked instanceof Error ? undefined : asked;
+  $("sign-in").hidden = asked.status !== 401;
+  const unknown = token && "The server does not know this token.";
+  const gone = `The server does not answer as it should (${asked.status || "not at all"}).`;
+  notice("problem", model ? "" : asked.status === 401 ? unknown : gone);
+  if (!model) return;
   $("model").textContent = `Model ${model.name} (${model.fingerprint}).`;
   $("product").hidden = false;
   new Live(model, token);

@@ -7,15 +7,19 @@ const BAD_TOKEN = "The access token holds characters that a browser cannot send 
   "such as / or =. Ask for a token of letters and digits.";
 
 export class Session {
-  // `on` holds functions: state(state, problem), result(prediction, facts), gap({start, end}),
-  // baseline(baseline | null). States: connecting, live, waiting, paused, closing, closed.
-  constructor(model, token, rate, baseline, on) {
-    Object.assign(this, { model, token, rate, baseline, on, seconds: 0, tries: 0 });
+  // `url` is the service's, `options` are those of session.update without baselines, of which there
+  // is one or null for each channel. `on` holds functions: state(state, problem), result(answer,
+  // facts), gap({start, end}), baseline(baseline | null, channel), and speech({at, began, channel})
+  // if wanted. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
+  // is refused; with `forgiving`, the session goes on without a baseline that the service refuses.
+  constructor({ url, token, model, options, baselines = [null], forgiving = false, on }) {
+    const fixed = { url, token, model, forgiving, on };
+    Object.assign(this, fixed, { options, baselines, seconds: 0, tries: 0 });
   }
 
   connect() {
     this.set("connecting");
-    const address = new URL("v1/stream", document.baseURI);
+    const address = new URL("v1/stream", this.url);
     address.protocol = address.protocol.replace("http", "ws");
     try {
       this.socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
@@ -40,29 +44,39 @@ export class Session {
     if (this.open) this.socket.send(JSON.stringify(message));
   }
 
-  feed(samples) {
+  // Takes a typed array: bytes of the encoding, or 16-bit samples; channels are interleaved.
+  feed(audio) {
     if (this.state !== "live" && !this.gap) return; // nothing began yet
     if (!this.open) this.gap ??= { start: this.seconds };
-    this.seconds = Math.round(1e5 * (this.seconds + samples.length / this.rate)) / 1e5;
+    this.seconds = Math.round(1e5 * this.after(audio.byteLength)) / 1e5;
     if (this.state !== "live" || !this.open) return;
-    this.socket.send(samples.buffer);
+    this.socket.send(audio);
     if (performance.now() - this.heard > SILENT_MS) this.lose(1006);
+  }
+
+  after(bytes) {
+    const { encoding = "linear16", rate, channels = 1 } = this.options;
+    if (encoding === "opus") return (performance.now() - (this.first ??= performance.now())) / 1000;
+    return this.seconds + bytes / ((encoding === "linear16" ? 2 : 1) * channels * rate);
   }
 
   hear(message) {
     this.heard = performance.now();
     if (message.type === "session.created") this.greet(message);
     else if (message.type === "session.updated") this.start();
-    else if (message.type === "result") this.result(message);
-    else if (message.type === "baseline") this.learn(message.baseline);
+    else if (message.type === "result") this.result(message.prediction, message);
+    else if (message.type === "measurement") this.result(message.measurement, message);
+    else if (message.type === "baseline") this.learn(message.baseline, message.channel);
+    else if (message.type.startsWith("speech.")) this.speech(message);
     else if (message.type === "error") this.error(message);
     else if (message.type === "session.closed") this.reason ??= message.reason;
   }
 
   greet({ model }) {
     this.greeted = true;
-    if (model !== this.model) return this.end("The server has another model now. Reload the page.");
-    this.tell({ type: "session.update", rate: this.rate, baseline: this.baseline, learn: true });
+    if (this.model && model !== this.model)
+      return this.end("The server has another model now. Reload the page.");
+    this.tell({ type: "session.update", ...this.options, baselines: this.baselines });
   }
 
   start() {
@@ -74,24 +88,28 @@ export class Session {
     this.set("live");
   }
 
-  result({ prediction, latency_ms, baseline_seconds }) {
-    const [start, end] = [prediction.start, prediction.end].map((at) => at + this.began);
-    this.on.result({ ...prediction, start, end }, { latency_ms, baseline_seconds });
-    if (prediction.final) this.tell({ type: "baseline.get" });
+  result(answer, { latency_ms, baseline_seconds, channel = 0 }) {
+    const [start, end] = [answer.start, answer.end].map((at) => at + this.began);
+    this.on.result({ ...answer, start, end }, { latency_ms, baseline_seconds, channel });
+    if (answer.final) this.tell({ type: "baseline.get", channel });
+  }
+
+  speech({ type, at, channel = 0 }) {
+    this.on.speech?.({ at: at + this.began, began: type === "speech.start", channel });
   }
 
   error({ code, message, fatal }) {
     this.reason = message;
     if (!fatal) this.on.state(this.state, message);
-    if (code !== "baseline") return;
+    if (code !== "baseline" || !this.forgiving) return;
     this.learn(null); // it is damaged: go on without
     this.drop();
     this.connect();
   }
 
-  learn(baseline) {
-    this.baseline = baseline?.seconds ? baseline : null;
-    this.on.baseline(this.baseline);
+  learn(baseline, channel = 0) {
+    this.baselines[channel] = baseline?.seconds ? baseline : null;
+    this.on.baseline(this.baselines[channel], channel);
   }
 
   forget() {
@@ -103,6 +121,7 @@ export class Session {
     const refused = !this.greeted;
     this.drop();
     if (this.state === "paused") return;
+    clearTimeout(this.closer);
     if (this.state === "closing") return this.set("closed");
     if (this.state === "live") this.gap ??= { start: this.seconds };
     if (FOR_GOOD.includes(code)) return this.end(`The server ended it: ${this.reason ?? code}.`);
@@ -111,7 +130,7 @@ export class Session {
     if (!refused) return;
     // A refused handshake looks like a server that is gone; another request tells them apart.
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    const answer = await fetch("v1/model", { headers, cache: "no-store" }).catch(() => null);
+    const answer = await fetch(new URL("v1/model", this.url), { headers, cache: "no-store" }).catch(() => null);
     if (!answer || this.state !== "waiting") return;
     if (answer.status === 401) return this.end(NO_TOKEN);
     this.set("waiting", "The server is busy: it has no free place. Trying again…");
@@ -119,6 +138,7 @@ export class Session {
 
   end(problem) {
     clearTimeout(this.retry);
+    clearTimeout(this.closer);
     this.drop();
     this.set("closed", problem);
   }
@@ -132,8 +152,8 @@ export class Session {
 
   resume(rate) {
     this.heard = performance.now();
-    if (rate !== this.rate) this.drop(); // another microphone: a session keeps its rate
-    this.rate = rate;
+    if (rate !== this.options.rate) this.drop(); // another microphone: a session keeps its rate
+    this.options.rate = rate;
     if (this.open) return this.set("live");
     this.gap ??= { start: this.seconds };
     this.connect();
@@ -143,8 +163,9 @@ export class Session {
     clearTimeout(this.retry);
     this.state = "closing";
     if (!this.open) return this.lose();
-    this.tell({ type: "session.close" }); // answered by what is left of the results, then closed
-    setTimeout(() => this.state === "closing" && this.lose(), 4000);
+    // Answered by what is left of the results and the baselines, then closed.
+    for (const type of ["flush", "baseline.get", "session.close"]) this.tell({ type });
+    this.closer = setTimeout(() => this.state === "closing" && this.lose(), 4000);
   }
 
   drop() {

@@ -16,6 +16,7 @@ from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import Model, Refusal, Sign
 from .guard import Guard
+from .messages import asyncapi
 from .metrics import CONTENT_TYPE_LATEST, Metrics
 from .rates import address_of
 from .refusals import Json, RefusedError, add_refusals
@@ -31,8 +32,9 @@ _REFERENCE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>emovox: reference</title>
 <link rel="icon" href="page/icon.svg" type="image/svg+xml">
 <h1>emovox</h1>
-<p><a href="/openapi.json">openapi.json</a> describes the HTTP requests and their answers. Live
-sessions are a WebSocket at <code>/v1/stream</code>; docs/http.md in the repository has both.</p>
+<p><a href="/openapi.json">openapi.json</a> describes the HTTP requests and their answers,
+<a href="/asyncapi.json">asyncapi.json</a> the messages of live sessions, a WebSocket at
+<code>/v1/stream</code>; docs/http.md in the repository has both.</p>
 </html>
 """
 _CLOSE_S = 0.5  # seconds for the worker threads to end after all requests
@@ -125,6 +127,10 @@ def _add_reference(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(_REFERENCE)
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def live() -> Json:
+        return Json(asyncapi())
 
 
 def _add_page(app: FastAPI) -> None:

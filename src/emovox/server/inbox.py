@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from .live import Block
+from .channels import Encoded
 from .protocol import MessageError, Request
 
 _MAX_JOB_S = 0.5  # seconds of audio in one job, so that other sessions get their turn soon
@@ -21,7 +21,7 @@ class End:
     message: str = ""  # of an error that is sent first
 
 
-Item = Block | Request | MessageError | End
+Item = Encoded | Request | MessageError | End
 
 
 class Inbox:
@@ -45,23 +45,23 @@ class Inbox:
             self._removed.clear()
             await self._removed.wait()
 
-    async def take(self, bytes_per_s: int) -> Request | MessageError | End | list[Block]:
-        """Wait for the next item and remove it; audio is returned as the blocks of one job."""
+    async def take(self, bytes_per_s: int) -> Request | MessageError | End | list[Encoded]:
+        """Wait for the next item and remove it; audio is returned as the messages of one job."""
         while not self._items:
             self._added.clear()
             await self._added.wait()
         item, n_bytes = self._pop()
-        if not isinstance(item, Block):
+        if not isinstance(item, Encoded):
             return item
-        blocks = [item]
+        messages = [item]
         while n_bytes < _MAX_JOB_S * bytes_per_s and self._items:
             item, more = self._items[0]
-            if not isinstance(item, Block):
+            if not isinstance(item, Encoded):
                 break
             self._pop()
-            blocks.append(item)
+            messages.append(item)
             n_bytes += more
-        return blocks
+        return messages
 
     def _pop(self) -> tuple[Item, int]:
         item, n_bytes = self._items.popleft()

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..baseline import Baseline
 from ..measuring import Measurement, MeasuringStream
 from ..prediction import Prediction
 from ..stream import Stream
@@ -19,7 +20,7 @@ _LAG_S = 0.1  # at this lag, interim results come half as often
 
 @dataclass(frozen=True)
 class Block:
-    """Samples of one message, and the time at which it arrived."""
+    """Samples of one channel of a message, and the time at which it arrived."""
 
     samples: NDArray[Any]
     arrived: float
@@ -32,10 +33,13 @@ class Result:
     answer: Prediction | Measurement
     arrived: float
     baseline_s: float  # seconds of speech in the speaker's baseline
+    channel: int | None = None  # in a session of several
 
     def message(self, latency_s: float) -> dict[str, Any]:
         """Return the message to send when this much time has passed since the audio arrived."""
-        latency = {"latency_ms": round(1000 * latency_s, 1)}
+        latency: dict[str, Any] = {"latency_ms": round(1000 * latency_s, 1)}
+        if self.channel is not None:
+            latency["channel"] = self.channel
         if isinstance(self.answer, Measurement):
             return {"type": "measurement", "measurement": self.answer.to_dict(), **latency}
         return {
@@ -50,28 +54,31 @@ Update = dict[str, Any] | Result  # a message that is complete, or a result that
 
 
 class LiveStream:
-    """A stream and the updates to send about it; used by one thread at a time.
+    """The stream of one channel and the updates to send about it; used by one thread at a time.
 
-    Without `emotion` in the options it measures, and the baseline stays as it was given.
+    The rate is that of the decoded samples, in Hz. Without `emotion` in the options the stream
+    measures, and the baseline stays as it was given.
 
     Raises
     ------
     BaselineError
-        If the baseline in the options belongs to another model.
+        If the baseline belongs to another model.
     """
 
-    def __init__(self, service: Service, options: SessionOptions) -> None:
+    def __init__(
+        self, service: Service, options: SessionOptions, rate: int, baseline: Baseline | None
+    ) -> None:
         self._interval_s = options.interval_s
         self._new_baseline = service.recognizer.new_baseline
         recognised = service.recognizer.stream(
-            options.rate,
+            rate,
             interval_s=options.interval_s,
-            baseline=options.baseline,
+            baseline=baseline,
             learn=options.learn,
             prosody=options.prosody,
         )
         self._stream: Stream | MeasuringStream = (
-            recognised if options.emotion else MeasuringStream(options.rate)
+            recognised if options.emotion else MeasuringStream(rate)
         )
         self._speaker: Stream = recognised  # whose baseline it is
         self._speech_start: float | None = None  # as last sent

@@ -3,12 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..baseline import Baseline
 from ..checks import is_number
@@ -16,6 +13,11 @@ from ..errors import BaselineError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 10.0
+# Each with its default rate in Hz: that of telephony, or of the model.
+ENCODINGS: Mapping[str, int] = {"linear16": 16_000, "mulaw": 8_000, "alaw": 8_000, "opus": 48_000}
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, of encoders: RFC 6716, section 2
+MAX_CHANNELS, MAX_OPUS_CHANNELS = 8, 2  # a packet of Opus has no more
+_OPUS_BYTES_PER_S = 6_000  # of speech, or more than that
 KINDS = (
     "session.update", "baseline.get", "baseline.reset", "flush", "turn", "ping", "session.close",
 )  # fmt: skip
@@ -28,11 +30,15 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class MessageError(Exception):
-    """An invalid client message: a code for programs, and a line for people."""
+    """An invalid client message: a code for programs, and a line for people.
 
-    def __init__(self, code: str, message: str) -> None:
+    If it is `fatal`, the session cannot go on: it would hear audio with the wrong options.
+    """
+
+    def __init__(self, code: str, message: str, *, fatal: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.fatal = fatal
 
 
 @dataclass(frozen=True)
@@ -42,36 +48,73 @@ class SessionOptions:
     Where `emotion` is false, prosody is measured, and no emotion recognised.
     """
 
-    rate: int = 16_000
+    encoding: str = "linear16"
+    rate: int | None = None  # Hz; None: the default of the encoding
+    channels: int = 1
     interval_s: float = 0.5
-    baseline: Baseline | None = None
+    baselines: tuple[Baseline | None, ...] = (None,)  # one for each channel
     learn: bool = True
     prosody: bool = False
     emotion: bool = True
 
     @property
+    def rate_hz(self) -> int:
+        """Rate of the audio in Hz."""
+        return self.rate or ENCODINGS[self.encoding]
+
+    @property
     def bytes_per_s(self) -> int:
-        """Bytes per second of audio."""
-        return 2 * self.rate
+        """Bytes per second of audio; about as many, if it is compressed."""
+        if self.encoding == "opus":
+            return _OPUS_BYTES_PER_S
+        n_bytes = 2 if self.encoding == "linear16" else 1
+        return n_bytes * self.channels * self.rate_hz
+
+    def changed(self, changes: Mapping[str, Any]) -> "SessionOptions":
+        """Return the options after a session.update.
+
+        Raises
+        ------
+        MessageError
+            If they do not fit one another.
+        """
+        options = replace(self, **changes)
+        if "baselines" not in changes and options.channels != len(options.baselines):
+            options = replace(options, baselines=(None,) * options.channels)
+        if options.channels != len(options.baselines):
+            raise _fatal(
+                f"baselines: expected one, or null, for each of {options.channels} channels, "
+                f"got {len(options.baselines)}"
+            )
+        if options.encoding == "opus":
+            _check_opus(options)
+        return options
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the options as the service confirms them; of the baseline only its seconds."""
+        """Return the options as the service confirms them; of the baselines only their seconds."""
+        heard = [baseline.seconds if baseline else 0.0 for baseline in self.baselines]
         return {
-            "rate": self.rate,
+            "encoding": self.encoding,
+            "rate": self.rate_hz,
+            "channels": self.channels,
             "interval_s": self.interval_s,
             "learn": self.learn,
             "prosody": self.prosody or not self.emotion,
             "emotion": self.emotion,
-            "baseline_seconds": self.baseline.seconds if self.baseline else 0.0,
+            "baseline_seconds": heard[0] if self.channels == 1 else heard,
         }
 
 
 @dataclass(frozen=True)
 class Request:
-    """A valid text message: its type, and the `SessionOptions` that a session.update changes."""
+    """A valid text message: its type, and the `SessionOptions` that a session.update changes.
+
+    Other messages may name a channel; None means all of them.
+    """
 
     kind: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    channel: int | None = None
 
     @property
     def cost(self) -> float:
@@ -80,7 +123,7 @@ class Request:
 
 
 def read_message(text: str) -> Request:
-    """Parse a text message; only the options of a session.update are kept.
+    """Parse a text message; only the options of a session.update and a channel are kept.
 
     Raises
     ------
@@ -92,22 +135,9 @@ def read_message(text: str) -> Request:
     if not isinstance(kind, str) or kind not in KINDS:
         raise MessageError("type", f"expected an object with a type of {', '.join(KINDS)}")
     assert isinstance(message, dict)
-    return Request(kind, _changes(message) if kind == "session.update" else {})
-
-
-def read_samples(data: bytes) -> NDArray[np.int16]:
-    """Return the samples of a binary message, s16le.
-
-    Raises
-    ------
-    MessageError
-        If the number of bytes is odd.
-    """
-    if len(data) % 2:
-        raise MessageError(
-            "odd_bytes", f"expected 16-bit samples, an even number of bytes, got {len(data)}"
-        )
-    return np.frombuffer(data, "<i2")
+    if kind == "session.update":
+        return Request(kind, _changes(message))
+    return Request(kind, channel=_channel(message.get("channel")))
 
 
 def as_text(message: Mapping[str, Any]) -> str:
@@ -139,17 +169,41 @@ def _changes(message: dict[str, Any]) -> dict[str, Any]:
     if unknown := options.keys() - _READERS.keys():
         known = ", ".join(_READERS)
         named = ", ".join(sorted(unknown))[:200]
-        raise MessageError(
-            "parameter", f"session.update takes {known}, but got {named}; audio is 16-bit samples"
+        raise _fatal(f"session.update takes {known}, but got {named}")
+    if {"baseline", "baselines"} <= options.keys():
+        raise _fatal("expected either baseline or baselines, got both")
+    try:
+        changes = {key: _READERS[key](value) for key, value in options.items()}
+    except MessageError as error:
+        raise MessageError(error.code, str(error), fatal=True) from None
+    if "baseline" in changes:
+        changes["baselines"] = (changes.pop("baseline"),)
+    return changes
+
+
+def _check_opus(options: SessionOptions) -> None:
+    if options.channels > MAX_OPUS_CHANNELS:
+        raise _fatal(
+            f"channels: expected 1 or {MAX_OPUS_CHANNELS} for opus, got {options.channels}"
         )
-    return {key: _READERS[key](value) for key, value in options.items()}
+    if options.rate_hz not in OPUS_RATES:
+        rates = ", ".join(map(str, OPUS_RATES))
+        raise _fatal(f"rate: expected one of {rates} for opus, got {options.rate_hz}")
 
 
-def _rate(value: Any) -> int:
-    rate = _number(value, "rate", MIN_RATE, MAX_RATE)
-    if rate != int(rate):
-        raise MessageError("parameter", f"rate: expected a whole number of Hz, got {rate:g}")
-    return int(rate)
+def _fatal(message: str) -> MessageError:
+    return MessageError("parameter", message, fatal=True)
+
+
+def _encoding(value: Any) -> str:
+    if not isinstance(value, str) or value not in ENCODINGS:
+        names = ", ".join(ENCODINGS)
+        raise MessageError("parameter", f"encoding: expected one of {names}, got {value!r:.40}")
+    return value
+
+
+def _channel(value: Any) -> int | None:
+    return None if value is None else _whole(value, "channel", 0, MAX_CHANNELS - 1)
 
 
 def _interval_s(value: Any) -> float:
@@ -169,10 +223,19 @@ def _baseline(value: Any) -> Baseline | None:
         raise MessageError("baseline", str(error)) from None
 
 
+def _baselines(value: Any) -> tuple[Baseline | None, ...]:
+    if not isinstance(value, list):
+        raise MessageError("parameter", f"baselines: expected a list, got {value!r:.40}")
+    return tuple(map(_baseline, value))
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
-    "rate": _rate,
+    "encoding": _encoding,
+    "rate": lambda value: _whole(value, "rate", MIN_RATE, MAX_RATE, "Hz"),
+    "channels": lambda value: _whole(value, "channels", 1, MAX_CHANNELS),
     "interval_s": _interval_s,
     "baseline": _baseline,
+    "baselines": _baselines,
     **{name: partial(_switch, name) for name in ("learn", "prosody", "emotion")},
 }
 
@@ -182,6 +245,14 @@ def _number(value: Any, name: str, lowest: float, highest: float) -> float:
         wanted = f"{lowest:g} to {highest:g}"
         raise MessageError("parameter", f"{name}: expected {wanted}, got {value!r:.40}")
     return float(value)
+
+
+def _whole(value: Any, name: str, lowest: int, highest: int, unit: str = "") -> int:
+    number = _number(value, name, lowest, highest)
+    if number != int(number):
+        wanted = f"a whole number of {unit}" if unit else "a whole number"
+        raise MessageError("parameter", f"{name}: expected {wanted}, got {number:g}")
+    return int(number)
 
 
 def _no_constant(name: str) -> float:

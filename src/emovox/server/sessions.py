@@ -1,4 +1,4 @@
-"""Live sessions over a WebSocket: the audio of one speaker in, predictions out."""
+"""Live sessions over a WebSocket: the audio of one or more speakers in, predictions out."""
 
 import asyncio
 import contextlib
@@ -6,18 +6,18 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from ..errors import EmovoxError
+from ..errors import EmovoxError, MissingExtraError
 from ..prediction import Prediction
+from .channels import Channels, Encoded
 from .inbox import End, Inbox, Item
-from .live import Block, LiveStream, Result, Update
+from .live import Result, Update
 from .logs import log
-from .protocol import MessageError, Request, SessionOptions, as_text, read_message, read_samples
+from .protocol import MessageError, Request, SessionOptions, as_text, read_message
 from .rates import Bucket, Shares, address_of
 from .refusals import RefusedError, busy
 from .service import Service
@@ -61,9 +61,10 @@ class Sessions:
 
     async def run(self, websocket: WebSocket) -> None:
         """Run one session from its handshake to its end."""
-        gauge, session = self._service.metrics.live_sessions, Session(websocket, self._service)
+        gauge, address = self._service.metrics.live_sessions, address_of(websocket.scope)
+        session = Session(websocket, self._service, partial(self._place, address))
         try:
-            with self._place(address_of(websocket.scope)), gauge.track_inprogress():
+            with self._place(address), gauge.track_inprogress():
                 self._open.add(session)
                 await session.run()
         except RefusedError as refusal:
@@ -83,15 +84,22 @@ class Sessions:
 
 
 class Session:
-    """One speaker's WebSocket.
+    """One WebSocket, of one speaker on each channel.
 
     One task reads messages into an inbox; another handles them in order. Audio is recognised in
-    the workers' threads, one job of a session at a time.
+    the workers' threads, one job of a session at a time. `place` takes a place of another session:
+    each channel beyond the first counts as one.
     """
 
-    def __init__(self, websocket: WebSocket, service: Service) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        service: Service,
+        place: Callable[[], contextlib.AbstractContextManager[None]],
+    ) -> None:
         self._websocket = websocket
         self._service = service
+        self._place, self._places = place, contextlib.ExitStack()
         self._settings = service.settings
         self._id = secrets.token_hex(8)
         self._options = SessionOptions()
@@ -99,7 +107,7 @@ class Session:
         self._decisions = 0
         self._speech_s = 0.0
         self._n_errors = 0
-        self._stream: LiveStream
+        self._stream: Channels
 
     def end(self, end: End) -> None:
         """End the session after the messages received so far."""
@@ -133,6 +141,7 @@ class Session:
         finally:
             limit.cancel()
             await _cancelled(reader, worker)
+            self._places.close()
             self._service.metrics.sessions.labels(reason).inc()
             log("session_end", session=self._id, reason=reason, decisions=self._decisions)
 
@@ -150,36 +159,33 @@ class Session:
                 return False
             item, n_bytes = _read_item(message)
             self._inbox.put(item, n_bytes)
-            if self._is_last(item):
+            if isinstance(item, Request) and item.kind == "session.close":
                 return True
             while delay := bucket.take(_cost(item, n_bytes)):
                 await asyncio.sleep(delay)  # backpressure: unread messages make the client wait
             await self._inbox.room(self._options.bytes_per_s)
 
-    def _is_last(self, item: Item) -> bool:
-        """Return whether reading ends after this item; too many errors end it, too."""
-        self._n_errors += isinstance(item, MessageError)
-        if self._n_errors < _MAX_ERRORS:
-            return isinstance(item, Request) and item.kind == "session.close"
-        self.end(End("too_many_errors", _VIOLATION, f"{_MAX_ERRORS} invalid messages"))
-        return True
-
     async def _work(self) -> str:
         """Handle the messages in the inbox until the session ends; return the reason."""
-        self._stream = await self._in_thread(partial(LiveStream, self._service, self._options))
+        self._stream = await self._in_thread(partial(Channels, self._service, self._options))
         await self._send(self._created())
         while True:
             item = await self._inbox.take(self._options.bytes_per_s)
-            if isinstance(item, list):
-                await self._feed(item)
-            elif end := item if isinstance(item, End) else await self._handle(item):
+            if end := item if isinstance(item, End) else await self._handle(item):
                 await self._close(end)
                 return end.reason
 
-    async def _feed(self, blocks: list[Block]) -> None:
+    async def _feed(self, messages: list[Encoded]) -> End | None:
         before = self._stream.seconds
-        await self._send_updates(await self._in_thread(partial(self._stream.feed, blocks)))
-        self._service.metrics.audio_seconds.labels("live").inc(self._stream.seconds - before)
+        feed = partial(self._stream.feed, messages)
+        updates, errors = await self._in_thread(feed)
+        await self._send_updates(updates)
+        heard_s = (self._stream.seconds - before) * self._stream.n_channels
+        self._service.metrics.audio_seconds.labels("live").inc(heard_s)
+        for error in errors:
+            if end := await self._refuse(error):
+                return end
+        return None
 
     async def _send_updates(self, updates: list[Update]) -> None:
         for update in updates:
@@ -197,21 +203,28 @@ class Session:
             self._service.metrics.decision_seconds.observe(latency_s)
         return result.message(latency_s)
 
-    async def _handle(self, item: Request | MessageError) -> End | None:
-        """Handle a text message; return an End if the session ends with it.
-
-        Before the first audio, an invalid message ends the session: it may have set options, and
-        audio interpreted with the wrong options gives meaningless results.
-        """
+    async def _handle(self, item: list[Encoded] | Request | MessageError) -> End | None:
+        """Handle what the client sent; return an End if the session ends with it."""
         try:
             if isinstance(item, MessageError):
                 raise item
-            return await self._execute(item)
+            return await (self._feed(item) if isinstance(item, list) else self._execute(item))
         except MessageError as error:
-            if not self._stream.seconds:
-                return End(error.code, _VIOLATION, str(error))
-            await self._send(_error(error.code, str(error)))
-            return None
+            return await self._refuse(error)
+
+    async def _refuse(self, error: MessageError) -> End | None:
+        """Tell the client about an invalid message; return an End if the session ends with it.
+
+        It does before the first audio, and after a session.update at any time: the message may have
+        set options, and audio interpreted with the wrong options gives meaningless results.
+        """
+        if error.fatal or not self._stream.seconds:
+            return End(error.code, _VIOLATION, str(error))
+        self._n_errors += 1
+        if self._n_errors >= _MAX_ERRORS:
+            return End("too_many_errors", _VIOLATION, f"{_MAX_ERRORS} invalid messages")
+        await self._send(_error(error.code, str(error)))
+        return None
 
     async def _execute(self, request: Request) -> End | None:
         if request.kind == "session.close":
@@ -220,30 +233,46 @@ class Session:
             await self._update(request.changes)
         elif request.kind == "ping":
             await self._send({"type": "pong"})
-        elif request.kind == "flush":
-            await self._send_updates(await self._in_thread(self._stream.flush))
         elif request.kind == "turn":
-            asked = time.perf_counter()
-            turn = await self._in_thread(self._stream.turn)
-            latency_ms = round(1000 * (time.perf_counter() - asked), 1)
-            await self._send({**turn, "latency_ms": latency_ms})
+            await self._send_updates(await self._turns(request.channel))
         else:
-            if request.kind == "baseline.reset":
-                self._stream.reset_baseline()
-            baseline = await self._in_thread(self._stream.baseline)  # a job, to wait its turn
-            await self._send({"type": "baseline", "baseline": baseline})
+            channel, reset = request.channel, request.kind == "baseline.reset"
+            call = partial(self._stream.baselines, channel, reset=reset)
+            if request.kind == "flush":
+                call = partial(self._stream.flush, channel)
+            await self._send_updates(await self._in_thread(call))
         return None
+
+    async def _turns(self, channel: int | None) -> list[Update]:
+        """Return a message for each channel about what was said there since its last turn."""
+        asked = time.perf_counter()
+        turns = await self._in_thread(partial(self._stream.turns, channel))
+        latency_ms = round(1000 * (time.perf_counter() - asked), 1)
+        return [{**turn, "latency_ms": latency_ms} for turn in turns]
 
     async def _update(self, changes: Mapping[str, Any]) -> None:
         if self._stream.seconds:
-            raise MessageError("too_late", "session.update has to come before the first audio")
-        options = replace(self._options, **changes)
+            reason = "session.update has to come before the first audio"
+            raise MessageError("too_late", reason, fatal=True)
+        options = self._options.changed(changes)
+        self._take_places(options.channels - 1)
         try:
-            self._stream = await self._in_thread(partial(LiveStream, self._service, options))
+            self._stream = await self._in_thread(partial(Channels, self._service, options))
+        except MissingExtraError as error:
+            raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
         except EmovoxError as error:
-            raise MessageError("baseline", str(error)) from None
+            raise MessageError("baseline", str(error), fatal=True) from None
         self._options = options
         await self._send({"type": "session.updated", **options.to_dict()})
+
+    def _take_places(self, n_places: int) -> None:
+        """Take the places of this many further channels."""
+        self._places.close()
+        try:
+            for _ in range(n_places):
+                self._places.enter_context(self._place())
+        except RefusedError as refusal:
+            raise MessageError(refusal.code, str(refusal), fatal=True) from None
 
     async def _close(self, end: End) -> None:
         """Send the remaining messages and close the connection."""
@@ -284,7 +313,7 @@ class Session:
             "session": self._id,
             "model": self._service.recognizer.fingerprint,
             "labels": list(self._service.recognizer.labels),
-            "rate": self._options.rate,
+            "rate": self._options.rate_hz,
             "interval_s": self._options.interval_s,
             "limits": {
                 "max_message_bytes": int(settings.max_message_kb * 1000),
@@ -302,14 +331,14 @@ def _read_item(message: Mapping[str, Any]) -> tuple[Item, int]:
     try:
         if text is not None:
             return read_message(text), n_bytes
-        return Block(read_samples(data), time.perf_counter()), n_bytes
+        return Encoded(data, time.perf_counter()), n_bytes
     except MessageError as error:
         return error, n_bytes
 
 
 def _cost(item: Item, n_bytes: int) -> float:
     """Return how many ordinary messages an item counts as: text has to be parsed, or is work."""
-    if isinstance(item, Block):
+    if isinstance(item, Encoded):
         return 1.0
     return n_bytes / 1000 + (item.cost if isinstance(item, Request) else 1.0)
 
