@@ -96,8 +96,10 @@ def read_textgrid(text: str, wanted: Sequence[str] = ()) -> list[Turn]:
         raise damaged(tokens.line, '"ooTextFile"', "another kind of file")
     if tokens.text('"TextGrid"') != "TextGrid":
         raise damaged(tokens.line, '"TextGrid"', "another object of Praat")
-    tokens.number("the beginning"), tokens.number("the end")
-    n_tiers = _size(tokens, "the number of tiers") if tokens.flag("<exists>") == "<exists>" else 0
+    for what in ("the beginning", "the end"):
+        tokens.number(what)
+    has_tiers = tokens.flag("<exists>") == "<exists>"
+    n_tiers = _size(tokens, "the number of tiers") if has_tiers else 0
     found: list[tuple[str, list[Turn]]] = []
     for _ in range(n_tiers):
         found += _tier(tokens)
@@ -118,7 +120,8 @@ def _tier(tokens: _Tokens) -> list[tuple[str, list[Turn]]]:
     if kind not in ("IntervalTier", "TextTier"):
         raise damaged(tokens.line, '"IntervalTier" or "TextTier"', kind)
     name = one_spaced(tokens.text("the tier's name"))
-    tokens.number("the tier's beginning"), tokens.number("the tier's end")
+    for what in ("the tier's beginning", "the tier's end"):
+        tokens.number(what)
     turns = []
     for _ in range(_size(tokens, "the tier's size")):
         start = tokens.number("a time")
