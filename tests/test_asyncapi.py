@@ -111,7 +111,7 @@ def test_all_messages_of_sessions(server):
         with server.live(additional_headers=headers) as session:
             session.send(json.dumps(sent))
             say(session, speech().repeat(options.get("channels", 1)), 3_200)
-            for kind in ("baseline.get", "ping", "nothing", "session.close"):
+            for kind in ("baseline.get", "turn", "ping", "nothing", "session.close"):
                 tell(session, kind)
             kinds |= {message["type"] for message in heard(session)}  # checks each
     assert kinds == names(RECEIVED)

@@ -77,6 +77,13 @@ class Flush(_Sent):
     channel: int | None = Channel
 
 
+class AskTurn(_Sent):
+    """Ask for what was said since the last turn."""
+
+    type: Literal["turn"]
+    channel: int | None = Channel
+
+
 class Ping(_Sent):
     """Keep a silent session open."""
 
@@ -159,6 +166,16 @@ class Measured(_Received):
     channel: int = Named
 
 
+class Turn(_Received):
+    """What was said since the last turn; null for nothing."""
+
+    type: Literal["turn"]
+    prediction: Prediction | None = None
+    measurement: Measurement | None = Field(None, description="in a session without emotion")
+    latency_ms: float = Field(description="from the question")
+    channel: int = Named
+
+
 class Level(_Received):
     """The level of the audio, about five times a second."""
 
@@ -202,11 +219,11 @@ class SessionClosed(_Received):
 
 
 SENT: tuple[type[BaseModel], ...] = (
-    SessionUpdate, BaselineGet, BaselineReset, Flush, Ping, SessionClose,
+    SessionUpdate, BaselineGet, BaselineReset, Flush, AskTurn, Ping, SessionClose,
 )  # fmt: skip
 RECEIVED: tuple[type[BaseModel], ...] = (
-    SessionCreated, SessionUpdated, SpeechStart, SpeechEnd, Result, Measured, Level, BaselineAnswer,
-    Pong, Error, SessionClosed,
+    SessionCreated, SessionUpdated, SpeechStart, SpeechEnd, Result, Measured, Turn, Level,
+    BaselineAnswer, Pong, Error, SessionClosed,
 )  # fmt: skip
 
 
