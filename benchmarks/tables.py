@@ -324,7 +324,7 @@ def foreign_table(result: Mapping[str, Any]) -> str:
         "at once / at 1 s",
     )
     what = (
-        "Without a baseline / with a running one, the mean of three orders. Last column: certain "
+        "Without a baseline / with a running one, in one random order. Last column: certain "
         "and wrong in a stream's first decision, and after a second of speech. "
     )
     return f"{_markdown(header, rows, n_text=2)}\n\n{what}{_measured(result)}"
