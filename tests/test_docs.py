@@ -457,10 +457,13 @@ def test_the_table_of_foreign_corpora(tables, tmp_path):
     """Each corpus has a row: the figures without a baseline, and with a running one."""
     names = ("own_labels_uar", "uar", "calibration_error", "certain_but_wrong")
     figures = {way: dict.fromkeys(names, share) for way, share in (("none", 0.5), ("running", 0.6))}
-    measured = {"rows": {"speech": {"ased": {"n_labels": 5} | figures}}}
+    early = {f"{name}_certain_but_wrong": 0.25 for name in ("first_decision", "one_second")}
+    measured = {"rows": {"speech": {"ased": {"n_labels": 5, "early": early} | figures}}}
     filled = made(tables, tmp_path, "foreign", measured, "foreign")
     both = "50.0 % / 60.0 %"
-    assert list(rows(filled))[1:] == [["ASED, Amharic, 5 labels", "speech", *[both] * 4]]
+    assert list(rows(filled))[1:] == [
+        ["ASED, Amharic, 5 labels", "speech", *[both] * 4, "25.0 % / 25.0 %"]
+    ]
 
 
 def test_tables_of_peers_speed_and_robustness(tables, tmp_path):
@@ -469,6 +472,9 @@ def test_tables_of_peers_speed_and_robustness(tables, tmp_path):
     filled = made(tables, tmp_path, "peers", peers, "peers")
     assert "| 40.0 % / 55.0 % |" in filled
     assert "eGeMAPS" not in filled
+    tests = {"tilt up": {"ased": {"unchanged": 0.8}, "turev": {"unchanged": 0.9}}}
+    filled = made(tables, tmp_path, "audit", {"rows": {"speech": {"tests": tests}}}, "audit")
+    assert "| tilt up | 80.0 % / 90.0 % |" in filled
     row = {"processor_ms_median": 11.26, "times_real_time": 1355}
     latency = {
         "clips": 40, "seconds": 4.0, "rounds": 10, "threads": 1,
