@@ -26,7 +26,7 @@ KINDS = (
 )  # fmt: skip
 SAID = frozenset({
     "session.created", "session.updated", "session.closed", "speech.start", "speech.end", "result",
-    "level", "baseline", "pong", "error",
+    "measurement", "turn", "level", "baseline", "pong", "error",
 })  # fmt: skip
 OWN_CODES = (1001, 1008)  # whose reasons are the service's own words
 MASK = b"\0\0\0\0"  # any will do, and this one costs nothing

@@ -220,7 +220,7 @@ class TestTroubles:
         assert call(file, "--channels", "both")[0] == 2
         for option in (("--vtt", "a"), ("--audacity", "a"), ("--channels", "separate")):
             assert run(["predict", file, *option, "--model", str(model_file)]) == 2
-        assert "go with --segments" in capsys.readouterr().err
+        assert "--segments" in capsys.readouterr().err
 
     def test_limit(self, call, file):
         """--max-seconds holds, too; without it there is no limit."""
