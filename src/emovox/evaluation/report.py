@@ -302,16 +302,20 @@ def _score_pictures(directory: Path, numbers: Mapping[str, Any]) -> dict[str, di
 
 def picture(directory: Path, kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
     """Write a figure as figures/<kind>, and return its data for the page."""
-    save(draw(), directory / "figures" / kind)
-    return embedded(kind, alt, draw)
+    _, svg = save(draw(), directory / "figures" / kind)
+    return _for_page(kind, alt, svg.read_bytes(), draw)
 
 
 def embedded(kind: str, alt: str, draw: Callable[..., "Figure"]) -> dict[str, str]:
     """Return a figure's data for a page that holds it: for light and for dark screens."""
+    return _for_page(kind, alt, rendered(draw(), "svg"), draw)
+
+
+def _for_page(kind: str, alt: str, light: bytes, draw: Callable[..., "Figure"]) -> dict[str, str]:
     return {
         "kind": kind,
         "alt": alt,
-        "light": _data_uri(rendered(draw(), "svg")),
+        "light": _data_uri(light),
         "dark": _data_uri(rendered(draw(dark=True), "svg")),
     }
 
