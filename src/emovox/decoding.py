@@ -15,8 +15,10 @@ from .audio import (
     Samples,
     as_array,
     check_audio,
+    check_limit,
     check_rate,
     load_audio,
+    too_long,
 )
 from .errors import AudioError
 from .sound import open_sound, source_name
@@ -35,6 +37,35 @@ class Block:
     rate: float
     seconds: float | None
     broken: str = ""
+
+
+class Reading:
+    """How far a recording has been read, block by block; those that read one derive from it.
+
+    Attributes
+    ----------
+    seconds : float
+        Seconds read so far.
+    duration : float or None
+        Seconds of the whole recording, as far as its header tells.
+    broken : str
+        Why a recording that is cut off or damaged ends before its time; "" where it does not.
+    """
+
+    def __init__(self, max_seconds: float) -> None:
+        check_limit(max_seconds)
+        self._max_seconds = max_seconds
+        self.seconds = 0.0
+        self.duration: float | None = None
+        self.broken = ""
+
+    def _note(self, block: Block) -> None:
+        """Note how far the reading is; refuse a recording that is too long as soon as known."""
+        self.seconds += len(block.samples) / block.rate
+        self.duration, self.broken = block.seconds, block.broken
+        length = max(self.seconds, block.seconds or 0.0)
+        if not length <= self._max_seconds:
+            raise too_long(length, self._max_seconds)
 
 
 def read_audio(

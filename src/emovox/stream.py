@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .audio import RATE, Samples, check_block, check_limit, check_rate, resampler, too_long
+from .audio import RATE, Samples, check_block, check_rate, resampler
 from .baseline import Baseline, Window
 from .cleaning import cleaned
-from .decoding import Block
+from .decoding import Block, Reading
 from .model import Model
 from .prediction import Prediction
 from .prosody import measure
@@ -335,20 +335,12 @@ class Stream(SpeechStream[Prediction]):
         return prediction
 
 
-class SpeechSegments(Generic[Answer]):
+class SpeechSegments(Reading, Generic[Answer]):
     """The segments of speech in a recording, each with its answer.
 
     Iterate over it once: the recording is read as you go on, and each answer comes as soon as it is
-    known. Those that came before an error or an interruption stay valid.
-
-    Attributes
-    ----------
-    seconds : float
-        Seconds read so far.
-    duration : float or None
-        Seconds of the whole recording, as far as its header tells.
-    broken : str
-        Why a recording that is cut off or damaged ends before its time; "" where it does not.
+    known. Those that came before an error or an interruption stay valid. For `seconds`, `duration`
+    and `broken` see `Reading`.
     """
 
     def __init__(
@@ -358,11 +350,7 @@ class SpeechSegments(Generic[Answer]):
         *,
         max_seconds: float = math.inf,
     ) -> None:
-        check_limit(max_seconds)
-        self.seconds = 0.0
-        self.duration: float | None = None
-        self.broken = ""
-        self._max_seconds = max_seconds
+        super().__init__(max_seconds)
         self._stream, self._blocks = stream, blocks
 
     def __iter__(self) -> Iterator[Answer]:
@@ -370,14 +358,6 @@ class SpeechSegments(Generic[Answer]):
             self._stream.pause()
             self._note(block)
             yield from map(self._stream._final, segments)
-
-    def _note(self, block: Block) -> None:
-        """Note how far the reading is; refuse a recording that is too long as soon as known."""
-        self.seconds += len(block.samples) / block.rate
-        self.duration, self.broken = block.seconds, block.broken
-        length = max(self.seconds, block.seconds or 0.0)
-        if not length <= self._max_seconds:
-            raise too_long(length, self._max_seconds)
 
 
 class Segments(SpeechSegments[Prediction]):

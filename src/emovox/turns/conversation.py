@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import MAX_SECONDS, RATE, Samples, check_audible, check_limit, resampler, too_long
+from ..audio import MAX_SECONDS, RATE, Samples, check_audible, resampler
 from ..baseline import Baseline, Window
 from ..checks import is_number
-from ..decoding import Block
+from ..decoding import Block, Reading
 from ..errors import AudioError, ConfigError
 from ..model import Model
 from ..prediction import Prediction
@@ -23,24 +23,19 @@ MIN_TURN_S = MIN_SPEECH * CHUNK / RATE  # 0.19 s: what is shorter cannot hold en
 Hear = Callable[[Speech, Baseline], tuple[Prediction, list[Window]]]
 
 
-class Conversation:
+class Conversation(Reading):
     """The turns of a recording, each with its answer; `Recognizer.turns`.
 
     Iterate over it once: the recording is read as you go on, and the answers come in the order in
     which the turns begin; reading stops behind the last of them. Those that came before an error or
     an interruption stay valid. Memory holds the recording from the turn that is due on, so it grows
-    with the longest turn, not with the recording.
+    with the longest turn, not with the recording. For `seconds`, `duration` and `broken` see
+    `Reading`.
 
     Attributes
     ----------
     baselines : dict of str to Baseline
         What was heard of each speaker so far.
-    seconds : float
-        Seconds read so far.
-    duration : float or None
-        Seconds of the whole recording, as far as its header tells.
-    broken : str
-        Why a recording that is cut off or damaged ends before its time; "" where it does not.
     """
 
     def __init__(
@@ -54,15 +49,12 @@ class Conversation:
         learn: bool = True,
         max_seconds: float = math.inf,
     ) -> None:
-        check_limit(max_seconds)
+        super().__init__(max_seconds)
         self.baselines = dict(baselines or {})
         for baseline in self.baselines.values():
             model.check_baseline(baseline)
-        self.seconds = 0.0
-        self.duration: float | None = None
-        self.broken = ""
         self._model, self._hear, self._learn = model, hear, learn
-        self._blocks, self._max_seconds = blocks, max_seconds
+        self._blocks = blocks
         self._turns = sorted(map(_as_turn, turns), key=_begin)
 
     def __iter__(self) -> Iterator[TurnAnswer]:
@@ -88,14 +80,6 @@ class Conversation:
             yield resample(block.samples, False)
         if resample:
             yield resample(np.zeros(0, np.float32), True)
-
-    def _note(self, block: Block) -> None:
-        """Note how far the reading is; refuse a recording that is too long as soon as known."""
-        self.seconds += len(block.samples) / block.rate
-        self.duration, self.broken = block.seconds, block.broken
-        length = max(self.seconds, block.seconds or 0.0)
-        if not length <= self._max_seconds:
-            raise too_long(length, self._max_seconds)
 
     def _answer(self, turn: Turn, sound: "_Kept") -> TurnAnswer:
         reason = _flaw(turn) or _flaw_in(turn, sound)
