@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from .audio import MAX_SECONDS, RATE, AudioSource
+from .audio import MAX_SECONDS, RATE, AudioSource, Samples
 from .cleaning import cleaned
 from .decoding import read_blocks
 from .loudness import judge_level
 from .prosody import Prosody, measure
-from .stream import SpeechSegments, SpeechStream
+from .stream import SpeechSegments, SpeechStream, measured
 from .vad import SEGMENT_S, Segment, Speech, read_speech
 
 
@@ -65,14 +65,11 @@ def measure_recording(
         NoSpeechError, a kind of that, if nobody speaks in it.
     """
     speech = read_speech(audio, rate, max_seconds=max_seconds, on_chunk=on_chunk)
-    prosody = measured(speech)
-    level = judge_level(speech.samples, prosody.level_db)
-    return Measurement(0.0, round(speech.seconds, 4), level, prosody)
+    return _measurement(0.0, round(speech.seconds, 4), speech.samples, measured(speech))
 
 
-def measured(speech: Speech) -> Prosody:
-    """Return the prosody of the speech in a recording; the pauses left out of it count."""
-    return measure(speech.samples, pauses_s=speech.pauses_s)
+def _measurement(start: float, end: float, clip: Samples, prosody: Prosody) -> Measurement:
+    return Measurement(start, end, judge_level(clip, prosody.level_db), prosody)
 
 
 def measure_segments(
@@ -137,15 +134,11 @@ class MeasuringStream(SpeechStream[Measurement]):
 
     def _final(self, segment: Segment) -> Measurement:
         clip = cleaned(segment.audio)
-        prosody = measure(clip)
-        level = judge_level(clip, prosody.level_db)
-        return Measurement(self._at(segment.start), self._at(segment.end), level, prosody)
+        return _measurement(self._at(segment.start), self._at(segment.end), clip, measure(clip))
 
     def _turn(self, speech: Speech, first: int) -> Measurement:
-        prosody = measured(speech)
-        level = judge_level(speech.samples, prosody.level_db)
         start, end = (round(at, 4) for at in (first / RATE, first / RATE + speech.seconds))
-        return Measurement(start, end, level, prosody)
+        return _measurement(start, end, speech.samples, measured(speech))
 
     def _interim(self, segment: Segment) -> Measurement:
         return self._final(segment)

@@ -17,8 +17,7 @@ from .errors import ConfigError
 from .explain import explained
 from .model import Model
 from .prediction import Prediction
-from .prosody import measure
-from .stream import INTERVAL_S, Segments, Stream
+from .stream import INTERVAL_S, Explain, Segments, Stream, answered
 from .turns.conversation import Conversation
 from .turns.turn import Turn
 from .vad import SEGMENT_S, Speech, read_speech
@@ -158,15 +157,12 @@ class Recognizer(Model):
         prosody: bool = False,
     ) -> tuple[Prediction, list[Window]]:
         """Recognise the speech in a recording, and return what to learn from it."""
-        prediction, windows = self.hear(speech.samples, baseline)
-        prediction = replace(prediction, end=round(speech.seconds, 4))
-        if prosody:
-            measured = measure(speech.samples, pauses_s=speech.pauses_s)
-            prediction = replace(prediction, prosody=measured)
-        if explain:
-            prediction = explained(self, speech.samples, prediction, baseline)
-            prediction = prediction.with_moments(speech.place)
-        return prediction, windows
+        prediction, windows = answered(self, speech, baseline, self._explain(explain), prosody)
+        return replace(prediction, end=round(prediction.end, 4)), windows
+
+    def _explain(self, explain: bool) -> Explain | None:
+        """Return what adds the moments to a prediction, if they are asked for."""
+        return partial(explained, self) if explain else None
 
     def segments(
         self,
@@ -316,7 +312,7 @@ class Recognizer(Model):
             baseline=baseline,
             learn=learn,
             max_segment_s=max_segment_s,
-            explain=partial(explained, self) if explain else None,
+            explain=self._explain(explain),
             prosody=prosody,
         )
 

@@ -19,7 +19,7 @@ from .cleaning import cleaned
 from .decoding import Block, Reading
 from .model import Model
 from .prediction import Prediction
-from .prosody import measure
+from .prosody import Prosody, measure
 from .vad import SEGMENT_S, Activity, Said, Segment, Speech
 
 INTERVAL_S = 0.5  # default of the seconds of speech between decisions
@@ -33,7 +33,7 @@ _N_AHEAD = 16  # blocks of a recording that are cut and not recognised yet: memo
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 # From a clip, its prediction and the baseline it was made with to the prediction with its moments.
-Explain = Callable[[Samples, Prediction, Baseline], Prediction]
+Explain = Callable[[Samples, Prediction, Baseline | None], Prediction]
 
 
 class SpeechStream(ABC, Generic[Answer]):
@@ -80,6 +80,11 @@ class SpeechStream(ABC, Generic[Answer]):
         self._origin_s = self.seconds
         self._resample = resampler(self._rate)
         self._activity = Activity(max_segment_s=self._max_segment_s, interval_s=self._interval_s)
+
+    @property
+    def _origin(self) -> int:
+        """The sample at 16 kHz with which the activity's own count begins."""
+        return round(self._origin_s * RATE)
 
     @property
     def interval_s(self) -> float | None:
@@ -173,9 +178,8 @@ class SpeechStream(ABC, Generic[Answer]):
         answer : or None
             None if nobody has spoken since the last call, or since the stream began.
         """
-        origin = round(self._origin_s * RATE)
-        said = self._said.speech(self._activity.pending(), origin)
-        self._said.begin(origin + self._activity.n_samples)
+        said = self._said.speech(self._activity.pending(), self._origin)
+        self._said.begin(self._origin + self._activity.n_samples)
         if said is None:
             return None
         return self._turn(*said)
@@ -218,12 +222,12 @@ class SpeechStream(ABC, Generic[Answer]):
         return [self._answer(segment) for segment in segments]
 
     def _is_of_turn_before(self, segment: Segment) -> bool:
-        return round(self._origin_s * RATE) + segment.start < self._said.start
+        return self._origin + segment.start < self._said.start
 
     def _answer(self, segment: Segment) -> Answer:
         if not segment.final:
             return self._interim(segment)
-        self._said.add(segment, round(self._origin_s * RATE))
+        self._said.add(segment, self._origin)
         return self._final(segment)
 
 
@@ -315,14 +319,8 @@ class Stream(SpeechStream[Prediction]):
     def _turn(self, speech: Speech, first: int) -> Prediction:
         # With the baseline from before the turn, whose segments have been learned by now.
         baseline, self._before_turn = self._before_turn, self._baseline
-        prediction, _ = self._model.hear(speech.samples, baseline)
-        if self._prosody:
-            measured = measure(speech.samples, pauses_s=speech.pauses_s)
-            prediction = replace(prediction, prosody=measured)
-        if self._explain:
-            prediction = self._explain(speech.samples, prediction, baseline)
-        prediction = prediction.with_moments(speech.place)
-        return replace(prediction, end=speech.seconds).moved(first / RATE)
+        prediction, _ = answered(self._model, speech, baseline, self._explain, self._prosody)
+        return prediction.moved(first / RATE)
 
     def _interim(self, segment: Segment) -> Prediction:
         prediction, _ = self._model.hear(cleaned(segment.audio), self._baseline)
@@ -396,6 +394,30 @@ def _ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def answered(
+    model: Model,
+    speech: Speech,
+    baseline: Baseline | None,
+    explain: Explain | None = None,
+    prosody: bool = False,
+) -> tuple[Prediction, list[Window]]:
+    """Recognise the speech in a recording, or in a turn; return what to learn from it as well.
+
+    The prediction's times, and those of its moments, are the recording's.
+    """
+    prediction, windows = model.hear(speech.samples, baseline)
+    if prosody:
+        prediction = replace(prediction, prosody=measured(speech))
+    if explain:
+        prediction = explain(speech.samples, prediction, baseline).with_moments(speech.place)
+    return replace(prediction, end=speech.seconds), windows
+
+
+def measured(speech: Speech) -> Prosody:
+    """Return the prosody of the speech in a recording; the pauses left out of it count."""
+    return measure(speech.samples, pauses_s=speech.pauses_s)
 
 
 def placed(prediction: Prediction, segment: Segment, origin_s: float = 0.0) -> Prediction:

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..baseline import Baseline, Window
-from ..measuring import measured
 from ..prosody import Prosody
 from ..recognizer import Recognizer
+from ..stream import measured
 from .heads import Head
 from .job import Job
 from .ledger import commit, read, tally_of

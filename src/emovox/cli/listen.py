@@ -14,6 +14,7 @@ from .console import as_json as json_text
 from .console import counted, print_table, results, say, say_json, warn
 from .outputs import check_outputs
 from .predict import ModelOption
+from .tracks import label
 
 if TYPE_CHECKING:
     from ..live.keeper import Keeper
@@ -221,9 +222,8 @@ def _text_line(decision: "Decision") -> str:
         return ""
     from ..loudness import advice
 
-    label = p.label if p.certain else f"{p.label} (uncertain)"
     told = "".join(f"; {line}" for line in advice([p.level]))
-    return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label)} {p.score:.0%}{told}\n"
+    return f"{p.start:8.2f} - {p.end:8.2f} s  {one_line(label(p))} {p.score:.0%}{told}\n"
 
 
 def _print_summary(keeper: "Keeper", listener: "ListeningThread[Decision]", as_json: bool) -> None:

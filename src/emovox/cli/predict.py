@@ -22,7 +22,7 @@ from .inputs import Channels, Interruptible, Recording, collect_errors, expand, 
 from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
-from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt
+from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt, label
 from .turns import TurnOptions, predict_turns
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def _cells(answer: _Answer) -> list[str]:
     p = answer.prediction
     return [
         str(answer.file),
-        p.label if p.certain else f"{p.label} (uncertain)",
+        label(p),
         f"{p.score:.0%}",
         ", ".join(f"{item['label']} {item['score']:.0%}" for item in p.to_list()[1:3]),
         f"{p.end:.2f}",

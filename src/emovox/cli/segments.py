@@ -10,7 +10,7 @@ from .console import counted, print_table, progress_bar, say, say_json, warn
 from .inputs import Interruptible, collect_errors
 from .measure import VOICE_COLUMNS, voice_cells
 from .outputs import write
-from .tracks import Tracks
+from .tracks import Tracks, label
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -191,7 +191,7 @@ def _print(outcome: Outcome, options: SegmentOptions) -> None:
             timestamp(segment.start),
             timestamp(segment.end),
             *([str(channel)] if separate else []),
-            segment.label if segment.certain else f"{segment.label} (uncertain)",
+            label(segment),
             f"{segment.score:.0%}",
             *(voice_cells(segment.prosody) if voice else ()),
         )
