@@ -2,6 +2,7 @@
 
 import io
 import math
+import threading
 import tracemalloc
 
 import numpy as np
@@ -52,6 +53,33 @@ class TestRecording:
             )
             assert answer.prediction == expected.moved(round(turn.start * RATE) / RATE)
         assert conversation.baselines == baselines
+
+    @pytest.mark.parametrize("door", ["turns", "segments"])
+    def test_read_aside(self, recognizer, talk, spans, door):
+        """No thread that Ctrl-C interrupts reads: libsndfile would take the interruption for the
+        end of a damaged file.
+        """
+        threads = set()
+
+        class Recording(io.BytesIO):
+            def readinto(self, buffer):
+                threads.add(threading.current_thread())
+                return super().readinto(buffer)
+
+            def read(self, size=-1):
+                threads.add(threading.current_thread())
+                return super().read(size)
+
+        file = Recording()
+        soundfile.write(file, talk, RATE, "FLOAT", format="WAV")
+        file.seek(0)
+        if door == "turns":
+            found = list(recognizer.turns(file, [Turn(*span) for span in spans]))
+        else:
+            found = list(recognizer.segments(file))
+        assert len(found) == len(spans)
+        assert threads
+        assert threading.main_thread() not in threads
 
     def test_file_and_array(self, recognizer, talk, spans, tmp_path):
         """A file gives the same answers, and plain tuples do, in any order."""

@@ -1,9 +1,11 @@
 """Recordings, whole or second by second, so that memory does not grow with their length."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +24,9 @@ from .audio import (
 )
 from .errors import AudioError
 from .sound import open_sound, source_name
+
+_N_AHEAD = 16  # blocks that are read, and cut, and not answered yet: memory does not grow
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,22 @@ def read_blocks(
         yield from _of_file(_recording(audio), channel)
     else:
         yield from _of_array(_samples(audio), rate, channel)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items that a thread makes, some of them ahead, so that both sides work at once.
+
+    What reads a recording has to be in a thread where Ctrl-C may end it: libsndfile calls back
+    into Python, where an interruption is lost, and then takes the file for damaged.
+    """
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting = deque(pool.submit(lambda: next(items, None)) for _ in range(_N_AHEAD))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(lambda: next(items, None)))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _recording(audio: AudioSource | ArrayLike) -> AudioSource:

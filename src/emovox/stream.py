@@ -2,9 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
@@ -16,7 +14,7 @@ from numpy.typing import ArrayLike
 from .audio import RATE, Samples, check_block, check_rate, resampler
 from .baseline import Baseline, Window
 from .cleaning import cleaned
-from .decoding import Block, Reading
+from .decoding import Block, Reading, ahead
 from .model import Model
 from .prediction import Prediction
 from .prosody import Prosody, measure
@@ -28,9 +26,6 @@ _LEVEL_S = 0.1  # that `level_db` looks back on
 _LOWEST_DB = -120.0  # level of digital silence
 _BLOCK_S = 1.0  # at most, that is taken in at a time: memory does not grow with what is fed
 
-_N_AHEAD = 16  # blocks of a recording that are cut and not recognised yet: memory does not grow
-
-Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 # From a clip, its prediction and the baseline it was made with to the prediction with its moments.
 Explain = Callable[[Samples, Prediction, Baseline | None], Prediction]
@@ -352,7 +347,7 @@ class SpeechSegments(Reading, Generic[Answer]):
         self._stream, self._blocks = stream, blocks
 
     def __iter__(self) -> Iterator[Answer]:
-        for block, segments in _ahead(_cut_blocks(self._stream, self._blocks)):
+        for block, segments in ahead(_cut_blocks(self._stream, self._blocks)):
             self._stream.pause()
             self._note(block)
             yield from map(self._stream._final, segments)
@@ -382,18 +377,6 @@ def _cut_blocks(
         yield block, stream._cut(resample(block.samples, False))
     rest = stream._cut(resample(empty, True))
     yield replace(block, samples=empty), [*rest, *stream._cut(empty, last=True)]
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield items that a thread makes, some of them ahead, so that both sides work at once."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        waiting = deque(pool.submit(lambda: next(items, None)) for _ in range(_N_AHEAD))
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(lambda: next(items, None)))
-            yield item
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def answered(

@@ -10,7 +10,7 @@ import numpy as np
 from ..audio import MAX_SECONDS, RATE, Samples, check_audible, resampler
 from ..baseline import Baseline, Window
 from ..checks import is_number
-from ..decoding import Block, Reading
+from ..decoding import Block, Reading, ahead
 from ..errors import AudioError, ConfigError
 from ..model import Model
 from ..prediction import Prediction
@@ -74,7 +74,7 @@ class Conversation(Reading):
     def _samples(self) -> Iterator[Samples]:
         """Yield the recording at 16 kHz, about a second at a time."""
         resample = None
-        for block in self._blocks:
+        for block in ahead(self._blocks):
             resample = resample or resampler(block.rate)
             self._note(block)
             yield resample(block.samples, False)
