@@ -139,6 +139,14 @@ def recognizer(model_file: Path) -> "Recognizer":
 
 
 @pytest.fixture(scope="session")
+def shipped() -> "Recognizer":
+    """Open the model that comes with emovox, as the server does."""
+    from emovox.recognizer import Recognizer
+
+    return Recognizer.load()
+
+
+@pytest.fixture(scope="session")
 def card(model_file: Path) -> "Card":
     """Give the card of the tiny model."""
     from emovox.model import Model

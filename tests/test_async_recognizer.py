@@ -14,12 +14,6 @@ from running_server import EXAMPLES, RATE, speech
 EVEN = EXAMPLES / "even.flac"
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model."""
-    return Recognizer.load()
-
-
 def test_same_answers(shipped):
     """Each coroutine gives what its method gives."""
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from emovox import EmovoxError, Prediction, Recognizer
+from emovox import EmovoxError, Prediction
 from emovox.errors import AudioError, BaselineError, NoSpeechError
 from emovox.measuring import Measurement, measure_recording, measure_segments
 
@@ -33,12 +33,6 @@ def client(server):
     """Open a client."""
     with Client(server.url) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model, as the server does."""
-    return Recognizer.load()
 
 
 def finals(events) -> list[Prediction]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import emovox
-from emovox import Recognizer
 from running_server import EXAMPLES, running, speech
 
 CLIENT = Path(emovox.__file__).parent / "page" / "client.js"
@@ -64,12 +63,6 @@ def server():
     """Run a server."""
     with running(max_messages_per_s=5_000) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model, as the server does."""
-    return Recognizer.load()
 
 
 def test_recordings(server, shipped):

@@ -6,19 +6,13 @@ import json
 import pytest
 
 from conftest import REPOSITORY
-from emovox import Baseline, Recognizer, load_audio
+from emovox import Baseline, load_audio
 from emovox.cli import run
 
 EXAMPLE = REPOSITORY / "examples" / "even.flac"
 CORE_ALONE = not any(
     map(importlib.util.find_spec, ("torch", "matplotlib", "sounddevice", "uvicorn", "dask"))
 )
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the model that comes with emovox."""
-    return Recognizer.load()
 
 
 def test_files_segments_and_streams_agree(shipped):

@@ -21,7 +21,6 @@ import pytest
 import soundfile
 
 from conftest import REPOSITORY
-from emovox import Recognizer
 from emovox.errors import ConfigError
 from emovox.measuring import measure_recording, measure_segments
 from emovox.prediction import summarise
@@ -49,12 +48,6 @@ def server():
     """Run a server with the default settings."""
     with running() as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model, as the server does."""
-    return Recognizer.load()
 
 
 def predict(server: Running, content: bytes = EVEN, baseline: str | None = None, **query):

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import soxr
 
-from emovox import Recognizer
 from emovox.server.encodings import alaw_table, decoder, mulaw_table
 from emovox.server.protocol import MessageError, SessionOptions
 from running_server import RATE, heard, results, running, say, speech, tell
@@ -21,12 +20,6 @@ def server():
     """Run a server that does not slow down fast speakers."""
     with running(max_messages_per_s=5_000) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model, as the server does."""
-    return Recognizer.load()
 
 
 def at(rate: int, name: str = "even") -> np.ndarray:

@@ -18,7 +18,6 @@ import soundfile
 import soxr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from emovox import Recognizer
 from emovox.measuring import measure_recording, measure_segments
 from emovox.server.channels import Encoded
 from emovox.server.inbox import Inbox
@@ -33,12 +32,6 @@ def server():
     """Run a server with the default settings, but one that does not slow down fast speakers."""
     with running(max_messages_per_s=5_000) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Recognizer:
-    """Open the shipped model, as the server does."""
-    return Recognizer.load()
 
 
 @pytest.fixture(scope="module")
