@@ -11,6 +11,7 @@ from ..audio import RATE, AudioSource, Samples
 from ..errors import AudioError, ConfigError, NoSpeechError, SilenceError
 from ..loudness import ADVICE, judge_level, speech_level_db
 from ..prosody import Prosody, measure
+from ..stream import measured
 from ..vad import Speech, read_speech
 from .aims import Aim
 from .changes import changes
@@ -115,21 +116,21 @@ class Practice:
             speech = read_speech(audio, rate, max_seconds=_MAX_TAKE_S)
         except (NoSpeechError, SilenceError):
             return Attempt("no speech was found")
-        prosody = measure(speech.samples, pauses_s=speech.pauses_s)
+        prosody = measured(speech)
         if untold := _untold(speech, prosody):
             return Attempt(untold, prosody=prosody)
         return self._judged(speech, prosody)
 
     def _judged(self, speech: Speech, prosody: Prosody) -> Attempt:
         changed = changes(prosody, self.usual.prosody)
-        measured, advice = closeness(changed, self.aim), hint(changed, self.aim)
+        close, advice = closeness(changed, self.aim), hint(changed, self.aim)
         if self.recognizer is None or self.aim.emotion is None:
-            return Attempt("", measured, changed, advice, prosody)
+            return Attempt("", close, changed, advice, prosody)
         prediction, _ = self.recognizer.hear(speech.samples, self.usual.baseline)
         if not prediction.certain:
             untold = "the emotion was uncertain"
             return Attempt(untold, None, changed, advice, prosody, prediction)
-        close = blended(measured, prediction.scores[self.aim.emotion])
+        close = blended(close, prediction.scores[self.aim.emotion])
         return Attempt("", close, changed, advice, prosody, prediction)
 
 
