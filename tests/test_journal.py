@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -224,6 +225,22 @@ class TestForget:
 
 class TestAdd:
     """Recordings are added once, and as `segments` hears them."""
+
+    def test_read_aside(self, monkeypatch):
+        """No thread that Ctrl-C interrupts reads: libsndfile would take the interruption for the
+        end of a damaged file, and the session would count as whole.
+        """
+        threads, read = set(), soundfile.SoundFile.read
+
+        def noting(file, *arguments, **options):
+            threads.add(threading.current_thread())
+            return read(file, *arguments, **options)
+
+        monkeypatch.setattr(soundfile.SoundFile, "read", noting)
+        with made() as journal:
+            assert add(journal, Recording(Path("talk.wav"), NOW), None).session.is_whole
+        assert threads
+        assert threading.main_thread() not in threads
 
     def test_as_segments(self, recognizer):
         """The segments, labels and scores are those of `Recognizer.segments`."""

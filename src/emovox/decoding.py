@@ -20,6 +20,7 @@ from .audio import (
     check_limit,
     check_rate,
     load_audio,
+    resampler,
     too_long,
 )
 from .errors import AudioError
@@ -63,6 +64,16 @@ class Reading:
         self.seconds = 0.0
         self.duration: float | None = None
         self.broken = ""
+
+    def _resampled(self, blocks: Iterator[Block]) -> Iterator[Samples]:
+        """Yield a recording at 16 kHz, about a second at a time, and note how far it is read."""
+        resample = None
+        for block in blocks:
+            resample = resample or resampler(block.rate)
+            self._note(block)
+            yield resample(block.samples, False)
+        if resample:
+            yield resample(np.zeros(0, np.float32), True)
 
     def _note(self, block: Block) -> None:
         """Note how far the reading is; refuse a recording that is too long as soon as known."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
-from ..audio import RATE, Samples, resampler
-from ..decoding import Block, read_blocks
+from ..audio import RATE, Samples
+from ..decoding import Reading, ahead, read_blocks
 from ..errors import AudioError
 from ..version import __version__
 from .hearing import Ear, Heard
@@ -139,13 +140,12 @@ def as_flac(samples: Samples) -> bytes:
     return out.getvalue()
 
 
-class _Reader:
-    """A recording in parts of a second; `broken` says, at the end, why it ends before its time."""
+class _Reader(Reading):
+    """A recording in parts of a second."""
 
     def __init__(self, recording: Recording) -> None:
-        self.broken = ""
-        self._blocks = read_blocks(recording.file, channel=recording.channel)
-        self._file = recording.file
+        super().__init__(math.inf)
+        self._blocks = ahead(read_blocks(recording.file, channel=recording.channel))
         first = next(self._blocks, None)  # what cannot be read is an error before anything is kept
         if first is None:
             raise AudioError("expected audio, got zero samples", "empty", str(recording.file))
@@ -156,22 +156,13 @@ class _Reader:
 
         A part ends at the sample `cut`, so that what was heard before is apart from the rest.
         """
-        n_parts, read_s = 0, 0.0
-        for samples, block in self._resampled():
-            read_s += len(block.samples) / block.rate
+        n_parts = 0
+        for samples in self._resampled(chain([self._first], self._blocks)):
             n_before = max(0, min(len(samples), cut - n_parts))
             n_parts += len(samples)
             for part in (samples[:n_before], samples[n_before:]):
                 if len(part):
-                    yield part, read_s, block.seconds or read_s
-
-    def _resampled(self) -> Iterator[tuple[Samples, Block]]:
-        block, resample = self._first, resampler(self._first.rate)
-        for block in chain([self._first], self._blocks):
-            self.broken = block.broken
-            yield resample(block.samples, False), block
-        end = replace(block, samples=block.samples[:0])
-        yield resample(end.samples, True), end
+                    yield part, self.seconds, self.duration or self.seconds
 
 
 def _session(recording: Recording, digest: str, recognizer: "Recognizer | None") -> Session:

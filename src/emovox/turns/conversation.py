@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import MAX_SECONDS, RATE, Samples, check_audible, resampler
+from ..audio import MAX_SECONDS, RATE, Samples, check_audible
 from ..baseline import Baseline, Window
 from ..checks import is_number
 from ..decoding import Block, Reading, ahead
@@ -60,7 +60,7 @@ class Conversation(Reading):
     def __iter__(self) -> Iterator[TurnAnswer]:
         waiting, self._turns = deque(self._turns), []
         sound = _Kept()
-        for samples in self._samples():
+        for samples in self._resampled(ahead(self._blocks)):
             self._model.pause()
             sound.add(samples)
             while waiting and _end(waiting[0]) <= sound.end:
@@ -70,16 +70,6 @@ class Conversation(Reading):
             sound.forget(_first(waiting[0]))
         while waiting:
             yield self._answer(waiting.popleft(), sound)
-
-    def _samples(self) -> Iterator[Samples]:
-        """Yield the recording at 16 kHz, about a second at a time."""
-        resample = None
-        for block in ahead(self._blocks):
-            resample = resample or resampler(block.rate)
-            self._note(block)
-            yield resample(block.samples, False)
-        if resample:
-            yield resample(np.zeros(0, np.float32), True)
 
     def _answer(self, turn: Turn, sound: "_Kept") -> TurnAnswer:
         reason = _flaw(turn) or _flaw_in(turn, sound)
