@@ -33,7 +33,9 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages of the top folder, the reference, and the index for language models."""
     for name, page in TOP.items():
         text = _FRONT_MATTER.sub("", (REPOSITORY / name).read_text(encoding="utf-8"))
-        files.append(File.generated(config, page, content=_linked(text, "", config.repo_url)))
+        files.append(
+            File.generated(config, page, content=_linked(text, "", config.extra["repository"]))
+        )
     files.append(File.generated(config, "reference.md", content=_reference()))
     llms = (REPOSITORY / "llms.txt").read_text(encoding="utf-8")
     files.append(File.generated(config, "llms.txt", content=llms))
@@ -44,7 +46,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Lead links that leave docs/ to where their files are on the site, or in the repository."""
     if page.file.generated_by:
         return markdown
-    return _linked(markdown, posixpath.join("docs", page.file.src_uri), config.repo_url)
+    return _linked(markdown, posixpath.join("docs", page.file.src_uri), config.extra["repository"])
 
 
 def _linked(markdown: str, source: str, repository: str) -> str:
@@ -66,8 +68,10 @@ def _linked(markdown: str, source: str, repository: str) -> str:
 
 def _reference() -> str:
     """Return the page of the reference: everything exported, then whole modules."""
+    exported = set(emovox.__all__) - {"__version__", "Recognizer"}
+    names = ["Recognizer", *sorted(exported)]
     lines = ["# Reference", "", "## emovox", ""]
-    lines += [f"::: emovox.{name}" for name in sorted(emovox.__all__) if name != "__version__"]
+    lines += [f"::: emovox.{name}" for name in names]
     for title, modules in AREAS.items():
         lines += ["", f"## {title}", "", *(f"::: {module}" for module in modules)]
     return "\n".join(lines) + "\n"
