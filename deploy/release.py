@@ -2,8 +2,8 @@
 
 Run with ``python deploy/release.py --out FOLDER`` on a clean checkout. Checked are: the version,
 its date in CHANGELOG.md and the tag agree; the texts of the distributions are such that an index
-shows them; the wheel, installed in an environment of its own, recognises a recording. At the end come
-the files with their sizes and hashes, and the commands that would publish them.
+shows them; the wheel, installed in an environment of its own, recognises a recording. At the end
+come the files with their sizes and hashes, and the commands that would publish them.
 """
 
 import argparse
