@@ -73,6 +73,7 @@ async def answer_segments(
                 explain=explain,
                 prosody=prosody,
                 channel=channel,
+                without_bleed=channel is not None,
                 max_seconds=max_s,
             ),
         )
@@ -127,7 +128,11 @@ async def _measured_segments(
             channels,
             max_s,
             lambda channel: measure_segments(
-                content, channel=channel, max_seconds=max_s, on_second=turn
+                content,
+                channel=channel,
+                without_bleed=channel is not None,
+                max_seconds=max_s,
+                on_second=turn,
             ),
         )
 
