@@ -1,4 +1,4 @@
-"""Bleed: what a channel of a call picks up of the speaker on another, silenced as sound comes in."""
+"""Bleed: what a channel of a call picks up of the speaker on another, silenced."""
 
 import numpy as np
 from numpy.typing import NDArray
