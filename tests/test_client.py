@@ -9,9 +9,10 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from emovox import EmovoxError, Prediction, Turn, find_turns
+from emovox import EmovoxError, Prediction, Turn
 from emovox.errors import AudioError, BaselineError, ConfigError, NoSpeechError, TurnsError
 from emovox.measuring import Measurement, measure_recording, measure_segments
+from emovox.turns.finding import find_turns
 from emovox.turns.subtitles import write_srt
 
 pytest.importorskip("httpx")

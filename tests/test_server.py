@@ -21,7 +21,7 @@ import pytest
 import soundfile
 
 from conftest import REPOSITORY
-from emovox import Turn, find_turns
+from emovox import Turn
 from emovox.errors import ConfigError
 from emovox.measuring import measure_recording, measure_segments
 from emovox.prediction import summarise
@@ -39,6 +39,7 @@ from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
 from emovox.server.workers import GivenUpError, Workers
+from emovox.turns.finding import find_turns
 from running_server import EXAMPLES, RATE, Running, raw, running, speech, wav
 
 TOKEN = "a-token-of-some-length"

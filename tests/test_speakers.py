@@ -10,11 +10,12 @@ import pytest
 import soundfile
 
 from conftest import REPOSITORY
-from emovox import Turn, find_turns
+from emovox import Turn
 from emovox.audio import RATE, load_audio
 from emovox.cli import run
 from emovox.errors import AudioError, ConfigError
 from emovox.turns.clustering import cluster
+from emovox.turns.finding import find_turns
 from emovox.turns.reading import read_turns
 from emovox.turns.voiceprints import voiceprints
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .prediction import Prediction
     from .recognizer import AsyncRecognizer, Recognizer
     from .stream import Stream
-    from .turns.finding import find_turns
     from .turns.reading import read_turns
     from .turns.turn import Turn
 
@@ -38,7 +37,6 @@ __all__ = [
     "Stream",
     "Turn",
     "__version__",
-    "find_turns",
     "load_audio",
     "read_turns",
 ]
@@ -51,7 +49,6 @@ _HOMES = {
     "Recognizer": "recognizer",
     "Stream": "stream",
     "Turn": "turns.turn",
-    "find_turns": "turns.finding",
     "load_audio": "audio",
     "read_turns": "turns.reading",
 }

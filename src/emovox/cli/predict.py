@@ -145,13 +145,10 @@ def predict(
     outputs = Outputs(as_json, csv_out, tracks)
     check_outputs(outputs.files(), [*files, *audio_files, turns, baseline, find_model(model)])
     tracks.check_libraries()
-    given = _read(modes, audio_files)
     task = _Task(*_open(model, baseline), _limit(modes, max_seconds), explain, prosody)
-    if speakers and audio_files:
-        given = find_speakers(audio_files[0], number_of(speakers), task.max_seconds)
-    if given or (speakers and audio_files):
-        asked = TurnOptions(task.own, explain, prosody, task.max_seconds)
-        raise typer.Exit(predict_turns(task.recognizer, audio_files[0], given, asked, outputs))
+    given = _read(modes, audio_files, task.max_seconds)
+    if given is not None:
+        raise typer.Exit(_predict_turns(task, audio_files[0], given, outputs))
     if segments:
         options = SegmentOptions(task.own, modes.separate, explain, prosody, task.max_seconds)
         code = predict_segments(task.recognizer, audio_files, options, outputs)
@@ -201,13 +198,22 @@ def _limit(modes: _Modes, max_seconds: float | None) -> float:
     return math.inf if modes.segments or modes.turns else MAX_SECONDS
 
 
-def _read(modes: _Modes, audio_files: Sequence[Path]) -> "Sequence[Turn]":
-    """Read the turns, if there are some to be recognised."""
+def _read(
+    modes: _Modes, audio_files: Sequence[Path], max_seconds: float
+) -> "Sequence[Turn] | None":
+    """Read or find the turns; None where none are to be recognised."""
     from ..turns.reading import read_turns
 
+    if audio_files and modes.speakers:
+        return find_speakers(audio_files[0], number_of(modes.speakers), max_seconds)
     if modes.turns is None or not audio_files:
-        return ()
+        return None
     return read_turns(modes.turns, tiers=modes.tiers, recording=audio_files[0].name)
+
+
+def _predict_turns(task: _Task, file: Path, turns: "Sequence[Turn]", outputs: Outputs) -> int:
+    asked = TurnOptions(task.own, task.explain, task.prosody, task.max_seconds)
+    return predict_turns(task.recognizer, file, turns, asked, outputs)
 
 
 def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":

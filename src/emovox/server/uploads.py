@@ -82,6 +82,7 @@ _BASELINE_BODY = _body(
 def add_uploads(app: FastAPI, service: Service) -> None:
     """Add the routes that take recordings."""
     slots = _Slots(service.settings)
+    _add_turns(app, service, slots)
 
     @app.post(
         "/v1/predict",
@@ -105,28 +106,6 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 answer = answer_segments(service, content, baseline, explain, prosody, channels)
             else:
                 answer = answer_whole(service, content, baseline, explain, prosody)
-            return Json(await _unless_gone(request, answer))
-
-    @app.post(
-        "/v1/turns",
-        response_model=Turns,
-        openapi_extra=_TURNS_BODY,
-        responses=_REFUSALS,
-        tags=["recordings"],
-    )
-    async def turns(
-        request: Request,
-        speakers: Annotated[str, Query(pattern="^(auto|[1-9]|10)$")] = "auto",
-        explain: bool = False,
-        prosody: bool = False,
-    ) -> Json:
-        """Recognise the turns of a recording, those in the field `turns` or those of `speakers`."""
-        with slots.taken(request) as hold:
-            async with _form(request, service, hold, max_files=2) as form:
-                content = await _content(form.get("file"), "file")
-                given, baseline = await _turns(form), _baseline(form)
-            asked = TurnsAsked(given, None if speakers == "auto" else int(speakers))
-            answer = answer_turns(service, content, asked, baseline, explain, prosody)
             return Json(await _unless_gone(request, answer))
 
     @app.post(
@@ -165,6 +144,30 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 )
             text = await _unless_gone(request, answer_baseline(service, contents, name))
         return Response(text, media_type="application/json")
+
+
+def _add_turns(app: FastAPI, service: Service, slots: "_Slots") -> None:
+    @app.post(
+        "/v1/turns",
+        response_model=Turns,
+        openapi_extra=_TURNS_BODY,
+        responses=_REFUSALS,
+        tags=["recordings"],
+    )
+    async def turns(
+        request: Request,
+        speakers: Annotated[str, Query(pattern="^(auto|[1-9]|10)$")] = "auto",
+        explain: bool = False,
+        prosody: bool = False,
+    ) -> Json:
+        """Recognise the turns of a recording, those in the field `turns` or those of `speakers`."""
+        with slots.taken(request) as hold:
+            async with _form(request, service, hold, max_files=2) as form:
+                content = await _content(form.get("file"), "file")
+                given, baseline = await _turns(form), _baseline(form)
+            asked = TurnsAsked(given, None if speakers == "auto" else int(speakers))
+            answer = answer_turns(service, content, asked, baseline, explain, prosody)
+            return Json(await _unless_gone(request, answer))
 
 
 def _check_channels(channels: Channels, segments: bool) -> None:

@@ -42,6 +42,8 @@ Vectors = NDArray[np.float64]
 class Encoder(torch.nn.Module):
     """GE2E's network: power spectra, shape (n, 160, 201), to whitened embeddings, (n, 256)."""
 
+    bands: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         bands = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=40)

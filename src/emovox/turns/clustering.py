@@ -85,7 +85,8 @@ def _nearest(
 
 def _closest(vectors: Vectors, means: Vectors) -> Index:
     distances = (means**2).sum(1) - 2 * vectors @ means.T
-    return distances.argmin(1)
+    nearest: Index = distances.argmin(1)
+    return nearest
 
 
 def _merges(vectors: Vectors, seconds: NDArray[np.float64]) -> list[tuple[int, int]]:
