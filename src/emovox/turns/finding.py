@@ -40,7 +40,7 @@ def find_turns(
     channel: int | None = None,
     max_segment_s: float = SEGMENT_S,
     max_seconds: float = math.inf,
-    on_progress: Callable[[float, float | None], object] = lambda seconds, duration: None,
+    on_progress: Callable[[float, float | None], object] | None = None,
 ) -> list[Turn]:
     """Find who spoke when in a recording; `Recognizer.turns` recognises the turns.
 
@@ -82,7 +82,8 @@ def find_turns(
     search = _Search(max_segment_s, max_seconds)
     blocks = read_blocks(audio, rate, channel=channel)
     for samples in search._resampled(ahead(blocks)):
-        on_progress(search.seconds, search.duration)
+        if on_progress:
+            on_progress(search.seconds, search.duration)
         search.hear(samples)
     search.end()
     return _turns(search.stretches, speakers)
