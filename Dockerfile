@@ -6,7 +6,7 @@ RUN python3 -m venv --without-pip /opt/emovox
 WORKDIR /build
 COPY requirements-serve.lock .
 RUN pip --python /opt/emovox/bin/python install --no-cache-dir --require-hashes -r requirements-serve.lock
-COPY pyproject.toml README.md LICENSE LICENSE-WEIGHTS NOTICE .
+COPY pyproject.toml README.md LICENSE LICENSE-WEIGHTS LICENSE-APACHE NOTICE .
 COPY src src
 RUN pip --python /opt/emovox/bin/python install --no-cache-dir --no-deps .
 

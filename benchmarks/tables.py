@@ -749,11 +749,58 @@ def practice_closeness_table(result: Mapping[str, Any]) -> str:
     return _markdown(("corpus", "measured", "model's score", "mean of both"), rows)
 
 
+def speakers_table(result: Mapping[str, Any]) -> str:
+    """Show the error rates of conversations, with the number of speakers told and found."""
+    rows = []
+    for one in result["conversations"]:
+        errors = one["errors"]
+        told = errors["told, collar"]
+        parts = " / ".join(percent(told[part]) for part in ("missed", "false", "confused"))
+        rows.append(
+            (
+                f"{TITLES[one['corpus']]}, {one['speakers']} speakers",
+                percent(told["der"]),
+                parts,
+                percent(errors["told"]["der"]),
+                percent(errors["auto, collar"]["der"]),
+                f"{one['number_right']} of {one['conversations']}",
+                str(one["times_real_time"]),
+            )
+        )
+    header = (
+        "conversations",
+        "DER, collar",
+        "missed / false / confused",
+        "DER, no collar",
+        "auto, collar",
+        "number right",
+        "times real time",
+    )
+    return f"{_markdown(header, rows)}\n\n{_measured(result)}"
+
+
+def calls_table(result: Mapping[str, Any]) -> str:
+    """Show what is counted twice and lost in calls that bleed."""
+    rows = [
+        (
+            f"{one['level_db']:g} dB",
+            f"{one['twice_before']} of {one['segments_before']}",
+            f"{one['twice']} of {one['segments']}",
+            f"{one['lost']} of {one['utterances']}",
+        )
+        for one in result["calls"]
+    ]
+    header = ("bleed", "counted twice, as recorded", "counted twice", "utterances lost")
+    return _markdown(header, rows)
+
+
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "practice_changes": ("practice", practice_changes_table),
     "practice_hints": ("practice", practice_hints_table),
     "practice_closeness": ("practice", practice_closeness_table),
     "service": ("service", service_table),
+    "speakers": ("speakers", speakers_table),
+    "calls": ("speakers", calls_table),
     "fuzz": ("fuzz", fuzz_table),
     "accuracy": ("accuracy", accuracy_table),
     "summary": ("accuracy", summary_table),

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from emovox import EmovoxError, Prediction
-from emovox.errors import AudioError, BaselineError, NoSpeechError
+from emovox import EmovoxError, Prediction, Turn
+from emovox.errors import AudioError, BaselineError, ConfigError, NoSpeechError, TurnsError
 from emovox.measuring import Measurement, measure_recording, measure_segments
+from emovox.turns.finding import find_turns
+from emovox.turns.subtitles import write_srt
 
 pytest.importorskip("httpx")
 
@@ -71,8 +73,28 @@ class TestHttp:
         each = client.channels(wav(sound))
         assert [one.channel for one in each] == [0, 1]
         for one in each:
-            expected = shipped.segments(wav(sound), channel=one.channel)
+            expected = shipped.segments(wav(sound), channel=one.channel, without_bleed=True)
             assert list(one.predictions) == list(expected)
+
+    def test_turns(self, client, shipped, tmp_path):
+        """Turns given, of a file or found, are answered as in Python, texts included."""
+        content = wav(np.concatenate([speech(), speech(name="man-fast")]))
+        given = [Turn(0, 1.6, "Anna", "=1, or 2"), Turn(1.7, 3, "Bob"), Turn(90, 91, "Bob")]
+        expected = list(shipped.turns(content, given, prosody=True))
+        assert client.turns(content, turns=given, prosody=True) == expected
+        (tmp_path / "talk.srt").write_text(write_srt(given[:2]), "utf-8")
+        read = list(shipped.turns(content, given[:2]))
+        assert client.turns(content, turns=tmp_path / "talk.srt") == read
+        found = list(shipped.turns(content, find_turns(content, speakers=2)))
+        assert client.turns(content, speakers=2) == found
+        for wrong in ("missing.srt", "missing.doc"):
+            with pytest.raises(TurnsError, match="missing"):
+                client.turns(content, turns=tmp_path / wrong)
+        (tmp_path / "bad.csv").write_text("start,end\n1,two\n")
+        with pytest.raises(TurnsError, match="line 2"):
+            client.turns(content, turns=tmp_path / "bad.csv")
+        with pytest.raises(ConfigError):
+            client.turns(content, speakers=0)
 
     def test_measure_and_model(self, client, shipped):
         """The prosody is that of Python, and the model that of the service."""

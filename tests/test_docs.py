@@ -30,6 +30,7 @@ from emovox.training.settings import (
     Speech,
     read_settings,
 )
+from emovox.turns import finding
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.rglob("*.md"))
@@ -233,7 +234,7 @@ def test_errors_are_those_of_the_code():
     assert first_cells(section("docs/python.md", "Errors")) == kinds
 
 
-PUBLIC = (emovox, Recognizer, Stream, Baseline, Prediction)
+PUBLIC = (emovox, finding, Recognizer, Stream, Baseline, Prediction)
 
 
 def shown_signatures(page: str) -> dict[str, inspect.Signature]:

@@ -24,7 +24,7 @@ from emovox.corpora import SPECS
 from emovox.version import __version__
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "NOTICE"]
+LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "LICENSE-APACHE", "NOTICE"]
 LOCKS = ["requirements.lock", "requirements-serve.lock", "requirements-full.lock"]
 
 
@@ -151,7 +151,7 @@ class TestWheel:
         """The metadata names the licence of the code and that of the weights, and their texts."""
         (file,) = wheel.glob("*.dist-info/METADATA")
         metadata = Metadata.from_email(file.read_bytes())
-        assert metadata.license_expression == "MIT AND LicenseRef-emovox-weights"
+        assert metadata.license_expression == "MIT AND LicenseRef-emovox-weights AND Apache-2.0"
         assert metadata.license_files == LICENCES
         assert not [one for one in metadata.classifiers or [] if one.startswith("License")]
 

@@ -21,6 +21,7 @@ import pytest
 import soundfile
 
 from conftest import REPOSITORY
+from emovox import Turn
 from emovox.errors import ConfigError
 from emovox.measuring import measure_recording, measure_segments
 from emovox.prediction import summarise
@@ -31,12 +32,14 @@ from emovox.server.answers import (
     Model,
     Refusal,
     Segments,
+    Turns,
     Whole,
 )
 from emovox.server.logs import JsonLines
 from emovox.server.rates import Addresses, Bucket
 from emovox.server.settings import ServerSettings
 from emovox.server.workers import GivenUpError, Workers
+from emovox.turns.finding import find_turns
 from running_server import EXAMPLES, RATE, Running, raw, running, speech, wav
 
 TOKEN = "a-token-of-some-length"
@@ -60,6 +63,12 @@ def predict(server: Running, content: bytes = EVEN, baseline: str | None = None,
         params=query,
         timeout=60,
     )
+
+
+def turns(server: Running, content: bytes, file: tuple[str, bytes] | None = None, **query):
+    """Send a recording with a file of turns, or with a number of speakers."""
+    files = {"file": ("any", content)} | ({} if file is None else {"turns": file})
+    return httpx.post(f"{server.url}/v1/turns", files=files, params=query, timeout=60)
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:
@@ -104,7 +113,10 @@ class TestAnswers:
         both = np.stack([np.pad(one, (0, n - len(one))) for one in (left, right)], axis=1)
         content = wav(both)
         answer = predict(server, content, segments=True, channels="separate").json()
-        sides = [list(shipped.segments(content, channel=channel)) for channel in (0, 1)]
+        sides = [
+            list(shipped.segments(content, channel=channel, without_bleed=True))
+            for channel in (0, 1)
+        ]
         assert all(sides)
         assert answer["segments"] == [
             {**one.to_dict(), "channel": channel} for channel in (0, 1) for one in sides[channel]
@@ -115,6 +127,42 @@ class TestAnswers:
         spoken_s = sum(one["speech_seconds"] for one in answer["summaries"])
         assert answer["summary"]["speech_seconds"] == pytest.approx(spoken_s, abs=1e-3)
         assert "turning_points" not in answer["summary"]
+
+    def test_turns(self, server, shipped):
+        """Turns of a file are answered as in Python, with speaker, text and a summary of each."""
+        content = wav(np.concatenate([speech(), speech(name="man-fast")]))
+        table = "start,end,speaker,text\n0,1.6,anna,well\n1.7,3,bob,\n90,91,bob,late\n"
+        answer = turns(server, content, ("talk.csv", table.encode())).json()
+        given = [Turn(0, 1.6, "anna", "well"), Turn(1.7, 3, "bob"), Turn(90, 91, "bob", "late")]
+        assert answer["turns"] == [one.to_dict() for one in shipped.turns(content, given)]
+        assert [one["speaker"] for one in answer["summaries"]] == ["anna", "bob"]
+        assert answer["model"] == shipped.fingerprint
+        Turns.model_validate_json(turns(server, content, ("a.csv", table.encode())).content)
+
+    def test_speakers(self, server, shipped):
+        """Without a file the speakers are found as in Python."""
+        content = wav(np.concatenate([speech(), speech(name="man-fast"), speech()]))
+        for speakers in (2, None):
+            found = list(shipped.turns(content, find_turns(content, speakers=speakers)))
+            answer = turns(server, content, speakers=speakers or "auto", prosody=False).json()
+            assert answer["turns"] == [one.to_dict() for one in found]
+
+    def test_turns_refused(self, server):
+        """A damaged, unnamed, unknown or large file of turns, and impossible turns, are refused."""
+        for file, expected in (
+            (("talk.csv", b"start,end\n1,two\n"), (422, "turns")),
+            (("talk.doc", b"start,end\n1,2\n"), (422, "turns")),
+            (("talk.csv", b"start,end\n0,301\n"), (422, "turns")),
+            (("talk.csv", b"start,end\n" + 60 * b"0,290\n"), (422, "turns")),
+            (("talk.csv", b"start,end\n" + 300_000 * b"0,1\n"), (413, "too_large")),
+        ):
+            assert error(turns(server, EVEN, file)) == expected
+        for speakers in ("0", "11", "many"):
+            assert error(turns(server, EVEN, speakers=speakers)) == (422, "parameter")
+        url = f"{server.url}/v1/turns"
+        plain = httpx.post(url, files={"file": ("a", EVEN)}, data={"turns": "0,1"})
+        assert error(plain) == (422, "turns")
+        assert error(httpx.post(url, files={"turns": ("a.csv", b"")})) == (422, "file")
 
     def test_explain(self, server, shipped):
         """On demand it is told which moments carried the prediction."""

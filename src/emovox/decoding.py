@@ -25,6 +25,7 @@ from .audio import (
 )
 from .errors import AudioError
 from .sound import open_sound, source_name
+from .sound.bleed import Bleed
 
 _N_AHEAD = 16  # blocks that are read, and cut, and not answered yet: memory does not grow
 Item = TypeVar("Item")
@@ -100,7 +101,11 @@ def read_audio(
 
 
 def read_blocks(
-    audio: AudioSource | ArrayLike, rate: float | None = None, *, channel: int | None = None
+    audio: AudioSource | ArrayLike,
+    rate: float | None = None,
+    *,
+    channel: int | None = None,
+    without_bleed: bool = False,
 ) -> Iterator[Block]:
     """Decode a recording, or check samples that come with their rate, second by second.
 
@@ -112,6 +117,8 @@ def read_blocks(
         Hz; needed with an array, and only then.
     channel : int >= 0, optional
         Only this channel, counted from 0; None for the mean of all.
+    without_bleed : bool
+        Whether the channel is silenced where it holds only the speaker of another; see `Bleed`.
 
     Raises
     ------
@@ -120,9 +127,9 @@ def read_blocks(
         and its last block says so; it is an error only where nothing can be decoded.
     """
     if rate is None:
-        yield from _of_file(_recording(audio), channel)
+        yield from _of_file(_recording(audio), channel, without_bleed)
     else:
-        yield from _of_array(_samples(audio), rate, channel)
+        yield from _of_array(_samples(audio), rate, channel, without_bleed)
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -167,7 +174,9 @@ def n_channels(source: AudioSource) -> int:
         return int(file.channels)
 
 
-def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[Block]:
+def _of_array(
+    samples: ArrayLike, rate: float, channel: int | None, without_bleed: bool
+) -> Iterator[Block]:
     check_rate(rate)
     array = as_array(samples)
     if array.ndim == 0 or len(array) == 0:
@@ -175,29 +184,54 @@ def _of_array(samples: ArrayLike, rate: float, channel: int | None) -> Iterator[
     if channel is not None:
         array = array[:, None] if array.ndim == 1 else array
         _check_channel(channel, array.shape[1])
-        array = array[:, channel]
+    alone = _Alone(channel, array.shape[1], rate) if without_bleed and channel is not None else None
     n_block = max(1, int(rate))
     for first in range(0, len(array), n_block):
-        block = _checked(array[first : first + n_block], first / rate)
-        yield Block(block, rate, len(array) / rate)
+        block = array[first : first + n_block]
+        if alone:
+            checked = [_checked(one, first / rate) for one in block.T]
+            block = alone.after(np.stack(checked, 1), is_last=first + n_block >= len(array))
+        elif channel is not None:
+            block = block[:, channel]
+        yield Block(_checked(block, first / rate), rate, len(array) / rate)
 
 
-def _of_file(source: AudioSource, channel: int | None) -> Iterator[Block]:
+def _of_file(source: AudioSource, channel: int | None, without_bleed: bool) -> Iterator[Block]:
     with open_sound(source, source_name(source)) as sound:
         _check_channel(channel, sound.channels)
         check_rate(rate := sound.samplerate)
         seconds = None if sound.frames is None else sound.frames / rate
+        alone = (
+            _Alone(channel, sound.channels, rate) if without_bleed and channel is not None else None
+        )
         n_read, is_over = 0, False
         while not is_over:
-            second = sound.read(rate, channel)
-            is_over = len(second) < rate
-            if n_read == len(second) == 0 and sound.broken:
+            second = sound.read_channels(rate) if alone else sound.read(rate, channel)
+            n_new, is_over = len(second), len(second) < rate
+            if n_read == n_new == 0 and sound.broken:
                 raise AudioError(sound.broken, "cut off")
-            if n_read == len(second) == 0:
+            if n_read == n_new == 0:
                 raise AudioError("expected audio, got zero samples", "empty")
+            if alone:
+                second = alone.after(second, is_last=is_over)
             checked = _checked(second, n_read / rate)
-            n_read += len(second)
+            n_read += n_new
             yield Block(checked, rate, seconds, sound.broken)
+
+
+class _Alone:
+    """One of several channels, without what bleeds into it from the others."""
+
+    def __init__(self, channel: int, n_channels: int, rate: float) -> None:
+        self._channel = channel
+        self._bleed = Bleed(n_channels, rate)
+
+    def after(self, samples: Samples, *, is_last: bool) -> Samples:
+        """Take in more sound of all channels; return what is known of the one by now."""
+        known = self._bleed.feed(samples)
+        if is_last:
+            known = np.concatenate((known, self._bleed.flush()))
+        return known[:, self._channel]
 
 
 def _check_channel(channel: int | None, n_channels: int) -> None:

@@ -78,6 +78,7 @@ def measure_segments(
     *,
     max_segment_s: float = SEGMENT_S,
     channel: int | None = None,
+    without_bleed: bool = False,
     max_seconds: float = math.inf,
     on_second: Callable[[], object] = lambda: None,
 ) -> SpeechSegments[Measurement]:
@@ -85,7 +86,7 @@ def measure_segments(
 
     Parameters
     ----------
-    audio, rate, max_segment_s, channel, max_seconds
+    audio, rate, max_segment_s, channel, without_bleed, max_seconds
         As for `Recognizer.segments`.
     on_second : callable, optional
         Called for each second of sound; what it raises ends the work.
@@ -103,7 +104,7 @@ def measure_segments(
         If `max_segment_s` is out of range.
     """
     stream = MeasuringStream(max_segment_s=max_segment_s, on_second=on_second)
-    blocks = read_blocks(audio, rate, channel=channel)
+    blocks = read_blocks(audio, rate, channel=channel, without_bleed=without_bleed)
     return SpeechSegments(stream, blocks, max_seconds=max_seconds)
 
 

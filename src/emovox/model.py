@@ -300,15 +300,21 @@ def find_model(path: str | os.PathLike[str] | None) -> Path:
     return file
 
 
-def open_session(content: bytes, *, n_threads: int = 1) -> "onnxruntime.InferenceSession":
-    """Open an ONNX graph for inference on the CPU; for its errors see `Model`."""
+def open_session(
+    content: bytes, *, n_threads: int = 1, is_own: bool = False
+) -> "onnxruntime.InferenceSession":
+    """Open an ONNX graph for inference on the CPU; for its errors see `Model`.
+
+    A graph that is our own, and part of the package, may use the runtime's own operators.
+    """
     import onnxruntime
 
     if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer):
         raise ConfigError(f"n_threads: expected a whole number, got {n_threads!r}")
     if not 1 <= n_threads <= _MAX_THREADS:
         raise ConfigError(f"n_threads: expected 1 to {_MAX_THREADS}, got {n_threads}")
-    _check_operators(content)
+    if not is_own:
+        _check_operators(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1

@@ -173,6 +173,7 @@ class Recognizer(Model):
         learn: bool = True,
         max_segment_s: float = SEGMENT_S,
         channel: int | None = None,
+        without_bleed: bool = False,
         explain: bool = False,
         prosody: bool = False,
         max_seconds: float = math.inf,
@@ -194,6 +195,9 @@ class Recognizer(Model):
             The longest segment, 1 to 60 s.
         channel : int >= 0, optional
             Only this channel, counted from 0; None for the mean of all.
+        without_bleed : bool
+            With a channel: whether to leave out what it only picks up of the other channels'
+            speakers.
         explain : bool
             Whether to tell which moments carried each prediction.
         prosody : bool
@@ -225,7 +229,8 @@ class Recognizer(Model):
             explain=explain,
             prosody=prosody,
         )
-        return Segments(stream, read_blocks(audio, rate, channel=channel), max_seconds=max_seconds)
+        blocks = read_blocks(audio, rate, channel=channel, without_bleed=without_bleed)
+        return Segments(stream, blocks, max_seconds=max_seconds)
 
     def turns(
         self,

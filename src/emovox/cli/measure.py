@@ -109,7 +109,12 @@ def _measure(
 def _measure_channel(measured: _Measured, channel: int | None, max_seconds: float) -> None:
     from ..measuring import measure_segments
 
-    segments = measure_segments(measured.file, channel=channel, max_seconds=max_seconds)
+    segments = measure_segments(
+        measured.file,
+        channel=channel,
+        without_bleed=channel is not None,
+        max_seconds=max_seconds,
+    )
     try:
         for segment in segments:
             measured.rows.append((channel, segment))

@@ -23,7 +23,7 @@ from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt, label
-from .turns import TurnOptions, predict_turns
+from .turns import SpeakersOption, TurnOptions, find_speakers, number_of, predict_turns
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -69,6 +69,7 @@ class _Modes:
     separate: bool
     turns: Path | None
     tiers: tuple[str, ...]
+    speakers: str | None
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def predict(
     ] = Channels.MIX,
     turns: TurnsOption = None,
     tier: TierOption = None,
+    speakers: SpeakersOption = None,
     vtt: Vtt = None,
     srt: Srt = None,
     audacity: Audacity = None,
@@ -135,7 +137,7 @@ def predict(
     from ..model import find_model
 
     tracks = Tracks(vtt, srt, audacity, rttm, textgrid, eaf)
-    modes = _Modes(segments, channels is Channels.SEPARATE, turns, tuple(tier or ()))
+    modes = _Modes(segments, channels is Channels.SEPARATE, turns, tuple(tier or ()), speakers)
     _check_options(modes, baseline, speaker_by, tracks)
     recordings, errors = expand(files, speaker_by)
     _check_one(modes, [*recordings, *errors], tracks)
@@ -143,11 +145,10 @@ def predict(
     outputs = Outputs(as_json, csv_out, tracks)
     check_outputs(outputs.files(), [*files, *audio_files, turns, baseline, find_model(model)])
     tracks.check_libraries()
-    given = _read(modes, audio_files)
     task = _Task(*_open(model, baseline), _limit(modes, max_seconds), explain, prosody)
-    if given:
-        asked = TurnOptions(task.own, explain, prosody, task.max_seconds)
-        raise typer.Exit(predict_turns(task.recognizer, audio_files[0], given, asked, outputs))
+    given = _read(modes, audio_files, task.max_seconds)
+    if given is not None:
+        raise typer.Exit(_predict_turns(task, audio_files[0], given, outputs))
     if segments:
         options = SegmentOptions(task.own, modes.separate, explain, prosody, task.max_seconds)
         code = predict_segments(task.recognizer, audio_files, options, outputs)
@@ -165,6 +166,10 @@ def _check_options(
         raise typer.BadParameter("--segments finds the speech, --turns tells it; use one of them")
     if modes.separate and not modes.segments:
         raise typer.BadParameter("--channels goes with --segments")
+    if modes.speakers:
+        number_of(modes.speakers)
+        if not modes.segments or modes.separate:
+            raise typer.BadParameter("--speakers goes with --segments, and with one channel")
     if modes.tiers and not modes.turns:
         raise typer.BadParameter("--tier goes with --turns")
     asked = [option for option, path in tracks.files().items() if path]
@@ -179,7 +184,7 @@ def _check_options(
 
 def _check_one(modes: _Modes, given: Sequence[object], tracks: Tracks) -> None:
     """Refuse several recordings where the files to write, or to read, are of one."""
-    asked = ["--turns"] if modes.turns else []
+    asked = ["--turns"] if modes.turns else ["--speakers"] if modes.speakers else []
     asked += [option for option, path in tracks.files().items() if path]
     if asked and len(given) != 1:
         raise typer.BadParameter(f"{asked[0]} takes one recording, got {len(given)}")
@@ -193,13 +198,22 @@ def _limit(modes: _Modes, max_seconds: float | None) -> float:
     return math.inf if modes.segments or modes.turns else MAX_SECONDS
 
 
-def _read(modes: _Modes, audio_files: Sequence[Path]) -> "Sequence[Turn]":
-    """Read the turns, if there are some to be recognised."""
+def _read(
+    modes: _Modes, audio_files: Sequence[Path], max_seconds: float
+) -> "Sequence[Turn] | None":
+    """Read or find the turns; None where none are to be recognised."""
     from ..turns.reading import read_turns
 
+    if audio_files and modes.speakers:
+        return find_speakers(audio_files[0], number_of(modes.speakers), max_seconds)
     if modes.turns is None or not audio_files:
-        return ()
+        return None
     return read_turns(modes.turns, tiers=modes.tiers, recording=audio_files[0].name)
+
+
+def _predict_turns(task: _Task, file: Path, turns: "Sequence[Turn]", outputs: Outputs) -> int:
+    asked = TurnOptions(task.own, task.explain, task.prosody, task.max_seconds)
+    return predict_turns(task.recognizer, file, turns, asked, outputs)
 
 
 def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":

@@ -112,6 +112,7 @@ def _recognise_channel(
         outcome.file,
         baseline=options.baseline,
         channel=channel if options.separate else None,
+        without_bleed=options.separate,
         explain=options.explain,
         prosody=options.prosody,
         max_seconds=options.max_seconds,

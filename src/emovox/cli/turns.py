@@ -1,9 +1,11 @@
-"""`emovox predict --turns`: the turns of a recording, as another tool cut them."""
+"""`emovox predict --turns` and `--speakers`: turns that another tool cut, or that are found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ..tracks import (
     JUDGED_COLUMNS,
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
     from ..recognizer import Recognizer
     from ..turns.turn import Turn, TurnAnswer
 
+SpeakersOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="With --segments: find who speaks, of N people or as many as sound different.",
+    ),
+]
 _COLUMNS = ("file", "start", "end", "speaker", "text", "label", "score")
 
 
@@ -50,6 +59,52 @@ class _Outcome:
     interrupted: bool = False
 
 
+def number_of(speakers: str) -> int | None:
+    """Return how many speakers to look for; None for as many as sound different.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is neither "auto" nor a number that can be looked for.
+    """
+    from ..errors import ConfigError
+    from ..turns.finding import check_speakers
+
+    if speakers == "auto":
+        return None
+    try:
+        check_speakers(int(speakers))
+    except (ValueError, ConfigError):
+        raise typer.BadParameter(
+            f"expected --speakers of 1 to 10, or auto, got {speakers!r}"
+        ) from None
+    return int(speakers)
+
+
+def find_speakers(file: Path, n_speakers: int | None, max_seconds: float) -> "list[Turn]":
+    """Find who spoke when in a recording; end the command where that cannot be found."""
+    from ..turns.finding import find_turns
+
+    problems: list[str] = []
+    found: list[Turn] = []
+    with (
+        Interruptible() as work,
+        collect_errors(file, problems),
+        progress_bar(f"{file.name}: speakers") as show,
+    ):
+        found = find_turns(
+            file,
+            speakers=n_speakers,
+            max_seconds=max_seconds,
+            on_progress=lambda seconds, whole: show(int(seconds), int(whole or seconds)),
+        )
+    if problems or work.interrupted:
+        raise typer.Exit(
+            _report(file, _Outcome(problems=problems, interrupted=work.interrupted), 0)
+        )
+    return found
+
+
 def predict_turns(
     recognizer: "Recognizer",
     file: Path,
@@ -61,7 +116,9 @@ def predict_turns(
 
     Ctrl-C ends it: what was recognised until then is written.
     """
-    baselines = _baselines(turns, options.baseline)
+    from ..turns.conversation import baselines_of
+
+    baselines = baselines_of(turns, options.baseline)
     outcome = _recognise(recognizer, file, turns, baselines, options)
     if outcome.problems and not outcome.answers:
         return _report(file, outcome, len(turns))
@@ -71,29 +128,6 @@ def predict_turns(
     elif not (is_written and any(outputs.files().values())):
         _print(file, outcome, options)
     return max(_report(file, outcome, len(turns)), 0 if is_written else 1)
-
-
-def _baselines(turns: "Sequence[Turn]", own: "Baseline | None") -> "dict[str, Baseline]":
-    """Return the baseline given by its speaker: the one of its name, or the only one.
-
-    Raises
-    ------
-    BaselineError
-        If that is nobody.
-    """
-    from ..errors import BaselineError
-
-    speakers = list(dict.fromkeys(turn.speaker for turn in turns))
-    if own is None:
-        return {}
-    if own.name in speakers:
-        return {own.name: own}
-    if len(speakers) == 1:
-        return {speakers[0]: own}
-    listed = ", ".join(map(repr, speakers[:5])) + (", ..." if len(speakers) > 5 else "")
-    raise BaselineError(
-        f"expected the baseline of one of the speakers, {listed}, got that of {own.name!r}"
-    )
 
 
 def _recognise(
@@ -130,26 +164,13 @@ def _recognise(
 
 def _row(file: Path, outcome: _Outcome, n_turns: int) -> dict[str, Any]:
     """Return what JSON says of a recording."""
-    from ..prediction import summarise
+    from ..turns.turn import speaker_summaries
 
-    speakers = dict.fromkeys(answer.turn.speaker for answer in outcome.answers)
     return {
         "file": str(file),
         "complete": len(outcome.answers) == n_turns and not outcome.problems,
         "turns": [answer.to_dict() for answer in outcome.answers],
-        "summaries": [
-            {
-                "speaker": speaker,
-                **summarise(
-                    [
-                        answer.prediction
-                        for answer in outcome.answers
-                        if answer.turn.speaker == speaker and answer.prediction
-                    ]
-                ).to_dict(),
-            }
-            for speaker in speakers
-        ],
+        "summaries": speaker_summaries(outcome.answers),
     }
 
 
@@ -184,6 +205,9 @@ def _csv(
 
 def _print(file: Path, outcome: _Outcome, options: TurnOptions) -> None:
     """Print the turns, and why some have no answer."""
+    if not outcome.answers:
+        say("no speech found")
+        return
     answered = [(one, one.prediction) for one in outcome.answers if one.prediction]
     voice = VOICE_COLUMNS if options.prosody else ()
     rows = [

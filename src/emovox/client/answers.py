@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import AudioError, BaselineError, EmovoxError, NoSpeechError, ServiceError
+from ..errors import (
+    AudioError,
+    BaselineError,
+    EmovoxError,
+    NoSpeechError,
+    ServiceError,
+    TurnsError,
+)
 from ..measuring import Measurement
 from ..prediction import Moment, Prediction
 from ..prosody import Prosody
+from ..turns.turn import Turn, TurnAnswer
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,14 @@ def prediction_of(data: Mapping[str, Any], after_s: float = 0.0) -> Prediction:
     return Prediction(**fields)
 
 
+def turn_answer_of(data: Mapping[str, Any]) -> TurnAnswer:
+    """Return the answer to a turn in JSON's data."""
+    fields = dict(data)
+    speaker, text, reason = (fields.pop(key) for key in ("speaker", "text", "reason"))
+    turn = Turn(data["start"], data["end"], speaker, text)
+    return TurnAnswer(turn, None if data["label"] is None else prediction_of(fields), reason)
+
+
 def measurement_of(data: Mapping[str, Any], after_s: float = 0.0) -> Measurement:
     """Return the measurement in JSON's data, moved by some seconds."""
     place = _placed(data, after_s)
@@ -99,4 +115,6 @@ def error_of(code: str, message: str, status: int = 0) -> EmovoxError:
         return NoSpeechError(message)
     if code in ("audio", "unsupported_audio"):
         return AudioError(message)
+    if code == "turns":
+        return TurnsError(message)
     return BaselineError(message) if code == "baseline" else ServiceError(message, code, status)

@@ -13,16 +13,20 @@ from numpy.typing import ArrayLike
 
 from ..audio import check_rate
 from ..baseline import Baseline
-from ..errors import AudioError, EmovoxError, ServiceError, optional
+from ..errors import AudioError, EmovoxError, ServiceError, TurnsError, optional
 from ..measuring import Measurement
 from ..prediction import Prediction
-from .answers import Segments, error_of, measurement_of, prediction_of
+from ..tracks import csv_table
+from ..turns.finding import check_speakers
+from ..turns.turn import Turn, TurnAnswer
+from .answers import Segments, error_of, measurement_of, prediction_of, turn_answer_of
 from .live import AsyncLive, Live, LiveOptions
 
 with optional():
     import httpx
 
 Recording = str | os.PathLike[str] | bytes | ArrayLike
+Turns = str | os.PathLike[str] | Iterable[Turn] | None
 URL = "http://127.0.0.1:8000"
 TIMEOUT_S = 120.0
 
@@ -126,6 +130,45 @@ class Client:
         request = _prediction(audio, rate, None, False, prosody, segments=True, channels="separate")
         return _channels(self._post(request))
 
+    def turns(
+        self,
+        audio: Recording,
+        rate: float | None = None,
+        *,
+        turns: Turns = None,
+        speakers: int | None = None,
+        baseline: Baseline | None = None,
+        explain: bool = False,
+        prosody: bool = False,
+    ) -> list[TurnAnswer]:
+        """Recognise the turns of a recording, as `Recognizer.turns` does.
+
+        Parameters
+        ----------
+        audio, rate, explain, prosody
+            As for `predict`.
+        turns : path of a file that `read_turns` reads, or iterable of Turn, optional
+            None: the service finds who speaks.
+        speakers : int, 1 to 10, optional
+            Without `turns`, how many people speak; None: as many as sound different.
+        baseline : Baseline, optional
+            Of the speaker of its name, or the only one.
+
+        Returns
+        -------
+        answers : list of TurnAnswer
+            In the order in which the turns begin.
+
+        Raises
+        ------
+        AudioError, BaselineError, TurnsError
+            As the library does.
+        ServiceError
+            If the service cannot be reached, is busy, or refuses the request.
+        """
+        request = _turns(audio, rate, turns, speakers, baseline, explain, prosody)
+        return [turn_answer_of(one) for one in self._post(request)["turns"]]
+
     def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
         """Measure the prosody of a recording; for parameters and errors see `predict`."""
         answer = self._post(_Request("v1/measure", files=_file("file", audio, rate)))
@@ -216,6 +259,21 @@ class AsyncClient:
         request = _prediction(audio, rate, None, False, prosody, segments=True, channels="separate")
         return _channels(await self._post(request))
 
+    async def turns(
+        self,
+        audio: Recording,
+        rate: float | None = None,
+        *,
+        turns: Turns = None,
+        speakers: int | None = None,
+        baseline: Baseline | None = None,
+        explain: bool = False,
+        prosody: bool = False,
+    ) -> list[TurnAnswer]:
+        """Recognise the turns of a recording; see `Client.turns`."""
+        request = _turns(audio, rate, turns, speakers, baseline, explain, prosody)
+        return [turn_answer_of(one) for one in (await self._post(request))["turns"]]
+
     async def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
         """Measure the prosody of a recording; see `Client.predict`."""
         answer = await self._post(_Request("v1/measure", files=_file("file", audio, rate)))
@@ -266,6 +324,37 @@ def _prediction(
     if baseline is not None:
         files += (("baseline", (None, baseline.to_json())),)
     return _Request("v1/predict", {**switches, "channels": channels}, files)
+
+
+def _turns(
+    audio: Recording,
+    rate: float | None,
+    turns: Turns,
+    speakers: int | None,
+    baseline: Baseline | None,
+    explain: bool,
+    prosody: bool,
+) -> _Request:
+    check_speakers(speakers)
+    files = _file("file", audio, rate)
+    if turns is not None:
+        files += (("turns", _turns_file(turns)),)
+    if baseline is not None:
+        files += (("baseline", (None, baseline.to_json())),)
+    switches = {"explain": explain, "prosody": prosody, "speakers": speakers or "auto"}
+    return _Request("v1/turns", switches, files)
+
+
+def _turns_file(turns: str | os.PathLike[str] | Iterable[Turn]) -> tuple[str, bytes]:
+    """Return the name and the content of a file of turns; of its name only the suffix is told."""
+    if isinstance(turns, str | os.PathLike):
+        file = Path(turns)
+        try:
+            return f"turns{file.suffix}", file.read_bytes()
+        except OSError as error:
+            raise TurnsError(f"{file}: cannot be read: {error.strerror or error}") from None
+    rows = [(turn.start, turn.end, turn.speaker, turn.text) for turn in turns]
+    return "turns.csv", csv_table(("start", "end", "speaker", "text"), rows).encode()
 
 
 def _enrolment(name: str, recordings: Iterable[Recording], rate: float | None) -> _Request:

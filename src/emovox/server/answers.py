@@ -100,6 +100,39 @@ class Segments(_Recording):
     warning: str = Field("", description="where the recording breaks off, if it does")
 
 
+class Turn(_Answer):
+    """The emotion recognised in a turn; `label` is null, and others missing, without one."""
+
+    label: str | None
+    score: float = Field(0.0, ge=0, le=1, description="score of the label")
+    scores: dict[str, float] = Field({}, description="score of every label; they sum to 1")
+    start: float = Field(description="seconds")
+    end: float = Field(description="seconds")
+    certain: bool = Field(False, description="false if the model abstains")
+    final: bool = True
+    level_db: float = Field(0.0, description="level of the speech, in dB of full scale")
+    level: Literal["good", "too quiet", "too loud"] = "good"
+    moments: list[Moment] = Field([], description="only with explain=true")
+    prosody: Prosody | None = Field(None, description="only with prosody=true")
+    speaker: str = Field(description="empty if unknown")
+    text: str = Field(description="what was said, if the file of turns has it")
+    reason: str = Field(description="why there is no answer; else empty")
+
+
+class SpeakerSummary(Summary):
+    """Summary of the turns of one speaker."""
+
+    speaker: str
+
+
+class Turns(_Recording):
+    """Answer to a recording, turn by turn."""
+
+    turns: list[Turn]
+    summaries: list[SpeakerSummary]
+    warning: str = Field("", description="where the recording breaks off, if it does")
+
+
 class Measurement(_Answer):
     """The prosody of a recording, or of a segment of it."""
 

@@ -1,7 +1,7 @@
 """Answers to whole recordings: as one, segment by segment, measured, and as a baseline."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,8 +11,13 @@ from ..measuring import Measurement, measure_recording, measure_segments
 from ..prediction import Prediction, summary_fields
 from ..sound import open_sound
 from ..stream import SpeechSegments
+from ..turns.conversation import Conversation, baselines_of
+from ..turns.finding import find_turns
+from ..turns.turn import Turn as GivenTurn
+from ..turns.turn import TurnAnswer, speaker_summaries
 from .refusals import RefusedError
 from .service import Service
+from .settings import ServerSettings
 from .workers import Turn
 
 T = TypeVar("T")
@@ -73,6 +78,7 @@ async def answer_segments(
                 explain=explain,
                 prosody=prosody,
                 channel=channel,
+                without_bleed=channel is not None,
                 max_seconds=max_s,
             ),
         )
@@ -87,6 +93,71 @@ async def answer_segments(
         **summary_fields(heard.found, heard.n_channels if channels == "separate" else None),
         **heard.warning(),
     }
+
+
+@dataclass(frozen=True)
+class TurnsAsked:
+    """The turns to answer: those given, or those of so many speakers (None: as many as differ)."""
+
+    given: Sequence[GivenTurn] | None
+    n_speakers: int | None = None
+
+
+async def answer_turns(
+    service: Service,
+    content: bytes,
+    asked: TurnsAsked,
+    baseline: Baseline | None,
+    explain: bool,
+    prosody: bool,
+) -> dict[str, Any]:
+    """Answer a recording turn by turn; the same as `Recognizer.turns`."""
+    max_s = service.settings.max_seconds
+    _check_turns(asked.given or (), service.settings)
+
+    def recognise(turn: Turn) -> tuple[list[TurnAnswer], Conversation]:
+        recognizer = service.recognizer.pausing(turn)
+        _check_sound(content, max_s, "", whole=False)
+        turns = asked.given
+        if turns is None:
+            turns = find_turns(
+                content,
+                speakers=asked.n_speakers,
+                max_seconds=max_s,
+                on_progress=lambda *_: turn(),
+            )
+        conversation = recognizer.turns(
+            content,
+            turns,
+            baselines=baselines_of(turns, baseline),
+            explain=explain,
+            prosody=prosody,
+            max_seconds=max_s,
+        )
+        return list(conversation), conversation
+
+    (answers, conversation), compute_ms = await _timed(service, recognise)
+    seconds = round(conversation.seconds, 4)
+    _count(service, seconds, [one.prediction for one in answers if one.prediction])
+    return {
+        "turns": [answer.to_dict() for answer in answers],
+        "summaries": speaker_summaries(answers),
+        "model": service.recognizer.fingerprint,
+        "seconds": seconds,
+        "compute_ms": round(compute_ms, 2),
+        **({"warning": conversation.broken} if conversation.broken else {}),
+    }
+
+
+def _check_turns(turns: Sequence[GivenTurn], settings: ServerSettings) -> None:
+    """Refuse turns that are long, or more of them than a recording has; bad times count nothing."""
+    lengths = [one.end - one.start for one in turns]
+    if max(lengths, default=0.0) > settings.max_clip_s:
+        raise RefusedError(422, "turns", f"expected turns of at most {settings.max_clip_s:g} s")
+    if sum(max(0.0, length) for length in lengths) > settings.max_seconds:
+        raise RefusedError(
+            422, "turns", f"expected turns of {settings.max_seconds:g} s together, at most"
+        )
 
 
 async def answer_measured(
@@ -127,7 +198,11 @@ async def _measured_segments(
             channels,
             max_s,
             lambda channel: measure_segments(
-                content, channel=channel, max_seconds=max_s, on_second=turn
+                content,
+                channel=channel,
+                without_bleed=channel is not None,
+                max_seconds=max_s,
+                on_second=turn,
             ),
         )
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..errors import AudioError, BaselineError, EmovoxError, SilenceError
+from ..errors import AudioError, BaselineError, EmovoxError, SilenceError, TurnsError
 from .workers import GivenUpError
 
 _MAX_MESSAGE = 500  # characters
@@ -69,6 +69,8 @@ def as_refusal(error: Exception) -> RefusedError:
         return RefusedError(422, "audio", str(error))
     if isinstance(error, BaselineError):
         return RefusedError(422, "baseline", str(error))
+    if isinstance(error, TurnsError):
+        return RefusedError(422, "turns", str(error))
     if isinstance(error, ClientDisconnect):  # only the log shows this
         return RefusedError(499, "gone", "the client went away")
     if isinstance(error, GivenUpError):

@@ -4,9 +4,9 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
@@ -14,14 +14,19 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
+from ..errors import one_line
+from ..turns.reading import turns_of
+from ..turns.turn import Turn
 from .answers import Baseline as BaselineAnswer
-from .answers import MeasuredSegments, MeasuredWhole, Refusal, Segments, Whole
+from .answers import MeasuredSegments, MeasuredWhole, Refusal, Segments, Turns, Whole
 from .rates import Shares, address_of
 from .recordings import (
     Channels,
+    TurnsAsked,
     answer_baseline,
     answer_measured,
     answer_segments,
+    answer_turns,
     answer_whole,
 )
 from .refusals import Json, RefusedError, busy
@@ -31,6 +36,7 @@ from .settings import ServerSettings
 T = TypeVar("T")
 _MAX_FILES = 100  # files in a request for a baseline
 _MAX_HELD = 4  # requests of maximum size that are held in memory at the same time
+_MAX_TURNS = 1_000_000  # bytes of a file of turns
 _MAX_NAME = 200  # characters in a speaker's name
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "model": Refusal}
@@ -66,6 +72,7 @@ def _recording_body(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 _PREDICT_BODY = _recording_body({"baseline": {"type": "string"}})
+_TURNS_BODY = _body({"file": _FILE, "turns": _FILE, "baseline": {"type": "string"}}, ["file"])
 _MEASURE_BODY = _recording_body({})
 _BASELINE_BODY = _body(
     {"files": {"type": "array", "items": _FILE}, "name": {"type": "string"}}, ["files"]
@@ -75,6 +82,7 @@ _BASELINE_BODY = _body(
 def add_uploads(app: FastAPI, service: Service) -> None:
     """Add the routes that take recordings."""
     slots = _Slots(service.settings)
+    _add_turns(app, service, slots)
 
     @app.post(
         "/v1/predict",
@@ -136,6 +144,30 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 )
             text = await _unless_gone(request, answer_baseline(service, contents, name))
         return Response(text, media_type="application/json")
+
+
+def _add_turns(app: FastAPI, service: Service, slots: "_Slots") -> None:
+    @app.post(
+        "/v1/turns",
+        response_model=Turns,
+        openapi_extra=_TURNS_BODY,
+        responses=_REFUSALS,
+        tags=["recordings"],
+    )
+    async def turns(
+        request: Request,
+        speakers: Annotated[str, Query(pattern="^(auto|[1-9]|10)$")] = "auto",
+        explain: bool = False,
+        prosody: bool = False,
+    ) -> Json:
+        """Recognise the turns of a recording, those in the field `turns` or those of `speakers`."""
+        with slots.taken(request) as hold:
+            async with _form(request, service, hold, max_files=2) as form:
+                content = await _content(form.get("file"), "file")
+                given, baseline = await _turns(form), _baseline(form)
+            asked = TurnsAsked(given, None if speakers == "auto" else int(speakers))
+            answer = answer_turns(service, content, asked, baseline, explain, prosody)
+            return Json(await _unless_gone(request, answer))
 
 
 def _check_channels(channels: Channels, segments: bool) -> None:
@@ -291,6 +323,20 @@ async def _content(field: UploadFile | str | None, name: str) -> bytes:
     if not isinstance(field, UploadFile):
         raise RefusedError(422, name, f"expected a recording in the form field `{name}`")
     return await field.read()
+
+
+async def _turns(form: FormData) -> list[Turn] | None:
+    """Read the file of turns, if there is one; its name tells the format."""
+    field = form.get("turns")
+    if field is None or field == "":
+        return None
+    if not isinstance(field, UploadFile) or not field.filename:
+        raise RefusedError(422, "turns", "expected a file with its name in the form field `turns`")
+    content = await field.read()
+    if len(content) > _MAX_TURNS:
+        limit = f"expected a file of turns of at most {_MAX_TURNS / 1e6:g} MB"
+        raise RefusedError(413, "too_large", limit)
+    return turns_of(content, one_line(field.filename)[-_MAX_NAME:])
 
 
 def _baseline(form: FormData) -> Baseline | None:

@@ -117,12 +117,19 @@ class Sound:
         samples : ndarray of float32, shape=(n,)
             As many as asked for; fewer at the end alone, and `broken` tells why it is there.
         """
-        pieces = [np.zeros(0, np.float32)]
+        pieces = self._pieces(n_samples)
+        chosen = [mean_of(piece) if channel is None else piece[:, channel] for piece in pieces]
+        return np.concatenate([np.zeros(0, np.float32), *chosen])
+
+    def read_channels(self, n_samples: int) -> Samples:
+        """Decode some more of all channels, as `read` does, shape (n, n_channels)."""
+        return np.concatenate([np.zeros((0, self.channels), np.float32), *self._pieces(n_samples)])
+
+    def _pieces(self, n_samples: int) -> Iterator[Samples]:
         while n_samples and not self._is_over:
             piece = self._decode(min(n_samples, max(1, _MAX_VALUES // self.channels)))
             n_samples -= len(piece)
-            pieces.append(mean_of(piece) if channel is None else piece[:, channel])
-        return np.concatenate(pieces)
+            yield piece
 
     def close(self) -> None:
         """Let libsndfile go; the file stays open."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..audio import MAX_SECONDS, RATE, Samples, check_audible
 from ..baseline import Baseline, Window
 from ..checks import is_number
 from ..decoding import Block, Reading, ahead
-from ..errors import AudioError, ConfigError
+from ..errors import AudioError, BaselineError, ConfigError
 from ..model import Model
 from ..prediction import Prediction
 from ..vad import CHUNK, MIN_SPEECH, Speech, find_speech
@@ -119,6 +119,27 @@ class _Kept:
                 parts.append(block[max(0, first - at) : int(end) - at])
             at += len(block)
         return np.concatenate(parts)
+
+
+def baselines_of(turns: Sequence[Turn], own: Baseline | None) -> dict[str, Baseline]:
+    """Return the baseline given by its speaker: the one of its name, or the only one.
+
+    Raises
+    ------
+    BaselineError
+        If that is nobody.
+    """
+    speakers = list(dict.fromkeys(turn.speaker for turn in turns))
+    if own is None:
+        return {}
+    if own.name in speakers:
+        return {own.name: own}
+    if len(speakers) == 1:
+        return {speakers[0]: own}
+    listed = ", ".join(map(repr, speakers[:5])) + (", ..." if len(speakers) > 5 else "")
+    raise BaselineError(
+        f"expected the baseline of one of the speakers, {listed}, got that of {own.name!r}"
+    )
 
 
 def _as_turn(turn: object) -> Turn:

@@ -55,13 +55,42 @@ def read_turns(
         If the file is missing, damaged, of another format or without turns.
     """
     file = Path(path)
+    read = _reader(file, tiers)
+    try:
+        content = read_limited(file, _MAX_BYTES)
+    except OSError as error:
+        raise TurnsError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except ValueError:  # a name with a null byte
+        raise TurnsError(f"{file}: cannot be read: no such file") from None
+    return _turns_in(file, read, content, tiers, recording)
+
+
+def turns_of(content: bytes, name: str) -> list[Turn]:
+    """Read the turns in a file's content, all of them; the suffix of its name tells the format.
+
+    Raises
+    ------
+    TurnsError
+        As `read_turns` does.
+    """
+    file = Path(name)
+    return _turns_in(file, _reader(file, ()), content, (), "")
+
+
+def _reader(file: Path, tiers: Sequence[str]) -> Read:
     read = FORMATS.get(file.suffix.lower())
     if read is None:
         raise TurnsError(f"{file}: expected a file of turns ({', '.join(FORMATS)})")
     if tiers and file.suffix.lower() not in WITH_TIERS:
         raise TurnsError(f"{file}: tiers are of TextGrid and EAF files; leave out the tiers")
+    return read
+
+
+def _turns_in(
+    file: Path, read: Read, content: bytes, tiers: Sequence[str], recording: str
+) -> list[Turn]:
     try:
-        turns = read(_decoded(file), tiers, recording)
+        turns = read(_decoded(content), tiers, recording)
     except TurnsError as error:
         raise TurnsError(f"{file}: {one_line(str(error))}") from None
     if not turns:
@@ -69,14 +98,8 @@ def read_turns(
     return turns
 
 
-def _decoded(file: Path) -> str:
+def _decoded(content: bytes) -> str:
     """Return the text of a file, with plain ends of lines."""
-    try:
-        content = read_limited(file, _MAX_BYTES)
-    except OSError as error:
-        raise TurnsError(f"cannot be read: {error.strerror or error}") from None
-    except ValueError:  # a name with a null byte
-        raise TurnsError("cannot be read: no such file") from None
     encoding = "utf-16" if content.startswith(_BYTE_ORDER_MARKS) else "utf-8-sig"
     try:
         text = content.decode(encoding)

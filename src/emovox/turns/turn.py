@@ -1,10 +1,11 @@
 """A turn, and the answer to it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..prediction import Prediction
+from ..prediction import Prediction, summarise
 
 # Control characters, halves of surrogate pairs and non-characters, which XML cannot hold.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u2028\u2029]+")
@@ -46,6 +47,18 @@ class TurnAnswer:
         turn = self.turn
         times = {"start": turn.start, "end": turn.end}
         return found | times | {"speaker": turn.speaker, "text": turn.text, "reason": self.reason}
+
+
+def speaker_summaries(answers: Sequence[TurnAnswer]) -> list[dict[str, Any]]:
+    """Return what JSON says of the turns of each speaker, in the order of their first."""
+    speakers: dict[str, list[Prediction]] = {}
+    for answer in answers:
+        own = speakers.setdefault(answer.turn.speaker, [])
+        own += [answer.prediction] if answer.prediction else []
+    return [
+        {"speaker": speaker, **summarise(predictions).to_dict()}
+        for speaker, predictions in speakers.items()
+    ]
 
 
 def one_spaced(text: str) -> str:
