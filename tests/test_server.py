@@ -121,6 +121,13 @@ class TestAnswers:
         moments = predict(server, explain=True).json()["prediction"]["moments"]
         assert moments == shipped.predict(EVEN, explain=True).to_dict()["moments"]
 
+    @pytest.mark.parametrize("segments", [False, True])
+    def test_labels(self, server, shipped, segments):
+        """Among some labels the answer is that of Python."""
+        answer = predict(server, labels="sad,happy", segments=segments).json()
+        (one,) = answer["segments"] if segments else [answer["prediction"]]
+        assert one["scores"] == dict(shipped.predict(EVEN, labels=["sad", "happy"]).scores)
+
     def test_prosody(self, server, shipped):
         """On demand what is measured of the voice is told, too; nothing else changes."""
         whole = predict(server, prosody=True).json()["prediction"]
@@ -306,6 +313,8 @@ class TestRefusals:
         assert error(predict(server, segments="perhaps")) == (422, "parameter")
         assert error(predict(server, channels="left")) == (422, "parameter")
         assert error(predict(server, channels="separate")) == (422, "parameter")
+        for labels in ("sad,furious", "sad", "", "sad,sad"):
+            assert error(predict(server, labels=labels)) == (422, "parameter")
 
     @pytest.mark.parametrize("charset", ["punycode", "utf-7", "unicode_escape", "undefined", "x"])
     def test_charset(self, server, charset):

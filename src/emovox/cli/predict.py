@@ -43,6 +43,14 @@ MaxSeconds = Annotated[
 ]
 
 
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="LABEL,LABEL",
+        help="Answer with these labels alone, their scores divided by their sum.",
+    ),
+]
 TurnsOption = Annotated[
     Path | None,
     typer.Option(
@@ -96,6 +104,7 @@ def predict(
         list[Path], typer.Argument(help="Recordings, or folders or tables (.csv) of them.")
     ],
     model: ModelOption = None,
+    labels: LabelsOption = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
     ] = None,
@@ -144,7 +153,7 @@ def predict(
     check_outputs(outputs.files(), [*files, *audio_files, turns, baseline, find_model(model)])
     tracks.check_libraries()
     given = _read(modes, audio_files)
-    task = _Task(*_open(model, baseline), _limit(modes, max_seconds), explain, prosody)
+    task = _Task(*_open(model, labels, baseline), _limit(modes, max_seconds), explain, prosody)
     if given:
         asked = TurnOptions(task.own, explain, prosody, task.max_seconds)
         raise typer.Exit(predict_turns(task.recognizer, audio_files[0], given, asked, outputs))
@@ -202,12 +211,19 @@ def _read(modes: _Modes, audio_files: Sequence[Path]) -> "Sequence[Turn]":
     return read_turns(modes.turns, tiers=modes.tiers, recording=audio_files[0].name)
 
 
-def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":
+def listed(labels: str | None) -> list[str] | None:
+    """Return the labels of an option that separates them by commas; None: all."""
+    return None if labels is None else [label.strip() for label in labels.split(",")]
+
+
+def _open(
+    model: str | None, labels: str | None, baseline: Path | None
+) -> "tuple[Recognizer, Baseline | None]":
     """Open the model and the baseline, which must go together."""
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
-    recognizer = Recognizer.load(model)
+    recognizer = Recognizer.load(model).among(listed(labels))
     if recognizer.card.caution:
         warn(f"emovox: {recognizer.card.caution}")
     own = Baseline.load(baseline) if baseline else None

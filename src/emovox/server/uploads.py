@@ -14,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
+from ..errors import ConfigError
 from .answers import Baseline as BaselineAnswer
 from .answers import MeasuredSegments, MeasuredWhole, Refusal, Segments, Whole
 from .rates import Shares, address_of
@@ -89,15 +90,15 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         explain: bool = False,
         prosody: bool = False,
         channels: Channels = "mix",
+        labels: str | None = None,
     ) -> Json:
         """Recognise the emotion of a recording, as a whole or segment by segment."""
         _check_channels(channels, segments)
+        chosen = _labels(labels, service)
         with slots.taken(request) as hold:
             content, baseline = await _recording(request, service, hold)
-            if segments:
-                answer = answer_segments(service, content, baseline, explain, prosody, channels)
-            else:
-                answer = answer_whole(service, content, baseline, explain, prosody)
+            asked = (service, content, baseline, chosen, explain, prosody)
+            answer = answer_segments(*asked, channels) if segments else answer_whole(*asked)
             return Json(await _unless_gone(request, answer))
 
     @app.post(
@@ -141,6 +142,18 @@ def add_uploads(app: FastAPI, service: Service) -> None:
 def _check_channels(channels: Channels, segments: bool) -> None:
     if channels == "separate" and not segments:
         raise RefusedError(422, "parameter", "channels=separate needs segments=true")
+
+
+def _labels(text: str | None, service: Service) -> list[str] | None:
+    """Return the labels of a parameter that separates them by commas; None: all."""
+    if text is None:
+        return None
+    labels = [label.strip() for label in text.split(",")]
+    try:
+        service.recognizer.among(labels)
+    except ConfigError as error:
+        raise RefusedError(422, "parameter", str(error)) from None
+    return labels
 
 
 class _Slots:
