@@ -53,7 +53,7 @@ ANY_SETTINGS = st.builds(
     n_groups=st.integers(0, 10),
     split=TEXTS,
     labels=st.lists(st.sampled_from(EMOTIONS)).map(tuple),
-    merge=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
+    map=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
     seed=st.integers(0, 2**32 - 1),
     threshold=st.floats(0, 1),
     window_s=st.floats(0.1, 100),
@@ -193,7 +193,7 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=f"{key}: expected"):
             read(tmp_path, f"[{table}]\n{key} = 1979-05-27", features=table.partition(".")[0])
 
-    @pytest.mark.parametrize("key", [key for key in KEYS if key != "merge"])
+    @pytest.mark.parametrize("key", [key for key in KEYS if key not in ("columns", "map")])
     def test_boolean(self, tmp_path, key):
         """A boolean is no number, no text and no list."""
         with pytest.raises(ConfigError, match=key):
@@ -204,13 +204,18 @@ class TestRefusals:
         [
             "features = 'magic'",
             "protocol = 'none'",
-            "labels = ['sad', 'melancholy']",
+            "labels = ['sad', 'a;b']",
+            "labels = ['any', 'sad']",
             "labels = ['Sad']",
             "labels = [1]",
             "labels = 'sad'",
-            "merge = {calm = 'still'}",
-            "merge = {calm = 1}",
-            "merge = {still = 'calm'}",
+            "map = {calm = 'still'}",
+            "map = {calm = 1}",
+            "map = {still = 'Calm'}",
+            "columns = {file = 1}",
+            "columns = {path = 'file'}",
+            "columns = {file = ''}",
+            "columns = {file = 'a', speaker = 'A'}",
             "seed = -1",
             "seed = 4294967296",
             "seed = 1.0",

@@ -12,8 +12,9 @@ import typer
 from ..errors import one_line
 from .console import as_json as json_text
 from .console import counted, print_table, results, say, say_json, warn
+from .naming import listed
 from .outputs import check_outputs
-from .predict import LabelsOption, ModelOption, listed
+from .predict import LabelsOption, ModelOption
 from .tracks import label
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from ..tracks import (
 from .console import progress_bar, say_json, warn
 from .inputs import Channels, Interruptible, Recording, collect_errors, expand, report
 from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
+from .naming import listed
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt, label
@@ -209,11 +210,6 @@ def _read(modes: _Modes, audio_files: Sequence[Path]) -> "Sequence[Turn]":
     if modes.turns is None or not audio_files:
         return ()
     return read_turns(modes.turns, tiers=modes.tiers, recording=audio_files[0].name)
-
-
-def listed(labels: str | None) -> list[str] | None:
-    """Return the labels of an option that separates them by commas; None: all."""
-    return None if labels is None else [label.strip() for label in labels.split(",")]
 
 
 def _open(

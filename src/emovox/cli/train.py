@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import naming
 from .console import progress_bar, say, warn
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ _EVERY = 25  # epochs per line, if their number is fixed
 Corpora = Annotated[
     list[str] | None,
     typer.Option("--corpus", metavar="NAME=PATH", help="A corpus; may be given several times."),
-]
-Labels = Annotated[
-    list[str] | None, typer.Option("--label", help="Only this emotion; may be given several times.")
 ]
 
 
@@ -38,7 +36,10 @@ def train(
     ] = None,
     n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
     split: Annotated[str | None, typer.Option(help="Use an existing split table.")] = None,
-    label: Labels = None,
+    label: naming.Label = None,
+    labels: naming.Labels = None,
+    columns: naming.Columns = None,
+    words: naming.Words = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights and batches.")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Maximum number of epochs (acoustic features).")
@@ -62,7 +63,9 @@ def train(
             "groups": groups,
             "n_groups": n_groups,
             "split": split,
-            "labels": label,
+            "labels": naming.chosen(labels, label),
+            "columns": naming.pairs("--columns", columns),
+            "map": naming.pairs("--map", words),
             "seed": seed,
             "name": name,
             **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),

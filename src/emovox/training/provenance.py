@@ -52,6 +52,7 @@ def model_card(
         licence=f"as the terms of the recordings allow ({'; '.join(terms)})",
         emovox_version=__version__,
         code_revision=code_revision(),
+        merged={word: label for word, label in settings.map.items() if label in labels},
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 
 from ..audio import RATE
 from ..card import MAX_WINDOW_S, MIN_WINDOW_S
-from ..emotions import EMOTIONS
+from ..corpora.labelling import Labelling, labelling, only
 from ..errors import ConfigError
 from ..splits import PROTOCOLS
 
@@ -171,8 +172,9 @@ class Settings:
     groups: str = ""  # for "speaker": a CSV of group and speaker
     n_groups: int = _number(0, 0)  # for "speaker": number of groups; 0: one speaker a fold
     split: str = ""  # a split table to use again (one subset column, no folds)
-    labels: tuple[str, ...] = _choice((), *EMOTIONS)  # only these emotions; empty: all
-    merge: Mapping[str, str] = field(default_factory=dict)  # such as {"calm": "neutral"}
+    columns: Mapping[str, str] = field(default_factory=dict)  # such as {"file": "path"}
+    labels: tuple[str, ...] = ()  # only these; empty: all emotions; "any": own labels as well
+    map: Mapping[str, str] = field(default_factory=dict)  # such as {"calm": "neutral"}
     seed: int = _number(0, 0, 2**32 - 1)
     temperature: float = 0.0  # of the scores, 0.05 to 20; 0: fitted on the validation part
     threshold: float = _number(0.5, 0, 1)  # predictions with a lower score are uncertain
@@ -186,8 +188,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse settings that no run can be made of."""
         _check_fields(self)
-        for emotion in (*self.merge.keys(), *self.merge.values()):
-            _expect(emotion in EMOTIONS, "merge", emotion, ", ".join(EMOTIONS))
+        only(self.labels)
+        _ = self.labelling
         fits = self.temperature == 0 or self.temperature in Range(0.05, 20)
         _expect(fits, "temperature", self.temperature, "0 (fitted) or 0.05 to 20")
         if self.features == "speech":
@@ -196,6 +198,11 @@ class Settings:
         table, defaults = getattr(self, other), type(getattr(self, other))()
         changed = {key: value for key, value in vars(table).items() if value != vars(defaults)[key]}
         _check_kind(self.features, {other: changed})
+
+    @property
+    def labelling(self) -> Labelling:
+        """What the columns and the labels of the corpora are called."""
+        return labelling(self.columns, self.map, self.labels)
 
 
 def other_kind(features: str) -> str:
@@ -259,10 +266,18 @@ def _toml_lines(data: Mapping[str, Any], place: str = "") -> Iterator[str]:
     for key, value in data.items():
         if key not in tables:
             # JSON's texts, lists, numbers and booleans are TOML's, too, but for one character.
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+            yield f"{_toml_key(key)} = {_toml_value(value)}"
     for key, table in tables.items():
         yield from ("", f"[{place}{key}]")
         yield from _toml_lines(table, f"{place}{key}.")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml_value(key)
+
+
+def _toml_value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _check_fields(settings: Any) -> None:
