@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import optional
 from ..figures import (
-    EMOTION_COLOURS,
     check_drawing,
+    colours_of,
     confusion,
     coverage,
     reliability,
@@ -240,7 +240,7 @@ def _page_of(
         "abstaining": words.coverage_words(numbers),
         "n_mistakes": int((results.answers != results.truth).sum()),
         "n_resamples": N_RESAMPLES,
-        "colours": EMOTION_COLOURS,
+        "colours": colours_of(numbers["confusion"]["labels"]),
         "model": words.model_words(report.get("model")),
         "ending": words.sentence(report.get("ending")),
         "settings": _flat(report.get("settings") or {}),

@@ -6,7 +6,15 @@ from .measurements import Measurements, measure
 from .recordings import recording
 from .results import confusion, training_curves
 from .scores import coverage, reliability
-from .style import EMOTION_COLOURS, check_drawing, is_of_kind, rendered, save, write_file
+from .style import (
+    EMOTION_COLOURS,
+    check_drawing,
+    colours_of,
+    is_of_kind,
+    rendered,
+    save,
+    write_file,
+)
 from .timelines import timeline
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "Measurements",
     "Stretch",
     "check_drawing",
+    "colours_of",
     "confusion",
     "corpus",
     "coverage",
