@@ -15,6 +15,7 @@ import typer
 
 from .console import say, say_json, warn
 from .measure import ProsodyOption
+from .naming import pairs
 from .outputs import check_outputs
 from .predict import MaxSeconds, ModelOption
 
@@ -33,6 +34,13 @@ SpeakerColumn = Annotated[
 ]
 
 
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN,…",
+        help="The table's own names of columns: file=path, and speaker=who as for --speaker-by.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
@@ -50,6 +58,7 @@ def score(
     ] = False,
     prosody: ProsodyOption = False,
     speaker_by: SpeakerColumn = None,
+    columns: Columns = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
@@ -72,6 +81,7 @@ def score(
     from ..archive import Interrupted, Request, score_archive
     from ..model import find_model
 
+    names = _columns(columns, speaker_by)
     outputs = {"--out": out / "summary.json", "--with-csv": out / "scores.csv" if as_csv else None}
     check_outputs(outputs, [source, find_model(model)])
     request = Request(
@@ -80,7 +90,8 @@ def score(
         model=model,
         segments=segments,
         prosody=prosody,
-        speaker_column=speaker_by,
+        speaker_column=names.get("speaker"),
+        file_column=names.get("file", "file"),
         scheduler=scheduler,
         n_workers=workers or os.cpu_count() or 1,
         resume=resume,
@@ -99,6 +110,16 @@ def score(
     _report(summary, as_json=as_json)
     if strict and summary.failures:
         raise typer.Exit(1)
+
+
+def _columns(columns: list[str] | None, speaker_by: str | None) -> dict[str, str]:
+    """Return the names of a table's columns for `file` and `speaker`, as far as they are given."""
+    names = pairs("--columns", columns) or {}
+    if unknown := sorted(names.keys() - {"file", "speaker"}):
+        raise typer.BadParameter(f"--columns names file and speaker here, got {unknown[0]!r}")
+    if speaker_by is not None and names.setdefault("speaker", speaker_by) != speaker_by:
+        raise typer.BadParameter("--speaker-by and --columns name two columns of speakers")
+    return names
 
 
 @contextmanager

@@ -44,7 +44,19 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Maximum number of epochs (acoustic features).")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop after this many epochs without progress (acoustic features)."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting, such as acoustic.network.n_lstm=32; may be given several times.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the interrupted run in --out.")
     ] = False,
@@ -52,8 +64,11 @@ def train(
     """Train a model, test it on recordings it has not seen, and write a report."""
     from ..evaluation.run import Console
     from ..training.run import train as run_training
-    from ..training.settings import read_settings
+    from ..training.settings import changes_of, read_settings
 
+    acoustic = {"epochs": epochs, "patience": patience}
+    acoustic = {key: value for key, value in acoustic.items() if value is not None}
+    assigned = changes_of(set_ or ())
     settings = read_settings(
         config,
         {
@@ -68,8 +83,9 @@ def train(
             "map": naming.pairs("--map", words),
             "seed": seed,
             "name": name,
-            **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),
+            **({"acoustic": acoustic} if acoustic else {}),
         },
+        assigned,
     )
     try:
         report = run_training(

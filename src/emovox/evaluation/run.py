@@ -75,10 +75,10 @@ def evaluate_model(
         raise EmovoxError(f"{out}: expected a folder for the report, got a file")
     if (out / "config.toml").exists():
         raise EmovoxError(f"{out}: holds a training run; use another --out")
-    tested = Tested(recognizer.labels, recognizer.card.merged)
-    tested.check(labels)
+    learned = Learned(recognizer.labels, recognizer.card.merged)
+    learned.check(labels)
     names = labelling(columns or {}, words or {}, (*labels, *recognizer.labels))
-    corpora, utterances, counted_as = load_tested(sources, labels, tested, console, names)
+    corpora, utterances, counted_as = load_tested(sources, labels, learned, console, names)
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
     for emotion, count in evaluation.left_out.items():
@@ -142,7 +142,7 @@ def _check_found(labels: Sequence[str], utterances: Sequence[Utterance]) -> None
 
 
 @dataclass(frozen=True)
-class Tested:
+class Learned:
     """What a model that is tested knows: its labels, and what else it learned as one of them."""
 
     labels: tuple[str, ...]
@@ -167,21 +167,24 @@ class Tested:
 def load_tested(
     sources: Sequence[str],
     labels: Sequence[str],
-    tested: Tested,
+    learned: Learned,
     console: Console,
     names: Labelling | None = None,
 ) -> tuple[tuple[Corpus, ...], list[Utterance], dict[str, int]]:
     """Load what a model is tested with; see `load_utterances` and `merged`."""
-    names = names or labelling({}, {}, tested.labels)
-    learned = {word: label for word, label in tested.merged.items() if label in tested.labels}
-    # Words beyond the nine, which the table would refuse; emotions are merged below, and counted.
-    others = {word: label for word, label in learned.items() if is_own(word)}
+    names = names or labelling({}, {}, learned.labels)
+    # Words beyond the nine, which a table would refuse; emotions are merged below, and counted.
+    others = {
+        word: label
+        for word, label in learned.merged.items()
+        if is_own(word) and label in learned.labels
+    }
     names = replace(names, words={**others, **names.words})
     corpora, utterances = load_utterances(sources, labels, names, console)
-    utterances, counted_as = merged(utterances, tested)
+    utterances, counted_as = merged(utterances, learned)
     for emotion, count in counted_as.items():
         console.line(
-            f"{counted(count, 'recording')} of {emotion} counted as {tested.label(emotion)}"
+            f"{counted(count, 'recording')} of {emotion} counted as {learned.label(emotion)}"
         )
     return corpora, utterances, counted_as
 
@@ -207,11 +210,11 @@ def choose(
 
 
 def merged(
-    utterances: Sequence[Utterance], tested: Tested
+    utterances: Sequence[Utterance], learned: Learned
 ) -> tuple[list[Utterance], dict[str, int]]:
     """Replace emotions unknown to a model by what they count as for it; count them."""
-    missing = {utterance.emotion for utterance in utterances} - set(tested.labels)
-    merge = {emotion: label for emotion in missing if (label := tested.label(emotion))}
+    missing = {utterance.emotion for utterance in utterances} - set(learned.labels)
+    merge = {emotion: label for emotion in missing if (label := learned.label(emotion))}
     counts = Counter(one.emotion for one in utterances if one.emotion in merge)
     return renamed(utterances, merge), dict(sorted(counts.items()))
 

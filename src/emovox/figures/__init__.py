@@ -1,5 +1,6 @@
 """Pictures: training, confusion, scores, one recording, a whole corpus; as PNG and SVG."""
 
+from .comparisons import comparison
 from .corpora import corpus
 from .journals import Stretch, session, sessions_beside
 from .measurements import Measurements, measure
@@ -23,6 +24,7 @@ __all__ = [
     "Stretch",
     "check_drawing",
     "colours_of",
+    "comparison",
     "confusion",
     "corpus",
     "coverage",
