@@ -156,46 +156,49 @@ class TestTested:
             Learned(("angry", "sad")).check(["furious"])
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, Path]:
+    """Train both kinds of model on made-up voices with own labels; give the folder and table."""
+    pytest.importorskip("torch")
+    from emovox.training.run import train
+    from emovox.training.settings import Acoustic, Settings, Speech
+    from made_corpus import make_corpus
+
+    root = tmp_path_factory.mktemp("own")
+    source = make_corpus(root / "clips", n_speakers=2)
+    text = source.read_text().replace("file,emotion", "path,mood").replace(",sad,", ",Flat,")
+    source.write_text(text)
+    kinds = {
+        "acoustic": {"acoustic": Acoustic(epochs=1)},
+        "speech": {"speech": Speech(epochs=1, n_copies=0)},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOVOX_CACHE", str(root / "cache"))
+        for kind, table in kinds.items():
+            settings = Settings(
+                corpora=(f"calls={source}",),
+                features=kind,
+                columns={"file": "path", "emotion": "mood"},
+                labels=("any",),
+                map={"angry": "irritated"},
+                **table,
+            )
+            train(settings, root / kind)
+    return root, source
+
+
 @pytest.mark.needs("torch")
 @pytest.mark.usefixtures("undrawn")
 class TestRuns:
     """A model of own labels, from the table to every command that uses it."""
 
-    @pytest.fixture(scope="class")
-    def trained(self, tmp_path_factory):
-        """Train both kinds of model on made-up voices with own labels."""
-        from emovox.evaluation.run import evaluate_model
-        from emovox.training.run import train
-        from emovox.training.settings import Settings
-        from made_corpus import make_corpus
-
-        root = tmp_path_factory.mktemp("own")
-        source = make_corpus(root / "clips", n_speakers=2)
-        text = source.read_text().replace("file,emotion", "path,mood").replace(",sad,", ",Flat,")
-        source.write_text(text)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("EMOVOX_CACHE", str(root / "cache"))
-            for kind in ("acoustic", "speech"):
-                settings = Settings(
-                    corpora=(f"calls={source}",),
-                    features=kind,
-                    columns={"file": "path", "emotion": "mood"},
-                    labels=("any",),
-                    map={"angry": "irritated"},
-                )
-                table = {"epochs": 1} if kind == "acoustic" else {"epochs": 1, "n_copies": 0}
-                import dataclasses
-
-                inner = dataclasses.replace(getattr(settings, kind), **table)
-                train(dataclasses.replace(settings, **{kind: inner}), root / kind)
-        return root, source, evaluate_model
-
     @pytest.mark.parametrize("kind", ["acoustic", "speech"])
     def test_card_and_report(self, trained, kind):
         """The card and the report have the own labels, and what counted as what."""
+        from emovox.evaluation.run import evaluate_model
         from emovox.recognizer import Recognizer
 
-        root, source, evaluate_model = trained
+        root, source = trained
         recognizer = Recognizer.load(root / kind / "model.onnx")
         assert recognizer.labels == ("flat", "happy", "irritated")
         assert recognizer.card.merged == {"angry": "irritated"}

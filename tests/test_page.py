@@ -645,6 +645,31 @@ class TestFile:
         axe(visitor)
         visitor.check_clean("status of 4")
 
+    @pytest.mark.skipif(
+        not shutil.which("ffmpeg"), reason="ffmpeg, which makes it, is not installed"
+    )
+    def test_decoded_by_the_browser(self, visit, tmp_path):
+        """What the service does not read goes there as the browser decodes it, channel by channel."""
+        recording = tmp_path / "two.webm"
+        command = [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-i",
+            str(REPOSITORY / "examples" / "even.flac"),
+            "-ac",
+            "2",
+        ]
+        subprocess.run([*command, str(recording)], check=True)
+        visitor = visit()
+        visitor.page.click("#file-tab")
+        visitor.page.check("#separate")
+        visitor.open(recording)
+        assert visitor.page.is_visible("#file-results")
+        assert "two.webm" in visitor.text("#file-name")
+        assert visitor.page.locator("#charts canvas").count() == 2
+        visitor.check_clean("status of 415")
+
     def test_silent(self, visit, tmp_path):
         """A recording in which nobody speaks is no failure."""
         file = tmp_path / "silent.wav"

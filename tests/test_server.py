@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -287,6 +288,20 @@ class TestRefusals:
             assert answer.json()["segments"] == []
         else:
             assert error(answer) == expected
+
+    @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+    def test_ffmpeg(self, server, shipped, tmp_path):
+        """Formats that need ffmpeg are refused, unless the service may run it."""
+        file = tmp_path / "a.m4a"
+        command = ["ffmpeg", "-v", "error", "-i", str(EXAMPLES / "even.flac"), str(file)]
+        subprocess.run(command, check=True)
+        content = file.read_bytes()
+        assert error(predict(server, content)) == (415, "unsupported_audio")
+        with running(ffmpeg=True) as other:
+            answer = predict(other, content).json()
+            assert answer["prediction"] == shipped.predict(content).to_dict()
+            assert predict(other, content, segments=True).json()["segments"]
+            assert error(predict(other, content[:5_000])) == (415, "unsupported_audio")
 
     def test_no_multipart(self, server):
         """A body of another type is 415, one that is broken 400, one without a file 422."""

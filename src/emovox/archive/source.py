@@ -6,13 +6,14 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audio import AUDIO_SUFFIXES
+from ..audio import readable_suffixes
 from ..errors import ArchiveError
 
 # A recording as it is listed: its name in the result; its path or URL as bytes, since a path need
@@ -62,6 +63,10 @@ class Folder:
     root: Path
     schema = LISTED  # no columns are carried through
 
+    @cached_property
+    def _suffixes(self) -> frozenset[bytes]:
+        return frozenset(suffix.encode() for suffix in readable_suffixes())
+
     @property
     def identity(self) -> Mapping[str, Any]:
         """The folder's path alone: its content may change while it is scored."""
@@ -95,16 +100,13 @@ class Folder:
         for entry in entries:
             if entry.name.startswith((b".", b"__MACOSX")):
                 continue
-            if os.path.splitext(entry.name)[1].lower() in _SUFFIXES:  # noqa: PTH122 (bytes)
+            if os.path.splitext(entry.name)[1].lower() in self._suffixes:  # noqa: PTH122 (bytes)
                 yield entry
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(entry.path)
 
     def _order(self, path: bytes) -> list[bytes]:
         return os.path.relpath(path, os.fsencode(self.root)).split(os.fsencode(os.sep))
-
-
-_SUFFIXES = frozenset(suffix.encode() for suffix in AUDIO_SUFFIXES)
 
 
 class _Table:

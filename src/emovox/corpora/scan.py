@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audio import audio_files
+from ..audio import OTHER_SUFFIXES, audio_files
 from ..errors import AudioError, CorpusError, counted
 from ..sound import open_sound
 from .labelling import Labelling
@@ -20,7 +20,7 @@ POINTERS = "Git LFS pointers instead of audio; run `git lfs pull` in a clone of 
 POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
 _COMPARED_FIRST = 1 << 10  # samples
 _BLOCK = 1 << 16  # samples compared at a time
-LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus"})
+LOSSY = OTHER_SUFFIXES | {".mp3", ".ogg", ".oga", ".opus"}
 
 
 @dataclass(frozen=True)

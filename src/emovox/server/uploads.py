@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
 from ..errors import ConfigError
+from ..sound import CONVERT, other_format
 from .answers import Baseline as BaselineAnswer
 from .answers import MeasuredSegments, MeasuredWhole, Refusal, Segments, Whole
 from .rates import Shares, address_of
@@ -128,6 +129,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         with slots.taken(request) as hold:
             async with _form(request, service, hold, max_files=_MAX_FILES) as form:
                 contents = [await _content(field, "files") for field in form.getlist("files")]
+                contents = [_checked(content, service) for content in contents]
                 name = form.get("name", "")
             if not contents:
                 raise RefusedError(422, "files", "expected recordings in the form field `files`")
@@ -217,9 +219,19 @@ async def _recording(
     if kind.startswith("audio/") or kind == "application/octet-stream":
         async with _in_time(service):
             body = _limited(request, service, hold)
-            return b"".join([chunk async for chunk in body]), None
+            content = b"".join([chunk async for chunk in body])
+        return _checked(content, service), None
     async with _form(request, service, hold, max_files=1) as form:
-        return await _content(form.get("file"), "file"), _baseline(form)
+        content = await _content(form.get("file"), "file")
+        return _checked(content, service), _baseline(form)
+
+
+def _checked(content: bytes, service: Service) -> bytes:
+    """Refuse a recording that only ffmpeg can read, unless the service may run it."""
+    if not service.settings.ffmpeg and (other := other_format(content[:16])):
+        reason = f"{other} is not read by this service; {CONVERT}"
+        raise RefusedError(415, "unsupported_audio", reason)
+    return content
 
 
 def _kind(request: Request) -> str:
