@@ -649,7 +649,7 @@ class TestFile:
         not shutil.which("ffmpeg"), reason="ffmpeg, which makes it, is not installed"
     )
     def test_decoded_by_the_browser(self, visit, tmp_path):
-        """What the service does not read goes there as the browser decodes it, channel by channel."""
+        """What the service does not read is sent as the browser decodes it, channel by channel."""
         recording = tmp_path / "two.webm"
         command = [
             "ffmpeg",

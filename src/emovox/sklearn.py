@@ -1,4 +1,4 @@
-"""scikit-learn: recordings as features for any of its estimators, and a classifier of recordings."""
+"""scikit-learn: recordings as features for any estimator, and a classifier of recordings."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -91,7 +91,7 @@ class SpeechFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ConfigError(f"features: expected {wanted}, got {self.features!r}")
         self._recordings(X, reset=True)
         self._open()
-        probe = np.sin(np.arange(RATE, dtype=np.float32)) / 4
+        probe = np.sin(np.arange(RATE, dtype=np.float32)).astype(np.float32)
         self.n_features_out_ = len(self._compute(probe))
         return self
 
