@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .audio import RATE, Samples, check_audible, check_audio, load_audio
+from .audio import NOISE_FLOOR, RATE, Samples, check_audio, load_audio
 from .errors import ConfigError, ModelError, optional
 from .loudness import levelled, speech_level_db, without_edges
 from .model import Model, find_model
@@ -50,7 +50,7 @@ class SpeechFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Of arrays, in Hz.
     speech_only : bool
         Whether to hear the speech alone, as `Recognizer.predict` does, which refuses a recording
-        in which nobody speaks; False: all of it.
+        in which nobody speaks; False: all of it, and zeros for a recording without sound.
     n_jobs : int >= 1
         Threads.
 
@@ -137,7 +137,9 @@ class SpeechFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             clip = load_audio(recording)
         else:
             clip = check_audio(recording, self.rate)
-        return self._compute(clip)
+        if not self.speech_only and np.abs(clip).max() < NOISE_FLOOR:
+            return np.zeros(self.n_features_out_, np.float32)
+        return self._compute(_at_one_level(clip))
 
     def _open(self) -> None:
         self._model = Model.load(self.model)
@@ -148,7 +150,6 @@ class SpeechFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _embedding(self, clip: Samples) -> NDArray[np.float32]:
         """Return the mean embedding of the windows, each by its length."""
-        clip = _at_one_level(clip)
         n_windows = int(np.ceil(len(clip) / (self._model.card.window_s * RATE)))
         windows = np.array_split(clip, n_windows)
         rows = [self._model.infer(window)[1] for window in windows]
@@ -278,14 +279,7 @@ def _listed(X: Any) -> list[Any] | None:  # noqa: N803
 
 
 def _at_one_level(clip: Samples) -> Samples:
-    """Return a clip as the model hears it, cut at both ends.
-
-    Raises
-    ------
-    SilenceError
-        If it holds no sound.
-    """
-    check_audible(clip)
+    """Return a clip as the model hears it, cut at both ends."""
     return without_edges(levelled(clip, speech_level_db(clip)))
 
 
@@ -296,4 +290,4 @@ def _statistics_of(
     with optional("train"):
         from .training.speech.backbone import extract_backbone, open_backbone, statistics_of
     session = open_backbone(extract_backbone(find_model(model).read_bytes()))
-    return lambda clip: statistics_of(session, _at_one_level(clip))
+    return lambda clip: statistics_of(session, clip)
