@@ -782,9 +782,12 @@ class TestFiles:
 
     def test_labels_are_the_model_s(self):
         """No emotion is named but for its colour, which is that of the figures."""
-        from emovox.figures.style import EMOTION_COLOURS
+        from emovox.figures.style import EMOTION_COLOURS, OTHER_COLOURS
 
         style = (PAGE / "page.css").read_text(encoding="utf-8")
         assert dict(re.findall(r"--emotion-(\w+): (#\w+)", style)) == dict(EMOTION_COLOURS)
+        others = re.search(r"OTHERS = \[(.*)\]", (PAGE / "results.js").read_text(encoding="utf-8"))
+        assert others
+        assert tuple(re.findall(r"#\w+", others[1])) == OTHER_COLOURS
         for file in [*PAGE.glob("*.js"), *PAGE.glob("*.html")]:
             assert not re.search("angry|happy|sad|fear", file.read_text(encoding="utf-8"))

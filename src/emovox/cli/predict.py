@@ -52,6 +52,7 @@ LabelsOption = Annotated[
         help="Answer with these labels alone, their scores divided by their sum.",
     ),
 ]
+CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")]
 TurnsOption = Annotated[
     Path | None,
     typer.Option(
@@ -117,9 +118,7 @@ def predict(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    csv_out: Annotated[
-        Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
-    ] = None,
+    csv_out: CsvOption = None,
     max_seconds: MaxSeconds = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")

@@ -41,6 +41,9 @@ Columns = Annotated[
         help="The table's own names of columns: file=path, and speaker=who as for --speaker-by.",
     ),
 ]
+TimeLimit = Annotated[
+    float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
@@ -70,9 +73,7 @@ def score(
     as_csv: Annotated[bool, typer.Option("--with-csv", help="Also write one CSV table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     max_seconds: MaxSeconds = None,
-    time_limit: Annotated[
-        float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
-    ] = 600.0,
+    time_limit: TimeLimit = 600.0,
     part_size: Annotated[
         int, typer.Option(min=1, help="Maximum number of recordings in a part.")
     ] = 128,

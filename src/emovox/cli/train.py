@@ -23,17 +23,34 @@ Corpora = Annotated[
 ]
 
 
+Protocol = Annotated[
+    str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
+]
+Groups = Annotated[
+    str | None, typer.Option(help="CSV (group, speaker) of speaker groups to test in turn.")
+]
+Epochs = Annotated[int | None, typer.Option(help="Maximum number of epochs (acoustic features).")]
+Patience = Annotated[
+    int | None,
+    typer.Option(help="Stop after this many epochs without progress (acoustic features)."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, such as acoustic.network.n_lstm=32; may be given several times.",
+    ),
+]
+
+
 def train(
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     corpus: Corpora = None,
     config: Annotated[Path | None, typer.Option(help="Settings in a TOML file.")] = None,
     features: Annotated[str | None, typer.Option(help="acoustic or speech.")] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
-    ] = None,
-    groups: Annotated[
-        str | None, typer.Option(help="CSV (group, speaker) of speaker groups to test in turn.")
-    ] = None,
+    protocol: Protocol = None,
+    groups: Groups = None,
     n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
     split: Annotated[str | None, typer.Option(help="Use an existing split table.")] = None,
     label: naming.Label = None,
@@ -41,22 +58,10 @@ def train(
     columns: naming.Columns = None,
     words: naming.Words = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights and batches.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Maximum number of epochs (acoustic features).")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Stop after this many epochs without progress (acoustic features)."),
-    ] = None,
+    epochs: Epochs = None,
+    patience: Patience = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any setting, such as acoustic.network.n_lstm=32; may be given several times.",
-        ),
-    ] = None,
+    assignments: Assignments = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the interrupted run in --out.")
     ] = False,
@@ -68,7 +73,7 @@ def train(
 
     acoustic = {"epochs": epochs, "patience": patience}
     acoustic = {key: value for key, value in acoustic.items() if value is not None}
-    assigned = changes_of(set_ or ())
+    assigned = changes_of(assignments or ())
     settings = read_settings(
         config,
         {

@@ -32,7 +32,7 @@ EMOTION_COLOURS = MappingProxyType(
 """One colour an emotion, the same everywhere; chosen by search so that any two stay apart under
 deuteranopia and protanopia (simulated as in Machado et al. 2009)."""
 OTHER_COLOURS = (
-    "#eb8c00", "#b233eb", "#8c8c8c", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb"
+    "#eb8c00", "#b233eb", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb", "#8c8c8c"
 )  # fmt: skip
 """Colours of a user's own labels, in their order; chosen as the above were, and unlike them."""
 EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True)))

@@ -10,7 +10,7 @@ export const colour = ({ label, certain }) => (certain ? `var(--${tint(label)})`
 export const tint = (label) => `emotion-${label.replaceAll(/[^\p{L}\p{N}]/gu, "-")}`;
 
 // Labels that the style does not know get colours as the figures have them.
-const OTHERS = ["#eb8c00", "#b233eb", "#8c8c8c", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb"];
+const OTHERS = ["#eb8c00", "#b233eb", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb", "#8c8c8c"];
 export function paint(labels) {
   const { style } = document.documentElement;
   const known = getComputedStyle(document.documentElement);
