@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EmovoxError, counted
-from .report import FIGURES
+from .report import FIGURES, flat
 
 _KEPT_APART = ("corpora", "labels", "columns", "map", "protocol", "groups", "n_groups", "split")
 
@@ -57,7 +57,7 @@ class TestedRun:
     @property
     def settings(self) -> dict[str, str]:
         """The settings, as texts, by their dotted names."""
-        return dict(_flat(self.report.get("settings") or {}))
+        return flat(self.report.get("settings") or {})
 
     @cached_property
     def answered(self) -> dict[str, str]:
@@ -125,7 +125,7 @@ def differences(runs: Sequence[TestedRun]) -> list[str]:
     return found
 
 
-def _reasons(one: TestedRun, other: TestedRun) -> "list[str]":
+def _reasons(one: TestedRun, other: TestedRun) -> list[str]:
     reasons = []
     if one.protocol != other.protocol:
         reasons.append(f"the protocol is {one.protocol} and {other.protocol}")
@@ -157,15 +157,3 @@ def changed_settings(runs: Sequence[TestedRun]) -> dict[str, list[str]]:
         if len(set(row if name.startswith(_KEPT_APART) else filter(None, row))) > 1
     }
     return dict(sorted(differing.items(), key=lambda row: not row[0].startswith(_KEPT_APART)))
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> "list[tuple[str, str]]":
-    rows: list[tuple[str, str]] = []
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            rows.append((f"{prefix}{name}", ", ".join(map(str, value))))
-        else:
-            rows.append((f"{prefix}{name}", "" if value is None else str(value)))
-    return rows

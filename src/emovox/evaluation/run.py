@@ -92,8 +92,8 @@ def evaluate_model(
         "settings": {
             "corpora": tuple(sources),
             "labels": tuple(labels),
-            "columns": columns,
-            "map": words,
+            "columns": columns or {},
+            "map": words or {},
         },
         "merged": counted_as,
         "n_test": len(evaluation.results.files),

@@ -15,7 +15,7 @@ import soundfile
 
 from ..errors import AudioError
 from .channels import MAX_CHANNELS as MAX_CHANNELS
-from .channels import MAX_VALUES, check_channels, chosen
+from .channels import Decoder, check_channels
 from .channels import Samples as Samples
 from .channels import mean_of as mean_of
 from .containers import Layout, Link, layout_of
@@ -78,7 +78,7 @@ def _sound(file: BinaryIO) -> "Sound | Converted":
     return Sound(file, layout)
 
 
-class Sound:
+class Sound(Decoder):
     """An open recording, decoded from its beginning to its end; `open_sound` makes one.
 
     Attributes
@@ -93,7 +93,6 @@ class Sound:
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file, self._layout = file, layout
         self._waiting = list(layout.links[::-1])
-        self._is_over, self.broken = False, ""
         if not self._waiting:
             raise AudioError(layout.broken, "cut off")
         self._begin(self._waiting.pop())
@@ -110,21 +109,6 @@ class Sound:
     def _announced(self) -> int:
         """How many samples a header announces, if it is one to be believed."""
         return int(self._part.frames) if self._layout.length_announced else _UNKNOWN_LENGTH
-
-    def read(self, n_samples: int, channel: int | None = None) -> Samples:
-        """Decode some more: one channel, counted from 0, or the mean of all.
-
-        Returns
-        -------
-        samples : ndarray of float32, shape=(n,)
-            As many as asked for; fewer at the end alone, and `broken` tells why it is there.
-        """
-        pieces = [np.zeros(0, np.float32)]
-        while n_samples and not self._is_over:
-            piece = self._decode(min(n_samples, max(1, MAX_VALUES // self.channels)))
-            n_samples -= len(piece)
-            pieces.append(chosen(piece, channel))
-        return np.concatenate(pieces)
 
     def close(self) -> None:
         """Let libsndfile go; the file stays open."""

@@ -1,4 +1,6 @@
-"""The channels of a recording: how many there may be, and their mean."""
+"""The channels of a recording: how many there may be, their mean, and reading one or all."""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,35 @@ def mean_of(samples: Samples) -> Samples:
     return mono
 
 
-def chosen(samples: Samples, channel: int | None) -> Samples:
-    """Return one channel, counted from 0, or the mean of all."""
-    return mean_of(samples) if channel is None else samples[:, channel]
+class Decoder(ABC):
+    """A recording that is decoded from its beginning to its end.
+
+    Attributes
+    ----------
+    channels : int
+    broken : str
+        Why fewer samples came than there should be, once they are all read; "" until then.
+    """
+
+    channels: int
+    broken = ""
+    _is_over = False
+
+    def read(self, n_samples: int, channel: int | None = None) -> Samples:
+        """Decode some more: one channel, counted from 0, or the mean of all.
+
+        Returns
+        -------
+        samples : ndarray of float32, shape=(n,)
+            As many as asked for; fewer at the end alone, and `broken` tells why it is there.
+        """
+        pieces = [np.zeros(0, np.float32)]
+        while n_samples and not self._is_over:
+            piece = self._decode(min(n_samples, max(1, MAX_VALUES // self.channels)))
+            n_samples -= len(piece)
+            pieces.append(mean_of(piece) if channel is None else piece[:, channel])
+        return np.concatenate(pieces)
+
+    @abstractmethod
+    def _decode(self, n_samples: int) -> Samples:
+        """Return samples of all channels, shape (n, n_channels); at the end note that it is."""

@@ -22,7 +22,7 @@ from typing import IO, BinaryIO
 import numpy as np
 
 from ..errors import AudioError, one_line
-from .channels import MAX_VALUES, Samples, check_channels, chosen
+from .channels import MAX_VALUES, Decoder, Samples, check_channels
 
 CONVERT = "convert it first, e.g. with: ffmpeg -i voice.m4a voice.wav"
 DEMUXERS = MappingProxyType(  # ffmpeg's name for each of the formats of `containers.other_format`
@@ -49,7 +49,7 @@ def find_ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
-class Converted:
+class Converted(Decoder):
     """A recording that ffmpeg decodes, with what `Sound` has; close it.
 
     Attributes
@@ -74,7 +74,7 @@ class Converted:
             raise AudioError(
                 f"{kind} is read with ffmpeg, which is not installed; {CONVERT}", "not audio"
             )
-        self.broken, self._is_over, self._messages = "", False, bytearray()
+        self._messages = bytearray()
         with ExitStack() as ends:
             path, descriptors = ends.enter_context(_readable(file))
             self._process = _started([program, *_arguments(path, DEMUXERS[kind])], descriptors)
@@ -85,15 +85,6 @@ class Converted:
             self.samplerate, self.channels = self._header(kind)
             check_channels(self.channels)
             self._ends = ends.pop_all()
-
-    def read(self, n_samples: int, channel: int | None = None) -> Samples:
-        """Decode some more, as `Sound.read` does."""
-        pieces = [np.zeros(0, np.float32)]
-        while n_samples and not self._is_over:
-            piece = self._decode(min(n_samples, max(1, MAX_VALUES // self.channels)))
-            n_samples -= len(piece)
-            pieces.append(chosen(piece, channel))
-        return np.concatenate(pieces)
 
     def close(self) -> None:
         """End the program, and close what it read."""
