@@ -221,6 +221,8 @@ class TestAssignments:
         """A setting that is set twice is refused."""
         with pytest.raises(ConfigError, match="seed: set twice"):
             changes_of(["seed=1", "seed=2"])
+        with pytest.raises(ConfigError, match=r"seed\.more\.yet: set twice"):
+            changes_of(["seed=1", "seed.more.yet=2"])
 
     def test_words_with_spaces(self, tmp_path):
         """A mapped word may be any text; the file that is written reads back the same."""

@@ -34,6 +34,7 @@ Patience = Annotated[
     int | None,
     typer.Option(help="Stop after this many epochs without progress (acoustic features)."),
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,9 +63,7 @@ def train(
     patience: Patience = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
     assignments: Assignments = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the interrupted run in --out.")
-    ] = False,
+    resume: Resume = False,
 ) -> None:
     """Train a model, test it on recordings it has not seen, and write a report."""
     from ..evaluation.run import Console

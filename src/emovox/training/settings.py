@@ -289,7 +289,7 @@ def changes_of(assignments: Sequence[str]) -> dict[str, Any]:
         place = changes
         for table in tables:
             default = _of(default, table)
-            place = place.setdefault(table, {})
+            place = place.setdefault(table, {}) if isinstance(place, dict) else place
         if not isinstance(place, dict) or name in place:
             raise ConfigError(f"{key}: set twice")
         place[name] = _value(key, text, _of(default, name))
