@@ -168,6 +168,7 @@ def _started(command: list[str], descriptors: tuple[int, ...]) -> "subprocess.Po
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=descriptors,
+            start_new_session=True,  # or Ctrl-C would end it, and the recording seem cut off
         )
     except OSError as error:
         raise AudioError(f"cannot run ffmpeg: {error.strerror}; {CONVERT}") from None
