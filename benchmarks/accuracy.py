@@ -191,9 +191,8 @@ def _running(settings: Settings, folder: Path, speaker: str) -> Results:
     """Test an acoustic model of TESS with a running baseline, or read what was answered before."""
     table = folder / "predictions_running.csv"
     if not table.exists():
-        utterances, _ = choose(
-            load_corpora(settings.corpora[-1:])[0].utterances, settings.labels, settings.merge
-        )
+        (corpus,) = load_corpora(settings.corpora[-1:], labelling=settings.labelling)
+        utterances, _ = choose(corpus.utterances, settings.labels)
         tested = [one for one in utterances if one.speaker == speaker]
         recognizer = Recognizer.load(folder / "model.onnx")
         write_results(evaluate_running(recognizer, tested, seed=settings.seed), table)

@@ -23,7 +23,7 @@ from emovox.audit.findings import Finding
 from emovox.audit.run import Request, audit
 from emovox.audit.subjects import PREDICT, Answer, OwnModel, Subject
 from emovox.corpora import Utterance
-from emovox.evaluation.run import choose, versions
+from emovox.evaluation.run import choose, renamed, versions
 from emovox.recognizer import Recognizer
 from emovox.training.extraction import Extractor
 from emovox.training.network import frame_mask
@@ -78,7 +78,7 @@ class EveryFrame(LogMel):
 def train_peer(name: str, extractor: Extractor) -> Peer:
     """Train a classifier on whole recordings of the four corpora."""
     everything = [one for corpus in load_recordings().corpora for one in _some(corpus.utterances)]
-    utterances, _ = choose(everything, SEVEN, TO_NEUTRAL)
+    utterances, _ = choose(renamed(everything, TO_NEUTRAL), SEVEN)
     table = {}
     for done, one in enumerate(utterances, 1):
         table[one.file] = extractor.compute(load_audio(one.file), one)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emovox.corpora import Corpus, Utterance, load_corpora
-from emovox.evaluation.run import choose
+from emovox.evaluation.run import choose, renamed
 from emovox.splits import Fold, make_folds, read_groups
 from machine import REPOSITORY, data_folder
 
@@ -38,7 +38,7 @@ class Task:
             "groups": groups if self.groups else "",
             "n_groups": self.n_groups,
             "labels": list(self.labels),
-            "merge": dict(self.merge),
+            "map": dict(self.merge),
         }
 
 
@@ -80,7 +80,7 @@ class Recordings:
     def folds(self, task: Task, seed: int) -> list[Fold]:
         """Divide the recordings as a task asks for."""
         everything = [one for corpus in self.corpora for one in corpus.utterances]
-        utterances, _ = choose(everything, task.labels, task.merge)
+        utterances, _ = choose(renamed(everything, task.merge), task.labels)
         groups = read_groups(task.settings()["groups"]) if task.groups else None
         return make_folds(
             utterances, task.protocol, seed=seed, groups=groups, n_groups=task.n_groups or None

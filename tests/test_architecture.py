@@ -28,7 +28,8 @@ ALLOWED = {
     "onnx": ({"training"}, {"archive"}),
     "onnxruntime": ({"training"}, {"model"}),  # training compares it with torch
     "scipy": ({"training"}, {"evaluation", "journal"}),
-    "sklearn": (set(), set()),
+    "sklearn": ({"sklearn"}, set()),
+    "pandas": (set(), {"tracks"}),
     "librosa": ({"training"}, {"figures"}),
     "matplotlib": (set(), {"figures"}),
     "jinja2": (set(), {"evaluation"}),

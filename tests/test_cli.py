@@ -359,7 +359,7 @@ class TestTrainArguments:
             (["--seed", "-1"], "seed: expected 0 to"),
             (["--epochs", "0"], "epochs: expected 1 or more, got 0"),
             (["--n-groups", "-1"], "n_groups: expected 0 or more"),
-            (["--label", "blue"], "labels: expected angry"),
+            (["--label", "a;b"], "labels: expected labels of letters and digits"),
             (["--config", "none.toml"], "none.toml: cannot read the settings"),
             (["--config", "bad.toml"], "bad.toml: unknown setting seeed"),
             (["--corpus", "tess"], "expected a corpus as NAME=PATH"),
@@ -451,7 +451,7 @@ class TestEvaluate:
             ([], "expected at least one corpus"),
             (["--corpus", "x=none"], "none"),
             (["--corpus", "none"], "expected a corpus as NAME=PATH"),
-            (["--corpus", "x=clips", "--label", "blue"], "labels: expected angry"),
+            (["--corpus", "x=clips", "--label", "blue"], "labels: the model knows angry"),
             (["none.onnx", "--corpus", "x=clips"], "no such model file"),
         ],
     )

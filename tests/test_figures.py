@@ -108,6 +108,18 @@ def test_emotion_colours_are_told_apart(sight):
         assert np.linalg.norm(a - b) > 0.12, f"{one} and {other}"
 
 
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_other_colours_are_told_apart(sight):
+    """Own labels have colours that differ from one another, and from those of the emotions."""
+    own = [f"own {number}" for number in range(8)]
+    colours = {
+        label: perceived(colour, sight)
+        for label, colour in figures.colours_of([*EMOTIONS, *own]).items()
+    }
+    for (one, a), (other, b) in itertools.combinations(colours.items(), 2):
+        assert np.linalg.norm(a - b) > 0.06, f"{one} and {other}"
+
+
 def test_every_emotion_has_its_own_colour_and_marker():
     """Colour is never alone: markers differ as well."""
     assert set(figures.EMOTION_COLOURS) == set(EMOTION_MARKERS) == set(EMOTIONS)

@@ -645,6 +645,31 @@ class TestFile:
         axe(visitor)
         visitor.check_clean("status of 4")
 
+    @pytest.mark.skipif(
+        not shutil.which("ffmpeg"), reason="ffmpeg, which makes it, is not installed"
+    )
+    def test_decoded_by_the_browser(self, visit, tmp_path):
+        """What the service does not read is sent as the browser decodes it, channel by channel."""
+        recording = tmp_path / "two.webm"
+        command = [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-i",
+            str(REPOSITORY / "examples" / "even.flac"),
+            "-ac",
+            "2",
+        ]
+        subprocess.run([*command, str(recording)], check=True)
+        visitor = visit()
+        visitor.page.click("#file-tab")
+        visitor.page.check("#separate")
+        visitor.open(recording)
+        assert visitor.page.is_visible("#file-results")
+        assert "two.webm" in visitor.text("#file-name")
+        assert visitor.page.locator("#charts canvas").count() == 2
+        visitor.check_clean("status of 415")
+
     def test_silent(self, visit, tmp_path):
         """A recording in which nobody speaks is no failure."""
         file = tmp_path / "silent.wav"
@@ -757,9 +782,12 @@ class TestFiles:
 
     def test_labels_are_the_model_s(self):
         """No emotion is named but for its colour, which is that of the figures."""
-        from emovox.figures.style import EMOTION_COLOURS
+        from emovox.figures.style import EMOTION_COLOURS, OTHER_COLOURS
 
         style = (PAGE / "page.css").read_text(encoding="utf-8")
         assert dict(re.findall(r"--emotion-(\w+): (#\w+)", style)) == dict(EMOTION_COLOURS)
+        others = re.search(r"OTHERS = \[(.*)\]", (PAGE / "results.js").read_text(encoding="utf-8"))
+        assert others
+        assert tuple(re.findall(r"#\w+", others[1])) == OTHER_COLOURS
         for file in [*PAGE.glob("*.js"), *PAGE.glob("*.html")]:
             assert not re.search("angry|happy|sad|fear", file.read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -169,6 +170,13 @@ class TestAnswers:
         moments = predict(server, explain=True).json()["prediction"]["moments"]
         assert moments == shipped.predict(EVEN, explain=True).to_dict()["moments"]
 
+    @pytest.mark.parametrize("segments", [False, True])
+    def test_labels(self, server, shipped, segments):
+        """Among some labels the answer is that of Python."""
+        answer = predict(server, labels="sad,happy", segments=segments).json()
+        (one,) = answer["segments"] if segments else [answer["prediction"]]
+        assert one["scores"] == dict(shipped.predict(EVEN, labels=["sad", "happy"]).scores)
+
     def test_prosody(self, server, shipped):
         """On demand what is measured of the voice is told, too; nothing else changes."""
         whole = predict(server, prosody=True).json()["prediction"]
@@ -329,6 +337,20 @@ class TestRefusals:
         else:
             assert error(answer) == expected
 
+    @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+    def test_ffmpeg(self, server, shipped, tmp_path):
+        """Formats that need ffmpeg are refused, unless the service may run it."""
+        file = tmp_path / "a.m4a"
+        command = ["ffmpeg", "-v", "error", "-i", str(EXAMPLES / "even.flac"), str(file)]
+        subprocess.run(command, check=True)
+        content = file.read_bytes()
+        assert error(predict(server, content)) == (415, "unsupported_audio")
+        with running(ffmpeg=True) as other:
+            answer = predict(other, content).json()
+            assert answer["prediction"] == shipped.predict(content).to_dict()
+            assert predict(other, content, segments=True).json()["segments"]
+            assert error(predict(other, content[:5_000])) == (415, "unsupported_audio")
+
     def test_no_multipart(self, server):
         """A body of another type is 415, one that is broken 400, one without a file 422."""
         url = f"{server.url}/v1/predict"
@@ -354,6 +376,8 @@ class TestRefusals:
         assert error(predict(server, segments="perhaps")) == (422, "parameter")
         assert error(predict(server, channels="left")) == (422, "parameter")
         assert error(predict(server, channels="separate")) == (422, "parameter")
+        for labels in ("sad,furious", "sad", "", "sad,sad"):
+            assert error(predict(server, labels=labels)) == (422, "parameter")
 
     @pytest.mark.parametrize("charset", ["punycode", "utf-7", "unicode_escape", "undefined", "x"])
     def test_charset(self, server, charset):

@@ -99,6 +99,22 @@ class TestAnswers:
         spoken_s = sum(one["end"] - one["start"] for one in measured)
         assert closed["speech_seconds"] == pytest.approx(spoken_s, abs=0.01)
 
+    def test_labels(self, server, shipped, dialogue):
+        """A session among some labels answers as Python does; unknown ones end it."""
+        with server.live() as session:
+            tell(session, "session.update", labels=["sad", "happy"])
+            say(session, dialogue, 4_000)
+            tell(session, "session.close")
+            messages = heard(session)
+        stream = shipped.stream(labels=["sad", "happy"])
+        expected = [*stream.feed(dialogue), *stream.flush()]
+        assert results(messages) == [one.to_dict() for one in expected if one.final]
+        for labels in (["sad", "furious"], ["sad"], "sad", [1, 2]):
+            with server.live() as session:
+                tell(session, "session.update", labels=labels)
+                (refusal,) = (one for one in heard(session) if one["type"] == "error")
+            assert (refusal["code"], refusal["fatal"]) == ("parameter", True)
+
     def test_other_rate(self, server, shipped, dialogue):
         """Audio of another rate is resampled as in Python."""
         there = (soxr.resample(dialogue / 32768, RATE, 48_000) * 32767).astype(np.int16)
@@ -118,6 +134,7 @@ class TestAnswers:
             "learn": False,
             "prosody": False,
             "emotion": True,
+            "labels": None,
             "baseline_seconds": 0.0,
         }
         stream = shipped.stream(48_000, learn=False)

@@ -120,10 +120,12 @@ class TestErrors:
             ("c.aac", b"\xff\xf1\x50\x80" + bytes(99)),
         ],
     )
-    def test_to_be_converted(self, tmp_path, name, content):
-        """A format that has to be converted is named, and how, whatever the file is called."""
+    def test_to_be_converted(self, tmp_path, name, content, monkeypatch):
+        """Without ffmpeg a format that needs it is named, and what to do, whatever it is called."""
+        monkeypatch.setenv("PATH", "")
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(AudioError, match=r"cannot be read; convert it first.*ffmpeg -i voice"):
+        reason = r"is read with ffmpeg, which is not installed; convert it first.*ffmpeg -i voice"
+        with pytest.raises(AudioError, match=reason):
             load_audio(tmp_path / name)
 
 

@@ -261,7 +261,7 @@ def test_protocol_all_is_tested_on_validation_and_says_so(settings, tmp_path):
 def test_labels_and_merging(settings, tmp_path):
     """Emotions can be chosen and merged; what is left out is told."""
     told = []
-    chosen = dataclasses.replace(settings, labels=("angry", "sad"), merge={"happy": "fear"})
+    chosen = dataclasses.replace(settings, labels=("angry", "sad"), map={"happy": "fear"})
     train(chosen, tmp_path / "run", console=Console(line=told.append))
     assert Recognizer.load(tmp_path / "run" / "model.onnx").labels == ("angry", "sad")
     assert any("18 recordings of fear" in line for line in told)
@@ -315,7 +315,7 @@ def test_evaluate_measures_any_model_on_any_corpus(settings, corpus, tmp_path):
 def test_evaluate_counts_the_nearest_emotion(settings, corpus, tmp_path):
     """Boredom counts as neutral for a model that has learned no boredom, and the report says so."""
     source, table = changed_table(corpus, tmp_path)
-    named = for_epochs(settings, 1, corpora=(source,), merge={"happy": "neutral"})
+    named = for_epochs(settings, 1, corpora=(source,), map={"happy": "neutral"})
     train(named, tmp_path / "run")
     table.write_text(table.read_text().replace(",happy,", ",boredom,"))
     told = []

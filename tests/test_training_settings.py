@@ -1,6 +1,7 @@
 """Settings: read strictly, written so that they read back the same."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from emovox.training.settings import (
     NetworkConfig,
     Settings,
     Speech,
+    changes_of,
     read_settings,
     settings_toml,
 )
@@ -53,7 +55,7 @@ ANY_SETTINGS = st.builds(
     n_groups=st.integers(0, 10),
     split=TEXTS,
     labels=st.lists(st.sampled_from(EMOTIONS)).map(tuple),
-    merge=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
+    map=st.dictionaries(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)),
     seed=st.integers(0, 2**32 - 1),
     threshold=st.floats(0, 1),
     window_s=st.floats(0.1, 100),
@@ -168,6 +170,68 @@ class TestChanges:
         assert isinstance(settings.window_s, float)
 
 
+class TestAssignments:
+    """`--set KEY=VALUE`: any setting, typed and checked as in the file."""
+
+    def test_values(self, tmp_path):
+        """Numbers, texts and lists need no quotes; tables in the file keep their other keys."""
+        text = "name = 'x'\n[acoustic]\nepochs = 7\n[acoustic.network]\nn_lstm = 5\nkernel = 3"
+        (tmp_path / "config.toml").write_text(text)
+        assigned = changes_of(
+            [
+                "acoustic.network.n_lstm=9",
+                "name = 2024",
+                "labels=sad, happy",
+                "acoustic.network.channels=8,16",
+                "corpora=['a=b']",
+                "window_s=5",
+                "map.furious=angry",
+                "map.hot coffee=sad",
+            ]
+        )
+        settings = read_settings(tmp_path / "config.toml", {"name": "y"}, assigned)
+        assert settings.acoustic.network == NetworkConfig(n_lstm=9, kernel=3, channels=(8, 16))
+        assert (settings.name, settings.labels) == ("2024", ("sad", "happy"))
+        assert (settings.corpora, settings.window_s) == (("a=b",), 5.0)
+        assert settings.acoustic.epochs == 7
+        assert settings.map == {"furious": "angry", "hot coffee": "sad"}
+
+    @pytest.mark.parametrize(
+        ("assignment", "reason"),
+        [
+            ("seed", "expected a setting as KEY=VALUE, got 'seed'"),
+            ("=3", "expected a setting as KEY=VALUE"),
+            ("acoustic.=3", "expected a setting as KEY=VALUE"),
+            ("seed=x", "seed: expected int, got 'x'"),
+            ("seed=1.5", "seed: expected int, got 1.5"),
+            ("seed=-1", "seed: expected 0 to"),
+            ("epochs=3", "unknown setting epochs; write it as acoustic.epochs"),
+            ("acoustic.none=3", "unknown setting acoustic.none"),
+            ("acoustic=3", "acoustic: expected the name of a setting"),
+            ("seed.more=3", "seed: expected int"),
+            ("speech.epochs=3", "without effect with features = acoustic"),
+        ],
+    )
+    def test_refused(self, assignment, reason):
+        """A mistake is told as for the file."""
+        with pytest.raises(ConfigError, match=re.escape(reason)):
+            read_settings(None, changes_of([assignment]))
+
+    def test_twice(self):
+        """A setting that is set twice is refused."""
+        with pytest.raises(ConfigError, match="seed: set twice"):
+            changes_of(["seed=1", "seed=2"])
+        with pytest.raises(ConfigError, match=r"seed\.more\.yet: set twice"):
+            changes_of(["seed=1", "seed.more.yet=2"])
+
+    def test_words_with_spaces(self, tmp_path):
+        """A mapped word may be any text; the file that is written reads back the same."""
+        settings = Settings(map={"hot coffee": "sad", "Ärger": "angry"})
+        path = tmp_path / "again.toml"
+        path.write_text(settings_toml(settings), encoding="utf-8")
+        assert read_settings(path, {}) == settings
+
+
 class TestRefusals:
     """One line that says what is wrong, and where."""
 
@@ -193,7 +257,7 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=f"{key}: expected"):
             read(tmp_path, f"[{table}]\n{key} = 1979-05-27", features=table.partition(".")[0])
 
-    @pytest.mark.parametrize("key", [key for key in KEYS if key != "merge"])
+    @pytest.mark.parametrize("key", [key for key in KEYS if key not in ("columns", "map")])
     def test_boolean(self, tmp_path, key):
         """A boolean is no number, no text and no list."""
         with pytest.raises(ConfigError, match=key):
@@ -204,13 +268,18 @@ class TestRefusals:
         [
             "features = 'magic'",
             "protocol = 'none'",
-            "labels = ['sad', 'melancholy']",
+            "labels = ['sad', 'a;b']",
+            "labels = ['any', 'sad']",
             "labels = ['Sad']",
             "labels = [1]",
             "labels = 'sad'",
-            "merge = {calm = 'still'}",
-            "merge = {calm = 1}",
-            "merge = {still = 'calm'}",
+            "map = {calm = 'still'}",
+            "map = {calm = 1}",
+            "map = {still = 'Calm'}",
+            "columns = {file = 1}",
+            "columns = {path = 'file'}",
+            "columns = {file = ''}",
+            "columns = {file = 'a', speaker = 'A'}",
             "seed = -1",
             "seed = 4294967296",
             "seed = 1.0",

@@ -13,7 +13,9 @@ from .sound import (
     CONVERT,
     MAX_CHANNELS,
     NO_MEMORY,
+    Converted,
     Sound,
+    find_ffmpeg,
     mean_of,
     open_sound,
     source_name,
@@ -30,7 +32,7 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf"}
 )
 
-OTHER_SUFFIXES = frozenset(  # of recordings that have to be converted first
+OTHER_SUFFIXES = frozenset(  # of recordings that ffmpeg has to decode
     {".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".webm", ".mka", ".mkv", ".wma"}
 )
 
@@ -42,7 +44,8 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
     ----------
     source : path, bytes or binary file object
         Anything libsndfile reads: WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, whatever the file's
-        name says; any rate from 1 kHz to 768 kHz, any number of channels (they are averaged).
+        name says; where ffmpeg is installed, MPEG-4, WebM, AAC, AMR and WMA as well. Any rate from
+        1 kHz to 768 kHz, any number of channels (they are averaged).
     max_seconds : float > 0
         A longer recording is refused before it is decoded.
 
@@ -61,7 +64,7 @@ def load_audio(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> Samp
         return _decoded(sound, max_seconds)
 
 
-def _decoded(sound: Sound, max_seconds: float) -> Samples:
+def _decoded(sound: Sound | Converted, max_seconds: float) -> Samples:
     """Decode, check and resample a second at a time; a header's length is not to be trusted."""
     check_rate(rate := sound.samplerate)
     if sound.frames is not None and sound.frames > max_seconds * rate:
@@ -221,6 +224,16 @@ def check_audible(audio: Samples) -> None:
 def audio_files(root: Path) -> list[Path]:
     """List the audio files below a folder by their suffix, sorted; hidden ones are left out."""
     return _files(root, AUDIO_SUFFIXES)
+
+
+def readable_files(root: Path) -> list[Path]:
+    """List them with those that ffmpeg decodes, where it is installed."""
+    return _files(root, readable_suffixes())
+
+
+def readable_suffixes() -> frozenset[str]:
+    """Return the suffixes of recordings that can be read here."""
+    return AUDIO_SUFFIXES | (OTHER_SUFFIXES if find_ffmpeg() else frozenset())
 
 
 def no_audio(root: Path) -> str:

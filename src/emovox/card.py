@@ -3,13 +3,13 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .audio import MAX_SECONDS, RATE
 from .baseline import MAX_EMBEDDING
 from .checks import is_finite, is_number, read_keys
-from .emotions import EMOTIONS
+from .emotions import is_label
 from .errors import ModelError
 
 SCHEMA = 2
@@ -21,6 +21,7 @@ _MIN_SPEAKERS = 10  # in training, for a model to know voices in general
 _TEMPERATURES = (0.01, 100.0)  # beyond, the scores are 0 and 1, or all alike
 _TEXTS = frozenset({"name", "protocol", "notes", "licence", "emovox_version", "code_revision"})
 _NUMBERS = frozenset({"window_s", "temperature", "threshold", "baseline_seconds"})
+_OPTIONAL = ("merged",)
 _CORPUS_KEYS = {"name": str, "title": str, "licence": str, "utterances": int, "speakers": int}
 
 
@@ -34,7 +35,8 @@ class Card:
         Version of this list of keys.
     name : str
     labels : tuple of str
-        What the columns of the logits mean, words of `emovox.emotions.EMOTIONS`.
+        What the columns of the logits mean: words of `emovox.emotions.EMOTIONS`, or others that
+        `is_label`.
     features : mapping
         The kind of the features and their settings, for the record: they are in the graph.
     rate : int
@@ -61,6 +63,8 @@ class Card:
         The terms of the weights.
     emovox_version, code_revision : str
         What made it; the revision is "" outside a git checkout.
+    merged : mapping of str to str
+        The label that each of some words counted as in training; older cards have no such key.
     """
 
     schema: int
@@ -80,6 +84,7 @@ class Card:
     licence: str
     emovox_version: str
     code_revision: str
+    merged: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what a wrong value would silently turn into wrong answers."""
@@ -90,8 +95,11 @@ class Card:
             )
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ModelError(f"expected at least two different labels, got {list(self.labels)}")
-        if not set(self.labels) <= set(EMOTIONS):
-            raise ModelError(f"expected labels of {', '.join(EMOTIONS)}, got {list(self.labels)}")
+        if wrong := [label for label in self.labels if not is_label(label)]:
+            raise ModelError(
+                f"expected labels of at most 40 letters, digits and spaces in lower case, got "
+                f"{wrong[0][:60]!r}"
+            )
         if self.rate != RATE:
             raise ModelError(f"expected a model for {RATE} Hz, got {self.rate} Hz")
         self._expect_range("temperature", *_TEMPERATURES)
@@ -144,8 +152,8 @@ class Card:
             If a key is missing, unknown or of the wrong type.
         """
         names = [field.name for field in dataclasses.fields(cls)]
-        data = read_keys(text, names, "model card", ModelError)
-        return cls(**{name: _checked(name, data[name]) for name in names})
+        data = read_keys(text, names, "model card", ModelError, optional=_OPTIONAL)
+        return cls(**{name: _checked(name, value) for name, value in data.items()})
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -155,6 +163,8 @@ def _checked(name: str, value: Any) -> Any:
         fits = value is not None
     elif name in _TEXTS:
         fits = isinstance(value, str)
+    elif name == "merged":
+        fits = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     elif name in ("schema", "rate"):
         fits = isinstance(value, int) and not isinstance(value, bool)
     elif name in _NUMBERS:

@@ -11,25 +11,38 @@ _MAX_DEPTH = 16  # of objects and lists within each other in JSON
 
 
 def read_keys(
-    text: str, names: Sequence[str], what: str, error: type[EmovoxError]
+    text: str,
+    names: Sequence[str],
+    what: str,
+    error: type[EmovoxError],
+    *,
+    optional: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Read a JSON object that has these keys and no other, or raise `error`."""
+    """Read a JSON object that has these keys and no other, or raise `error`.
+
+    Those that are `optional` may be missing.
+    """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError, TypeError) as reason:
         raise error(f"the {what} is not JSON: {reason}") from None
-    return check_keys(data, names, what, error)
+    return check_keys(data, names, what, error, optional=optional)
 
 
 def check_keys(
-    data: object, names: Sequence[str], what: str, error: type[EmovoxError]
+    data: object,
+    names: Sequence[str],
+    what: str,
+    error: type[EmovoxError],
+    *,
+    optional: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return an object that has these keys and no other, or raise `error`."""
     if not _is_shallow(data, _MAX_DEPTH):
         raise error(f"the {what} holds lists or objects more than {_MAX_DEPTH} deep")
     if not isinstance(data, dict):
         raise error(f"expected a {what} with keys, got {type(data).__name__}")
-    if missing := sorted(set(names) - data.keys()):
+    if missing := sorted(set(names) - set(optional) - data.keys()):
         raise error(f"the {what} lacks {', '.join(missing)}")
     if unknown := sorted(one_line(str(name)) for name in data.keys() - set(names)):
         raise error(

@@ -1,9 +1,11 @@
-"""The label vocabulary: nine emotions, and the words of corpora that mean them.
+"""The label vocabulary: nine emotions, the words of corpora that mean them, and words of one's own.
 
 Labels of corpora differ in spelling ("fearful", "fear", "A"), not in kind. Each corpus maps its
-own codes to this vocabulary; a user's own data may use any of the words in `ALIASES`.
+own codes to this vocabulary; a user's own data may use any of the words in `ALIASES`. A model may
+also have labels beyond the nine: any that `is_label`.
 """
 
+import re
 from types import MappingProxyType
 
 EMOTIONS = (
@@ -46,6 +48,33 @@ NEAREST = MappingProxyType({"boredom": "neutral", "calm": "neutral"})
 _BY_WORD = {word: label for label, words in ALIASES.items() for word in (label, *words)}
 
 
+_MAX_LABEL = 40  # characters
+# Letters and digits of any script, with spaces, dots and the like between them: a label stands in
+# file names, tables, pages and addresses, and commas separate labels.
+_LABEL = re.compile(r"[^\W_](?:[\w .'+]*[^\W_])?")
+
+
+def plain(word: str) -> str:
+    """Return a word in lower case, with single spaces for blanks, hyphens and underscores."""
+    return " ".join(word.replace("_", " ").replace("-", " ").lower().split())
+
+
+def is_label(word: str) -> bool:
+    """Tell whether a word can be a label: plain, and of letters and digits, with spaces between.
+
+    Examples
+    --------
+    >>> is_label("irritated"), is_label("très calme"), is_label("a,b"), is_label("Sad")
+    (True, True, False, False)
+    """
+    return len(word) <= _MAX_LABEL and plain(word) == word and bool(_LABEL.fullmatch(word))
+
+
+def is_own(label: str) -> bool:
+    """Tell whether a label is one of the user's own, beyond the nine emotions."""
+    return label not in EMOTIONS
+
+
 def canonical(label: str) -> str | None:
     """Return the vocabulary's word for `label`, or None if it has none.
 
@@ -54,4 +83,4 @@ def canonical(label: str) -> str | None:
     >>> canonical("Pleasant_Surprise"), canonical("FEARFUL"), canonical("contempt")
     ('surprise', 'fear', None)
     """
-    return _BY_WORD.get(" ".join(label.replace("_", " ").replace("-", " ").lower().split()))
+    return _BY_WORD.get(plain(label))

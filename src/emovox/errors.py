@@ -152,6 +152,7 @@ _LIBRARIES = {
     "transcripts": ("praatio", "pympi"),
     "opus": ("av",),
     "client": ("httpx", "websockets"),
+    "sklearn": ("sklearn",),
 }
 
 

@@ -32,6 +32,7 @@ DEFAULT_MODEL = "speech"
 
 _MAX_BYTES = 500_000_000  # of a model file; those of emovox have 15 MB at most
 _MAX_THREADS = 1024
+_TINY = float(np.finfo(np.float64).tiny)  # so that scores that are all 0 can be compared
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 
@@ -59,6 +60,7 @@ class Model:
         self.fingerprint = hashlib.sha256(content).hexdigest()[:16]  # tells it from other files
         self.pause: Callable[[], object] = _no_pause  # called before each piece of work
         self._mean = np.array(self.card.baseline, np.float64)
+        self._chosen = tuple(range(len(self.card.labels)))  # the labels to answer with
         try:
             _check_graph(self._session, self.card)
         except UnicodeDecodeError:
@@ -87,8 +89,8 @@ class Model:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the logits."""
-        return self.card.labels
+        """The labels of the answers, in the order of the logits."""
+        return tuple(self.card.labels[index] for index in self._chosen)
 
     def __repr__(self) -> str:
         labels = ", ".join(self.labels)
@@ -102,6 +104,39 @@ class Model:
         """
         model = copy(self)
         model.pause = pause
+        return model
+
+    def among(self, labels: Sequence[str] | None) -> Self:
+        """Return this model, which then answers with some of its labels alone.
+
+        Their scores are divided by their sum. So `certain` asks whether the score among these
+        labels reaches the card's threshold, not that among all. Baselines stay the same.
+
+        Parameters
+        ----------
+        labels : sequence of str, or None
+            At least two; None: all of them.
+
+        Raises
+        ------
+        ConfigError
+            If one is not a label of the model, one is there twice, or there are too few.
+        """
+        if labels is None:
+            return self
+        wanted, known = [labels] if isinstance(labels, str) else list(labels), self.labels
+        if unknown := [label for label in wanted if label not in known]:
+            got = one_line(str(unknown[0]))[:60]
+            raise ConfigError(f"labels: {self.card.name} knows {', '.join(known)}, got {got!r}")
+        if len(wanted) < 2 or len(set(wanted)) < len(wanted):
+            got = ", ".join(wanted) or "none"
+            raise ConfigError(
+                f"labels: expected at least two different ones of {', '.join(known)}, got {got}"
+            )
+        model = copy(self)
+        model._chosen = tuple(
+            index for index, label in enumerate(self.card.labels) if label in wanted
+        )
         return model
 
     def hear(
@@ -193,6 +228,9 @@ class Model:
         exact = logits.astype(np.float64)
         powers = np.exp((exact - exact.max(1, keepdims=True)) / self.card.temperature)
         probabilities = (powers / powers.sum(1, keepdims=True)).mean(0)
+        if len(self._chosen) < len(probabilities):
+            chosen = probabilities[list(self._chosen)] + _TINY
+            probabilities = chosen / chosen.sum()
         scores = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = self.labels[int(probabilities.argmax())]
         certain, end = scores[label] >= self.card.threshold, round(seconds, 4)
@@ -252,7 +290,7 @@ class Model:
                 f"the model {self.card.name} fails on {len(clip) / RATE:.1f} s of sound: "
                 f"{_reason(error)}"
             ) from None
-        for output, width in ((logits, len(self.labels)), (embedding, len(vector))):
+        for output, width in ((logits, len(self.card.labels)), (embedding, len(vector))):
             if output.shape != (1, width):
                 raise ModelError(
                     f"the model {self.card.name} promised outputs of shape (1, {width}), and gave "

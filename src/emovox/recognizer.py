@@ -3,7 +3,7 @@
 import asyncio
 import math
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ class Recognizer(Model):
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
         max_seconds: float = MAX_SECONDS,
@@ -53,6 +54,9 @@ class Recognizer(Model):
             Hz; needed with an array, and only then.
         baseline : Baseline, optional
             What was heard of this speaker before.
+        labels : sequence of str, optional
+            Answer with these labels alone, at least two, their scores divided by their sum; see
+            `Model.among`.
         explain : bool
             Whether to tell which moments carried the prediction.
         prosody : bool
@@ -67,9 +71,12 @@ class Recognizer(Model):
             NoSpeechError, a kind of that, if nobody speaks in it.
         BaselineError
             If the baseline was learned with another model.
+        ConfigError
+            If the labels are not the model's.
         """
+        model = self.among(labels)
         speech = self.read(audio, rate, max_seconds=max_seconds)
-        return self._hear(speech, baseline, explain=explain, prosody=prosody)[0]
+        return model._hear(speech, baseline, explain=explain, prosody=prosody)[0]
 
     def predict_and_learn(
         self,
@@ -77,6 +84,7 @@ class Recognizer(Model):
         rate: float | None = None,
         *,
         baseline: Baseline,
+        labels: Sequence[str] | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> tuple[Prediction, Baseline]:
         """Recognise a recording as `predict` does, and learn it, in one pass.
@@ -85,7 +93,7 @@ class Recognizer(Model):
 
         Parameters
         ----------
-        audio, rate, max_seconds
+        audio, rate, labels, max_seconds
             As for `predict`.
         baseline : Baseline
             From `new_baseline`, or learned or loaded before; it stays as it is.
@@ -98,11 +106,12 @@ class Recognizer(Model):
 
         Raises
         ------
-        AudioError, BaselineError
+        AudioError, BaselineError, ConfigError
             As for `predict`.
         """
+        model = self.among(labels)
         speech = self.read(audio, rate, max_seconds=max_seconds)
-        prediction, windows = self._hear(speech, baseline)
+        prediction, windows = model._hear(speech, baseline)
         return prediction, baseline.after(windows)
 
     def enrol(
@@ -174,6 +183,7 @@ class Recognizer(Model):
         max_segment_s: float = SEGMENT_S,
         channel: int | None = None,
         without_bleed: bool = False,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
         max_seconds: float = math.inf,
@@ -198,6 +208,8 @@ class Recognizer(Model):
         without_bleed : bool
             With a channel: whether to leave out what it only picks up of the other channels'
             speakers.
+        labels : sequence of str, optional
+            As for `predict`.
         explain : bool
             Whether to tell which moments carried each prediction.
         prosody : bool
@@ -219,13 +231,14 @@ class Recognizer(Model):
         BaselineError
             If the baseline was learned with another model.
         ConfigError
-            If `max_segment_s` is out of range.
+            If `max_segment_s` is out of range, or the labels are not the model's.
         """
         stream = self.stream(
             interval_s=None,
             baseline=baseline,
             learn=learn,
             max_segment_s=max_segment_s,
+            labels=labels,
             explain=explain,
             prosody=prosody,
         )
@@ -241,6 +254,7 @@ class Recognizer(Model):
         baselines: Mapping[str, Baseline] | None = None,
         learn: bool = True,
         channel: int | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
         max_seconds: float = math.inf,
@@ -263,6 +277,8 @@ class Recognizer(Model):
             Whether the baseline of each speaker learns from turn to turn.
         channel : int >= 0, optional
             Only this channel, counted from 0; None for the mean of all.
+        labels : sequence of str, optional
+            As for `predict`.
         explain : bool
             Whether to tell which moments carried each prediction.
         prosody : bool
@@ -284,9 +300,9 @@ class Recognizer(Model):
         BaselineError
             If a baseline was learned with another model.
         ConfigError
-            If the turns are something else.
+            If the turns are something else, or the labels are not the model's.
         """
-        hear = partial(self._hear, explain=explain, prosody=prosody)
+        hear = partial(self.among(labels)._hear, explain=explain, prosody=prosody)
         blocks = read_blocks(audio, rate, channel=channel)
         return Conversation(
             self,
@@ -306,18 +322,20 @@ class Recognizer(Model):
         baseline: Baseline | None = None,
         learn: bool = True,
         max_segment_s: float = SEGMENT_S,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> Stream:
-        """Begin a live session; for the parameters and errors see `Stream`."""
+        """Begin a live session; see `Stream`, and for `labels` see `predict`."""
+        model = self.among(labels)
         return Stream(
-            self,
+            model,
             rate,
             interval_s=interval_s,
             baseline=baseline,
             learn=learn,
             max_segment_s=max_segment_s,
-            explain=self._explain(explain),
+            explain=model._explain(explain),
             prosody=prosody,
         )
 

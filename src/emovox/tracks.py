@@ -2,15 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .errors import MissingExtraError
 from .files import spreadsheet_safe
 
 if TYPE_CHECKING:
+    import pandas
+
     from .prediction import Prediction
     from .prosody import Prosody
+    from .turns.turn import TurnAnswer
 
 JUDGED_COLUMNS = ("certain", "level_db", "level")
 PROSODY = ("pitch_st", "pitch_range_st", "level_db", "rate_hz", "pause_share", "voiced_share")
@@ -68,6 +72,49 @@ def segments_table(
             cells = (*score_cells(labels, segment), *judged_cells(segment), *measured)
             rows.append((*about, *cells))
     return csv_table((*header, *JUDGED_COLUMNS, *(PROSODY_COLUMNS if prosody else ())), rows)
+
+
+def to_frame(answers: "Iterable[Prediction | TurnAnswer]", **columns: Any) -> "pandas.DataFrame":
+    """Return predictions, segments or turns as a data frame with a row for each.
+
+    Parameters
+    ----------
+    answers : iterable of Prediction or TurnAnswer
+        `Recognizer.segments` and `Recognizer.turns` can be given as they are.
+    **columns
+        Further columns, put first: a value for all rows, or one for each, such as `file=files`.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        start, end, label, score, certain, final, level_db, level, scores.LABEL for each label, and
+        prosody.NAME where it was measured; for turns speaker, text and reason as well. A turn
+        without an answer has none of the others but its times.
+
+    Raises
+    ------
+    MissingExtraError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError:
+        raise MissingExtraError("this needs pandas; install it with: pip install pandas") from None
+    frame = pandas.DataFrame([_frame_row(answer) for answer in answers])
+    for place, (name, values) in enumerate(columns.items()):
+        frame.insert(place, name, values)
+    return frame
+
+
+def _frame_row(answer: "Prediction | TurnAnswer") -> dict[str, Any]:
+    """Return the cells of a data frame by column; nested ones as `scores.sad`."""
+    row: dict[str, Any] = {}
+    for name, value in answer.to_dict().items():
+        if isinstance(value, Mapping):
+            row |= {f"{name}.{key}": inner for key, inner in value.items()}
+        elif name != "moments":
+            row[name] = value
+    return row
 
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

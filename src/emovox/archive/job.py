@@ -10,7 +10,7 @@ from .ledger import Ledger
 class Request:
     """The options of a run."""
 
-    source: Path  # a folder, or a table (.csv, .parquet) with a column `file`
+    source: Path  # a folder, or a table (.csv, .parquet) with a column of files
     out: Path  # a new or empty folder, or the folder of the run to resume
     model: str | None = None  # a model file, or the name of a shipped one; None: the default
     segments: bool = False  # judge each segment of speech, not the recording as a whole
@@ -22,6 +22,7 @@ class Request:
     max_seconds: float = 3600.0  # longer recordings are refused
     limit_s: float = 600.0  # of work, after which a recording is given up
     csv: bool = False  # also write the rows as one CSV table
+    file_column: str = "file"  # of a table, which names the recordings
     part_size: int = 128  # recordings that a worker gets at a time, at most
 
 

@@ -46,7 +46,7 @@ def score_archive(
     engine.Interrupted
         After SIGINT or SIGTERM, once the running parts are finished.
     """
-    source = open_source(request.source)
+    source = open_source(request.source, request.file_column)
     _check_column(request, source)
     model = Recognizer.load(request.model)
     job = _job(request, model)

@@ -6,13 +6,14 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audio import AUDIO_SUFFIXES
+from ..audio import readable_suffixes
 from ..errors import ArchiveError
 
 # A recording as it is listed: its name in the result; its path or URL as bytes, since a path need
@@ -22,15 +23,18 @@ LISTED = pa.schema([(FILE, pa.string()), (PATH, pa.binary()), (BYTES, pa.int64()
 _ROWS = 1_000  # listed at a time
 
 
-def open_source(path: Path) -> "Source":
-    """Open a folder, or a table that ends in .csv or .parquet.
+def open_source(path: Path, column: str = "file") -> "Source":
+    """Open a folder, or a table that ends in .csv or .parquet, whose `column` names recordings.
 
     Raises
     ------
     ArchiveError
-        If it is neither, cannot be read, or the table has no column `file`.
+        If it is neither, cannot be read, or the table lacks the column, or a folder is
+        asked for one.
     """
     if path.is_dir():
+        if column != "file":
+            raise ArchiveError(f"{path}: expected a table with a column {column!r}, got a folder")
         return Folder(path.resolve())
     if not path.exists():
         raise ArchiveError(f"{path}: no such folder or table")
@@ -38,7 +42,7 @@ def open_source(path: Path) -> "Source":
         raise ArchiveError(f"{path}: expected a folder, or a table that ends in .csv or .parquet")
     try:
         kind = CsvTable if path.suffix.lower() == ".csv" else ParquetTable
-        return kind(path.resolve())
+        return kind(path.resolve(), column)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
 
@@ -58,6 +62,10 @@ class Folder:
 
     root: Path
     schema = LISTED  # no columns are carried through
+
+    @cached_property
+    def _suffixes(self) -> frozenset[bytes]:
+        return frozenset(suffix.encode() for suffix in readable_suffixes())
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -92,7 +100,7 @@ class Folder:
         for entry in entries:
             if entry.name.startswith((b".", b"__MACOSX")):
                 continue
-            if os.path.splitext(entry.name)[1].lower() in _SUFFIXES:  # noqa: PTH122 (bytes)
+            if os.path.splitext(entry.name)[1].lower() in self._suffixes:  # noqa: PTH122 (bytes)
                 yield entry
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(entry.path)
@@ -101,18 +109,18 @@ class Folder:
         return os.path.relpath(path, os.fsencode(self.root)).split(os.fsencode(os.sep))
 
 
-_SUFFIXES = frozenset(suffix.encode() for suffix in AUDIO_SUFFIXES)
-
-
 class _Table:
-    """A table whose column `file` names recordings; all other columns are carried through."""
+    """A table with a column that names recordings; all other columns are carried through."""
 
-    def __init__(self, path: Path, columns: pa.Schema) -> None:
+    def __init__(self, path: Path, columns: pa.Schema, column: str) -> None:
         self.path = path
-        files = [name for name in columns.names if name.strip().lower() == "file"]
+        files = [name for name in columns.names if name.strip().lower() == column.strip().lower()]
         if len(files) != 1:
             got = ", ".join(columns.names) or "none"
-            raise ArchiveError(f'{path}: expected one column "file", got the columns {got}')
+            raise ArchiveError(
+                f'{path}: expected one column "{column}", got the columns {got}; --columns '
+                "file=NAME says which names the recordings"
+            )
         if len(set(columns.names)) < len(columns.names):
             raise ArchiveError(f"{path}: two columns have the same name")
         if taken := set(columns.names).intersection(LISTED.names):
@@ -127,6 +135,8 @@ class _Table:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self.identity = {"source": str(path), "sha256": digest}
+        if column != "file":
+            self.identity["column"] = self.column
 
     def listed(self, n_known: int, last: bytes) -> Iterator[pa.Table]:
         """Yield recordings in the order of the rows."""
@@ -156,10 +166,10 @@ class _Table:
 class CsvTable(_Table):
     """A CSV table with a header; every column is text."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, column: str) -> None:
         with path.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
             header = next(csv.reader(lines), [])
-        super().__init__(path, pa.schema([(name.strip(), pa.string()) for name in header]))
+        super().__init__(path, pa.schema([(name.strip(), pa.string()) for name in header]), column)
 
     def _rows(self) -> Iterator[pa.Table]:
         try:
@@ -185,8 +195,8 @@ class CsvTable(_Table):
 class ParquetTable(_Table):
     """A Parquet table; columns keep their types."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, pq.read_schema(path).remove_metadata())
+    def __init__(self, path: Path, column: str) -> None:
+        super().__init__(path, pq.read_schema(path).remove_metadata(), column)
 
     def _rows(self) -> Iterator[pa.Table]:
         try:

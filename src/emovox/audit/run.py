@@ -15,7 +15,7 @@ from ..corpora import Corpus, Problem, Utterance
 from ..errors import AudioError, ConfigError, CorpusError, ModelError
 from ..evaluation import perturbations
 from ..evaluation.report import check_libraries
-from ..evaluation.run import Console, corpus_facts, load_tested
+from ..evaluation.run import Console, Learned, corpus_facts, load_tested
 from ..files import write_text
 from ..prosody import measure
 from . import fairness, findings, scene, suite, wording
@@ -189,7 +189,8 @@ def _chosen(
     """Load the corpora and choose recordings of emotions that the model knows."""
     if request.limit is not None and request.limit < 1:
         raise ConfigError(f"expected a limit of at least 1 recording, got {request.limit}")
-    corpora, utterances, counted_as = load_tested(request.sources, (), subject.labels, console)
+    learned = Learned(subject.labels, subject.merged)
+    corpora, utterances, counted_as = load_tested(request.sources, (), learned, console)
     left_out = dict(Counter(one.emotion for one in utterances if one.emotion not in subject.labels))
     chosen = []
     for corpus in corpora:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,6 +58,10 @@ class Subject(Protocol):
         """The labels, in the order of the scores."""
 
     @property
+    def merged(self) -> Mapping[str, str]:
+        """The label that each of some words counted as in training, as far as it is known."""
+
+    @property
     def doors(self) -> tuple[str, ...]:
         """Ways in besides "predict"."""
 
@@ -79,6 +84,7 @@ class OwnModel:
         self.name = recognizer.card.name
         self.fingerprint = recognizer.fingerprint
         self.labels = recognizer.labels
+        self.merged = recognizer.card.merged
 
     def answer(self, clip: Samples, door: str = PREDICT) -> Answer:
         """Recognise mono float32 at 16 kHz by way of `predict`, `segments` or `stream`."""
@@ -133,6 +139,7 @@ class CallableModel:
 
     n_threads = 1  # who wrote it may not have thought of several
     doors = ()
+    merged: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, name: str, threshold: float = 0.5) -> None:
         self._function = _imported(name)

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import missing_extra
 from .audit import audit
+from .compare import compare
 from .corpus import corpus_app
 from .enrol import enrol
 from .evaluate import evaluate
@@ -43,6 +44,7 @@ app.command()(info)
 app.command()(serve)
 app.command()(train)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(audit)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(plot_app, name="plot")

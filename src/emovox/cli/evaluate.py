@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from . import naming
 from .console import progress_bar, warn
 from .outputs import check_outputs
-from .train import Corpora, Labels, command_line, print_outcome
+from .train import Corpora, command_line, print_outcome
 
 _RESULTS = ("report.json", "report.html", "predictions.csv")
 
@@ -20,7 +21,10 @@ def evaluate(
     out: Annotated[
         Path, typer.Option(help="Folder for report.json, report.html and figures.")
     ] = Path("evaluation"),
-    label: Labels = None,
+    label: naming.Label = None,
+    labels: naming.Labels = None,
+    columns: naming.Columns = None,
+    words: naming.Words = None,
 ) -> None:
     """Measure any model on any corpus, and write a report."""
     from ..evaluation.run import Console, evaluate_model
@@ -33,7 +37,9 @@ def evaluate(
         model,
         corpus or (),
         out,
-        labels=label or (),
+        labels=naming.chosen(labels, label) or (),
+        columns=naming.pairs("--columns", columns),
+        words=naming.pairs("--map", words),
         console=Console(bar=progress_bar, line=warn),
         command=command_line(),
     )

@@ -30,12 +30,14 @@ def info(
 
 def _card_lines(card: dict[str, Any]) -> list[str]:
     figures = ", ".join(f"{name} {value:g}" for name, value in card["figures"].items())
+    merged = ", ".join(f"{word} as {label}" for word, label in card["merged"].items())
     corpora = [
         f"  {c['title']}: {c['utterances']} utterances, {c['speakers']} speakers ({c['licence']})"
         for c in card["corpora"]
     ]
     return [
         f"labels: {', '.join(card['labels'])}",
+        *([f"counted as: {merged}"] if merged else []),
         f"features: {card['features'].get('kind', 'unknown')}, {card['rate']} Hz",
         f"measured ({card['protocol']}): {figures or 'nothing'}",
         f"certain: from a score of {card['threshold']:g} on; temperature {card['temperature']:.3g}",

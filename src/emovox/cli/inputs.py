@@ -69,10 +69,10 @@ def expand(
 
 
 def _files(path: Path, speaker_by: str | None) -> list[Recording]:
-    from ..audio import audio_files
+    from ..audio import readable_files
 
     try:
-        files = audio_files(path) if path.is_dir() else [path]
+        files = readable_files(path) if path.is_dir() else [path]
     except OSError:  # reading it will tell what is wrong with it
         files = [path]
     return [Recording(file, _folder(file) if speaker_by else "") for file in files]

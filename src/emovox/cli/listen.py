@@ -12,8 +12,9 @@ import typer
 from ..errors import one_line
 from .console import as_json as json_text
 from .console import counted, print_table, results, say, say_json, warn
+from .naming import listed
 from .outputs import check_outputs
-from .predict import ModelOption
+from .predict import LabelsOption, ModelOption
 from .tracks import label
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def listen(
         bool, typer.Option("--list-devices", help="List the microphones and exit.")
     ] = False,
     model: ModelOption = None,
+    labels: LabelsOption = None,
     speaker: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Use and update this speaker's saved baseline."),
@@ -87,7 +89,7 @@ def listen(
         from ..recognizer import Recognizer
 
         check_outputs({"--record": record, "--log": log}, [wav, find_model(model)])
-        recognizer = Recognizer.load(model)
+        recognizer = Recognizer.load(model).among(listed(labels))
         source = Playback(wav, 1.0 if speed is None else speed) if wav else Microphone(device)
         _listen(recognizer, source, _Options(speaker, not no_learn, record, log, as_json))
 

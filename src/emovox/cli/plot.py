@@ -32,7 +32,7 @@ Out = Annotated[
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class Pictures:
     """The files of one picture: `path` with a suffix for each of the formats.
 
     A picture may replace an older one of its kind, but no other file.
@@ -43,9 +43,8 @@ class _Pictures:
     formats: tuple[str, ...]
 
     @classmethod
-    def of(cls, kind: str, subject: str, out: Path | None) -> "_Pictures":
-        """Choose PNG, SVG or both by the suffix of `out`, and default names."""
-        name = f"{subject}.{kind}"
+    def of(cls, kind: str, name: str, out: Path | None) -> "Pictures":
+        """Choose PNG, SVG or both by the suffix of `out`; `name` is theirs by default."""
         if out is None or out.is_dir():
             return cls(kind, Path(name) if out is None else out / name, ("png", "svg"))
         suffix = out.suffix.lower()
@@ -66,7 +65,7 @@ class _Pictures:
         for file in self.files:
             if file.exists() and not is_special(file) and not is_of_kind(file, self.kind):
                 raise EmovoxError(
-                    f"{file}: exists and is not a picture by `emovox plot {self.kind}`; "
+                    f"{file}: exists and is not a picture by `emovox {self.kind}`; "
                     "choose another name with --out, or delete it"
                 )
 
@@ -90,7 +89,7 @@ def plot_recording(
     from ..audio import load_audio
     from ..figures import recording
 
-    pictures = _Pictures.of("recording", file.stem, out)
+    pictures = Pictures.of("plot recording", f"{file.stem}.recording", out)
     pictures.check([file])
     pictures.write(recording(load_audio(file), file.name))
 
@@ -114,7 +113,7 @@ def plot_timeline(
     from ..model import find_model
     from ..recognizer import Recognizer
 
-    pictures = _Pictures.of("timeline", file.stem, out)
+    pictures = Pictures.of("plot timeline", f"{file.stem}.timeline", out)
     pictures.check([file, baseline, find_model(model)])
     recognizer = Recognizer.load(model)
     speaker = Baseline.load(baseline) if baseline else None
@@ -157,7 +156,7 @@ def plot_corpus(
     name, path = parse_source(source)
     with progress_bar("reading") as progress:
         utterances = load_corpus(name, path, on_progress=progress).utterances
-    pictures = _Pictures.of("corpus", name, out)
+    pictures = Pictures.of("plot corpus", f"{name}.corpus", out)
     pictures.check([path, *(utterance.file for utterance in utterances)])
     with progress_bar("measuring") as progress:
         measurements = measure(utterances, progress)

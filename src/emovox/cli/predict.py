@@ -20,6 +20,7 @@ from ..tracks import (
 from .console import progress_bar, say_json, warn
 from .inputs import Channels, Interruptible, Recording, collect_errors, expand, report
 from .measure import VOICE_COLUMNS, ProsodyOption, voice_cells
+from .naming import listed
 from .outputs import check_outputs, write
 from .segments import Outputs, SegmentOptions, predict_segments, print_predictions
 from .tracks import Audacity, Eaf, Rttm, Srt, TextGrid, Tracks, Vtt, label
@@ -43,6 +44,15 @@ MaxSeconds = Annotated[
 ]
 
 
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="LABEL,LABEL",
+        help="Answer with these labels alone, their scores divided by their sum.",
+    ),
+]
+CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")]
 TurnsOption = Annotated[
     Path | None,
     typer.Option(
@@ -97,6 +107,7 @@ def predict(
         list[Path], typer.Argument(help="Recordings, or folders or tables (.csv) of them.")
     ],
     model: ModelOption = None,
+    labels: LabelsOption = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
     ] = None,
@@ -108,9 +119,7 @@ def predict(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    csv_out: Annotated[
-        Path | None, typer.Option("--csv", metavar="OUT", help="Write a CSV table.")
-    ] = None,
+    csv_out: CsvOption = None,
     max_seconds: MaxSeconds = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the moments that carried each answer.")
@@ -145,7 +154,7 @@ def predict(
     outputs = Outputs(as_json, csv_out, tracks)
     check_outputs(outputs.files(), [*files, *audio_files, turns, baseline, find_model(model)])
     tracks.check_libraries()
-    task = _Task(*_open(model, baseline), _limit(modes, max_seconds), explain, prosody)
+    task = _Task(*_open(model, labels, baseline), _limit(modes, max_seconds), explain, prosody)
     given = _read(modes, audio_files, task.max_seconds)
     if given is not None:
         raise typer.Exit(_predict_turns(task, audio_files[0], given, outputs))
@@ -216,12 +225,14 @@ def _predict_turns(task: _Task, file: Path, turns: "Sequence[Turn]", outputs: Ou
     return predict_turns(task.recognizer, file, turns, asked, outputs)
 
 
-def _open(model: str | None, baseline: Path | None) -> "tuple[Recognizer, Baseline | None]":
+def _open(
+    model: str | None, labels: str | None, baseline: Path | None
+) -> "tuple[Recognizer, Baseline | None]":
     """Open the model and the baseline, which must go together."""
     from ..baseline import Baseline
     from ..recognizer import Recognizer
 
-    recognizer = Recognizer.load(model)
+    recognizer = Recognizer.load(model).among(listed(labels))
     if recognizer.card.caution:
         warn(f"emovox: {recognizer.card.caution}")
     own = Baseline.load(baseline) if baseline else None

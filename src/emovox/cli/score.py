@@ -15,6 +15,7 @@ import typer
 
 from .console import say, say_json, warn
 from .measure import ProsodyOption
+from .naming import pairs
 from .outputs import check_outputs
 from .predict import MaxSeconds, ModelOption
 
@@ -33,6 +34,16 @@ SpeakerColumn = Annotated[
 ]
 
 
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN,…",
+        help="The table's own names of columns: file=path, and speaker=who as for --speaker-by.",
+    ),
+]
+TimeLimit = Annotated[
+    float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
@@ -50,6 +61,7 @@ def score(
     ] = False,
     prosody: ProsodyOption = False,
     speaker_by: SpeakerColumn = None,
+    columns: Columns = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
@@ -61,9 +73,7 @@ def score(
     as_csv: Annotated[bool, typer.Option("--with-csv", help="Also write one CSV table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     max_seconds: MaxSeconds = None,
-    time_limit: Annotated[
-        float, typer.Option(min=0.1, help="Give up on a recording after this many seconds of work.")
-    ] = 600.0,
+    time_limit: TimeLimit = 600.0,
     part_size: Annotated[
         int, typer.Option(min=1, help="Maximum number of recordings in a part.")
     ] = 128,
@@ -72,6 +82,7 @@ def score(
     from ..archive import Interrupted, Request, score_archive
     from ..model import find_model
 
+    names = _columns(columns, speaker_by)
     outputs = {"--out": out / "summary.json", "--with-csv": out / "scores.csv" if as_csv else None}
     check_outputs(outputs, [source, find_model(model)])
     request = Request(
@@ -80,7 +91,8 @@ def score(
         model=model,
         segments=segments,
         prosody=prosody,
-        speaker_column=speaker_by,
+        speaker_column=names.get("speaker"),
+        file_column=names.get("file", "file"),
         scheduler=scheduler,
         n_workers=workers or os.cpu_count() or 1,
         resume=resume,
@@ -99,6 +111,16 @@ def score(
     _report(summary, as_json=as_json)
     if strict and summary.failures:
         raise typer.Exit(1)
+
+
+def _columns(columns: list[str] | None, speaker_by: str | None) -> dict[str, str]:
+    """Return the names of a table's columns for `file` and `speaker`, as far as they are given."""
+    names = pairs("--columns", columns) or {}
+    if unknown := sorted(names.keys() - {"file", "speaker"}):
+        raise typer.BadParameter(f"--columns names file and speaker here, got {unknown[0]!r}")
+    if speaker_by is not None and names.setdefault("speaker", speaker_by) != speaker_by:
+        raise typer.BadParameter("--speaker-by and --columns name two columns of speakers")
+    return names
 
 
 @contextmanager

@@ -31,6 +31,10 @@ def serve(
     ssl_keyfile: Annotated[
         str | None, typer.Option(metavar="FILE", help="Private key of the certificate.")
     ] = None,
+    ffmpeg: Annotated[
+        bool | None,
+        typer.Option("--ffmpeg", help="Read M4A, MP4, WebM and others, with ffmpeg."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Threads for live sessions; default: one per core.")
     ] = None,
@@ -50,6 +54,7 @@ def serve(
         origins=tuple(origin) if origin else None,
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
+        ffmpeg=ffmpeg,
         workers=workers,
     )
     if not settings.local and not (settings.tokens and settings.ssl_certfile):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import naming
 from .console import progress_bar, say, warn
 
 if TYPE_CHECKING:
@@ -20,8 +21,27 @@ Corpora = Annotated[
     list[str] | None,
     typer.Option("--corpus", metavar="NAME=PATH", help="A corpus; may be given several times."),
 ]
-Labels = Annotated[
-    list[str] | None, typer.Option("--label", help="Only this emotion; may be given several times.")
+
+
+Protocol = Annotated[
+    str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
+]
+Groups = Annotated[
+    str | None, typer.Option(help="CSV (group, speaker) of speaker groups to test in turn.")
+]
+Epochs = Annotated[int | None, typer.Option(help="Maximum number of epochs (acoustic features).")]
+Patience = Annotated[
+    int | None,
+    typer.Option(help="Stop after this many epochs without progress (acoustic features)."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, such as acoustic.network.n_lstm=32; may be given several times.",
+    ),
 ]
 
 
@@ -30,29 +50,29 @@ def train(
     corpus: Corpora = None,
     config: Annotated[Path | None, typer.Option(help="Settings in a TOML file.")] = None,
     features: Annotated[str | None, typer.Option(help="acoustic or speech.")] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="random, sentence, speaker, corpus, table or all.")
-    ] = None,
-    groups: Annotated[
-        str | None, typer.Option(help="CSV (group, speaker) of speaker groups to test in turn.")
-    ] = None,
+    protocol: Protocol = None,
+    groups: Groups = None,
     n_groups: Annotated[int | None, typer.Option(help="Test this many speaker groups.")] = None,
     split: Annotated[str | None, typer.Option(help="Use an existing split table.")] = None,
-    label: Labels = None,
+    label: naming.Label = None,
+    labels: naming.Labels = None,
+    columns: naming.Columns = None,
+    words: naming.Words = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights and batches.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Maximum number of epochs (acoustic features).")
-    ] = None,
+    epochs: Epochs = None,
+    patience: Patience = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, for its card.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the interrupted run in --out.")
-    ] = False,
+    assignments: Assignments = None,
+    resume: Resume = False,
 ) -> None:
     """Train a model, test it on recordings it has not seen, and write a report."""
     from ..evaluation.run import Console
     from ..training.run import train as run_training
-    from ..training.settings import read_settings
+    from ..training.settings import changes_of, read_settings
 
+    acoustic = {"epochs": epochs, "patience": patience}
+    acoustic = {key: value for key, value in acoustic.items() if value is not None}
+    assigned = changes_of(assignments or ())
     settings = read_settings(
         config,
         {
@@ -62,11 +82,14 @@ def train(
             "groups": groups,
             "n_groups": n_groups,
             "split": split,
-            "labels": label,
+            "labels": naming.chosen(labels, label),
+            "columns": naming.pairs("--columns", columns),
+            "map": naming.pairs("--map", words),
             "seed": seed,
             "name": name,
-            **({"acoustic": {"epochs": epochs}} if epochs is not None else {}),
+            **({"acoustic": acoustic} if acoustic else {}),
         },
+        assigned,
     )
     try:
         report = run_training(

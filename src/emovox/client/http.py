@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +87,7 @@ class Client:
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> Prediction:
@@ -97,7 +98,7 @@ class Client:
         audio : path, bytes of a file, or array, shape=(n_samples,) or (n_samples, n_channels)
         rate : float, optional
             Hz; needed with an array, and only then.
-        baseline, explain, prosody
+        baseline, labels, explain, prosody
             As for `Recognizer.predict`.
 
         Raises
@@ -107,7 +108,7 @@ class Client:
         ServiceError
             If the service cannot be reached, is busy, or refuses the request.
         """
-        request = _prediction(audio, rate, baseline, explain, prosody)
+        request = _prediction(audio, rate, baseline, labels, explain, prosody)
         return prediction_of(self._post(request)["prediction"])
 
     def segments(
@@ -116,18 +117,21 @@ class Client:
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> Segments:
         """Recognise each segment of a recording; for parameters and errors see `predict`."""
-        request = _prediction(audio, rate, baseline, explain, prosody, segments=True)
+        request = _prediction(audio, rate, baseline, labels, explain, prosody, segments=True)
         return _segments(self._post(request))
 
     def channels(
         self, audio: Recording, rate: float | None = None, *, prosody: bool = False
     ) -> list[Segments]:
         """Recognise each channel, a speaker of its own; for the rest see `segments`."""
-        request = _prediction(audio, rate, None, False, prosody, segments=True, channels="separate")
+        request = _prediction(
+            audio, rate, None, None, False, prosody, segments=True, channels="separate"
+        )
         return _channels(self._post(request))
 
     def turns(
@@ -232,11 +236,12 @@ class AsyncClient:
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> Prediction:
         """Recognise the emotion of one recording as a whole; see `Client.predict`."""
-        request = _prediction(audio, rate, baseline, explain, prosody)
+        request = _prediction(audio, rate, baseline, labels, explain, prosody)
         return prediction_of((await self._post(request))["prediction"])
 
     async def segments(
@@ -245,18 +250,21 @@ class AsyncClient:
         rate: float | None = None,
         *,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> Segments:
         """Recognise each segment of a recording; see `Client.predict`."""
-        request = _prediction(audio, rate, baseline, explain, prosody, segments=True)
+        request = _prediction(audio, rate, baseline, labels, explain, prosody, segments=True)
         return _segments(await self._post(request))
 
     async def channels(
         self, audio: Recording, rate: float | None = None, *, prosody: bool = False
     ) -> list[Segments]:
         """Recognise each channel, a speaker of its own; see `Client.predict`."""
-        request = _prediction(audio, rate, None, False, prosody, segments=True, channels="separate")
+        request = _prediction(
+            audio, rate, None, None, False, prosody, segments=True, channels="separate"
+        )
         return _channels(await self._post(request))
 
     async def turns(
@@ -313,13 +321,16 @@ def _prediction(
     audio: Recording,
     rate: float | None,
     baseline: Baseline | None,
+    labels: Sequence[str] | None,
     explain: bool,
     prosody: bool,
     *,
     segments: bool = False,
     channels: str = "mix",
 ) -> _Request:
-    switches = {"explain": explain, "prosody": prosody, "segments": segments}
+    switches: dict[str, Any] = {"explain": explain, "prosody": prosody, "segments": segments}
+    if labels is not None:
+        switches["labels"] = ",".join(labels)
     files = _file("file", audio, rate)
     if baseline is not None:
         files += (("baseline", (None, baseline.to_json())),)

@@ -50,6 +50,8 @@ class LiveOptions:
         Whether the baselines learn as the speakers speak.
     prosody, emotion : bool
         Whether final predictions have measurements; without emotion there are measurements alone.
+    labels : tuple of str, optional
+        Answer with these labels alone, as for `Recognizer.predict`.
     retry_s : float
         Seconds after which a lost connection is given up; 0: at once.
     """
@@ -62,11 +64,14 @@ class LiveOptions:
     learn: bool = True
     prosody: bool = False
     emotion: bool = True
+    labels: tuple[str, ...] | None = None
     retry_s: float = 60.0
 
     def update(self, baselines: list[Baseline | None]) -> str:
         """Return the message that opens a session with these baselines."""
-        names = ("encoding", "rate", "channels", "interval_s", "learn", "prosody", "emotion")
+        names = (
+            "encoding", "rate", "channels", "interval_s", "learn", "prosody", "emotion", "labels"
+        )  # fmt: skip
         options = {name: getattr(self, name) for name in names}
         heard = [baseline.to_dict() if baseline else None for baseline in baselines]
         return json.dumps({"type": "session.update", **options, "baselines": heard})

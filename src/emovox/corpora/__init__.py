@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from .contents import describe
 from .folder import load_folder
+from .labelling import Labelling
 from .published import SPECS
 from .scan import scan
 from .table import load_table
@@ -18,6 +19,7 @@ __all__ = [
     "Corpus",
     "CorpusSpec",
     "Download",
+    "Labelling",
     "Parsed",
     "Problem",
     "Utterance",
@@ -34,6 +36,7 @@ def load_corpus(
     name: str,
     path: str | os.PathLike[str],
     *,
+    labelling: Labelling = Labelling(),  # noqa: B008 (frozen)
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
     """Load a published corpus by its name, or your own.
@@ -44,6 +47,8 @@ def load_corpus(
         A name of `SPECS`, or any other name for your own corpus.
     path : path
         The folder of the recordings, or a `.csv` table of them (see `load_table`).
+    labelling : Labelling
+        What the columns of a table and the labels are called; default: as in the documentation.
     on_progress : callable, optional
         Called with (files read, total files).
 
@@ -59,11 +64,11 @@ def load_corpus(
     """
     path = Path(path)
     if spec := SPECS.get(name):
-        return scan(spec, path, on_progress)
+        return scan(spec, path, on_progress, labelling)
     if path.suffix.lower() == ".csv":
-        return load_table(name, path, on_progress)
+        return load_table(name, path, on_progress, labelling)
     try:
-        return load_folder(name, path, on_progress)
+        return load_folder(name, path, on_progress, labelling)
     except CorpusError as error:
         raise CorpusError(
             f'{error}; "{name}" is not a published corpus (expected one of {", ".join(SPECS)})'
@@ -71,7 +76,10 @@ def load_corpus(
 
 
 def load_corpora(
-    sources: Sequence[str], *, on_progress: Callable[[int, int], None] | None = None
+    sources: Sequence[str],
+    *,
+    labelling: Labelling = Labelling(),  # noqa: B008 (frozen)
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Corpus]:
     """Load several corpora, each given as "NAME=PATH".
 
@@ -85,7 +93,10 @@ def load_corpora(
     for name in names:
         if names.count(name) > 1:
             raise CorpusError(f'two corpora are named "{name}"; give each its own name')
-    return [load_corpus(name, path, on_progress=on_progress) for name, path in parsed]
+    return [
+        load_corpus(name, path, labelling=labelling, on_progress=on_progress)
+        for name, path in parsed
+    ]
 
 
 def parse_source(source: str) -> tuple[str, Path]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audio import audio_files
+from ..audio import OTHER_SUFFIXES, audio_files
 from ..errors import AudioError, CorpusError, counted
 from ..sound import open_sound
+from .labelling import Labelling
 from .utterance import Corpus, CorpusSpec, Parsed, Problem, Utterance
 
 Progress = Callable[[int, int], None]
@@ -19,7 +20,7 @@ POINTERS = "Git LFS pointers instead of audio; run `git lfs pull` in a clone of 
 POINTER = b"version https://git-lfs"  # begins a file that git-lfs did not fetch
 _COMPARED_FIRST = 1 << 10  # samples
 _BLOCK = 1 << 16  # samples compared at a time
-LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus"})
+LOSSY = OTHER_SUFFIXES | {".mp3", ".ogg", ".oga", ".opus"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,12 @@ class _Member:
         return parsed.key or "\0".join((parsed.label, parsed.speaker, self.digest))
 
 
-def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> Corpus:
+def scan(
+    spec: CorpusSpec,
+    root: Path,
+    on_progress: Progress | None = None,
+    labelling: Labelling = Labelling(),  # noqa: B008 (frozen)
+) -> Corpus:
     """Load the corpus `spec` describes from the folder `root`.
 
     Parameters
@@ -47,6 +53,8 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
         A folder; the audio may lie at any depth below it.
     on_progress : callable, optional
         Called with (files read, total files).
+    labelling : Labelling
+        Maps the corpus's emotions, and those of its codes that are none.
 
     Returns
     -------
@@ -62,7 +70,7 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     files = audio_files(root)
     if not files:
         raise CorpusError(f"{spec.name}: expected recordings below {root}, found no audio file")
-    labelled, unmapped, foreign = _parse_names(spec, root, files)
+    labelled, unmapped, foreign = _parse_names(spec, root, files, labelling)
     digests = read_digests(list(labelled), on_progress)
     pointers = {file: relative_name(file, root) for file in digests if _is_pointer(file)}
     audio = digests.keys() - pointers.keys()
@@ -70,7 +78,7 @@ def scan(spec: CorpusSpec, root: Path, on_progress: Progress | None = None) -> C
     kept, copies = _without_copies(root, members)
     sexes = spec.sexes(root) if spec.sexes else {}
     ages = spec.ages(root) if spec.ages else {}
-    utterances = tuple(_utterance(spec, sexes, ages, member) for member in kept)
+    utterances = tuple(_utterance(spec, sexes, ages, member, labelling) for member in kept)
     problems = (
         *copies,
         *_unmapped_problem(unmapped),
@@ -193,7 +201,7 @@ def _more(number: int) -> str:
 
 
 def _parse_names(
-    spec: CorpusSpec, root: Path, files: Iterable[Path]
+    spec: CorpusSpec, root: Path, files: Iterable[Path], labelling: Labelling
 ) -> tuple[dict[Path, Parsed], dict[str, str], list[str]]:
     """Return the files to read, the labels of those outside the vocabulary, and foreign files."""
     labelled, unmapped, foreign = {}, {}, []
@@ -201,11 +209,19 @@ def _parse_names(
         parsed = spec.parse(file.relative_to(root))
         if parsed is None:
             foreign.append(relative_name(file, root))
-        elif parsed.label.lower() in spec.labels:
+        elif _label(spec, parsed, labelling):
             labelled[file] = parsed
         else:
             unmapped[relative_name(file, root)] = parsed.label.lower()
     return labelled, unmapped, foreign
+
+
+def _label(spec: CorpusSpec, parsed: Parsed, labelling: Labelling) -> str | None:
+    """Return the label of a recording, None for a code that means no emotion and is not mapped."""
+    emotion = spec.labels.get(parsed.label.lower())
+    if emotion is None and not labelling.maps(parsed.label):
+        return None
+    return labelling.label(emotion or parsed.label)
 
 
 def _is_pointer(file: Path) -> bool:
@@ -266,12 +282,18 @@ def _missing(spec: CorpusSpec, root: Path, kept: list[_Member]) -> Iterator[Prob
 
 
 def _utterance(
-    spec: CorpusSpec, sexes: Mapping[str, str], ages: Mapping[str, int], member: _Member
+    spec: CorpusSpec,
+    sexes: Mapping[str, str],
+    ages: Mapping[str, int],
+    member: _Member,
+    labelling: Labelling,
 ) -> Utterance:
     parsed = member.parsed
+    emotion = _label(spec, parsed, labelling)
+    assert emotion is not None  # the others are unmapped
     return Utterance(
         file=member.file,
-        emotion=spec.labels[parsed.label.lower()],
+        emotion=emotion,
         speaker=parsed.speaker,
         sentence=parsed.sentence,
         corpus=spec.name,

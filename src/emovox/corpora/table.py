@@ -1,11 +1,13 @@
 """Your own corpus as a table: a CSV file with a row for each recording."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from ..emotions import EMOTIONS, canonical
-from ..errors import CorpusError
+from ..emotions import EMOTIONS
+from ..errors import CorpusError, one_line
+from .labelling import REQUIRED, Labelling
 from .scan import (
     Progress,
     absolute,
@@ -17,8 +19,7 @@ from .scan import (
 )
 from .utterance import Corpus, Problem, Utterance
 
-REQUIRED = ("file", "emotion")
-OPTIONAL = ("speaker", "sentence", "split", "sex", "language", "age")
+_AS_NAMED: Mapping[str, str] = MappingProxyType({})
 SUBSETS = {
     "": "",
     "train": "train",
@@ -34,7 +35,12 @@ SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 Row = tuple[int, dict[str, str]]  # line in the file, column -> cell
 
 
-def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Corpus:
+def load_table(
+    name: str,
+    path: Path,
+    on_progress: Progress | None = None,
+    labelling: Labelling = Labelling(),  # noqa: B008 (frozen)
+) -> Corpus:
     """Load the recordings a CSV table names.
 
     Columns are `file` and `emotion`, and optionally `speaker`, `sentence`, `split` (or `subset`:
@@ -50,6 +56,8 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
         A UTF-8 text file, comma-separated, with a header.
     on_progress : callable, optional
         Called with (files read, total files).
+    labelling : Labelling
+        Other names of the columns, and what the words in `emotion` stand for.
 
     Returns
     -------
@@ -63,19 +71,26 @@ def load_table(name: str, path: Path, on_progress: Progress | None = None) -> Co
         name is unknown, a file is missing, or a file has two different labels.
     """
     path = absolute(name, path)
-    rows = read_csv(name, path, REQUIRED)
-    _check_cells(name, rows)
+    rows = read_csv(name, path, REQUIRED, labelling.columns)
+    _check_cells(name, rows, labelling)
     files = [absolute(name, path.parent / row["file"]) for _, row in rows]
     _check_files(name, rows, files)
     by_file, copies = _unique_files(name, path.parent, rows, files)
     digests = read_digests(sorted(by_file), on_progress)
-    utterances = [_utterance(name, file, by_file[file], digest) for file, digest in digests.items()]
+    utterances = [
+        _utterance(name, file, by_file[file], digest, labelling) for file, digest in digests.items()
+    ]
     problems = (*copies, *identical_recordings(utterances, path.parent))
     return Corpus(name, path.parent, tuple(utterances), problems)
 
 
-def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
+def read_csv(
+    name: str, path: Path, required: Sequence[str], columns: Mapping[str, str] = _AS_NAMED
+) -> list[Row]:
     """Read a CSV table with a header into rows of stripped cells, columns in lower case.
+
+    `columns` holds the table's own name for some columns, which then replaces any other column of
+    theirs.
 
     Raises
     ------
@@ -86,7 +101,7 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines, strict=True)
-            header = [cell.strip().lower() for cell in next(reader, [])]
+            header = _renamed([cell.strip().lower() for cell in next(reader, [])], columns)
             rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except UnicodeDecodeError:
         raise CorpusError(f"{name}: expected UTF-8 text in {path}, got other bytes") from None
@@ -94,10 +109,11 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
         raise CorpusError(f"{name}: {path} is not a well-formed CSV table: {error}") from None
     except OSError as error:
         raise CorpusError(f"{name}: cannot read {path}: {error.strerror}") from None
-    missing = [column for column in required if column not in header]
+    missing = [column for column in (*required, *columns) if column not in header]
     if missing:
+        wanted = columns.get(missing[0], missing[0])
         raise CorpusError(
-            f'{name}: expected a column "{missing[0]}" in {path}, '
+            f'{name}: expected a column "{wanted}" in {path}, '
             f"found {', '.join(header) or 'an empty file'}"
         )
     if len(set(header)) < len(header):
@@ -113,6 +129,12 @@ def read_csv(name: str, path: Path, required: Sequence[str]) -> list[Row]:
     return [(line, dict(zip(header, cells, strict=True))) for line, cells in rows]
 
 
+def _renamed(header: Sequence[str], columns: Mapping[str, str]) -> list[str]:
+    """Call columns by our names; one of such a name that is not meant loses it."""
+    ours = {theirs.strip().lower(): name for name, theirs in columns.items()}
+    return [ours.get(cell) or (f"other {cell}" if cell in columns else cell) for cell in header]
+
+
 def enclosed_table(
     root: Path, name: str, columns: Sequence[str], *, delimiter: str = ","
 ) -> Iterator[dict[str, str]]:
@@ -126,19 +148,30 @@ def enclosed_table(
                 yield {column: (row.get(column) or "").strip() for column in columns}
 
 
-def _check_cells(name: str, rows: Sequence[Row]) -> None:
+def _check_cells(name: str, rows: Sequence[Row], labelling: Labelling) -> None:
     for line, row in rows:
         if not row["file"]:
             raise CorpusError(f"{name}: no file name in line {line}")
-        if canonical(row["emotion"]) is None:
-            raise CorpusError(
-                f'{name}: unknown emotion "{row["emotion"]}" in line {line}; expected one of '
-                f"{', '.join(EMOTIONS)}"
-            )
+        if labelling.label(row["emotion"]) is None:
+            raise CorpusError(_unknown(name, line, row["emotion"], labelling))
         if _split(row).lower() not in SUBSETS:
             raise CorpusError(
                 f'{name}: unknown split "{_split(row)}" in line {line}; expected train, val or test'
             )
+
+
+def _unknown(name: str, line: int, word: str, labelling: Labelling) -> str:
+    shown = one_line(word)[:60]
+    if labelling.own:
+        return (
+            f'{name}: "{shown}" in line {line} cannot be a label; expected at most 40 letters, '
+            "digits and spaces"
+        )
+    return (
+        f'{name}: unknown emotion "{shown}" in line {line}; expected one of '
+        f"{', '.join(EMOTIONS)}; --map {shown or 'WORD'}=LABEL makes it one of these, and "
+        "--labels any a label of your own"
+    )
 
 
 def _split(row: dict[str, str]) -> str:
@@ -175,8 +208,10 @@ def _unique_files(
     return {file: row for file, (_, row) in kept.items()}, list(problems)
 
 
-def _utterance(name: str, file: Path, row: dict[str, str], digest: str) -> Utterance:
-    emotion = canonical(row["emotion"])
+def _utterance(
+    name: str, file: Path, row: dict[str, str], digest: str, labelling: Labelling
+) -> Utterance:
+    emotion = labelling.label(row["emotion"])
     assert emotion is not None  # labels were checked before
     return Utterance(
         file=file,

@@ -9,9 +9,9 @@ from pathlib import Path
 class Utterance:
     """One labelled recording of one speaker.
 
-    `file` is an absolute path; `emotion` is of `emovox.emotions.EMOTIONS`; `speaker` and
-    `sentence` are unique within the corpus ("" if unknown); `corpus` is the
-    corpus's name; `language` is an ISO 639-1 code or ""; `sex` is "female", "male" or "";
+    `file` is an absolute path; `emotion` is of `emovox.emotions.EMOTIONS`, or a label of the
+    user's own; `speaker` and `sentence` are unique within the corpus ("" if unknown); `corpus` is
+    the corpus's name; `language` is an ISO 639-1 code or ""; `sex` is "female", "male" or "";
     `digest` is the sha256 of the file's bytes, or of those of the first file with the same
     samples: equal digests are the same recording; `subset` is "train", "val" or "test" where a
     user's table says so, else ""; `age` is the speaker's, in years, None if unknown.

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import optional
 from ..figures import (
-    EMOTION_COLOURS,
     check_drawing,
+    colours_of,
     confusion,
     coverage,
     reliability,
@@ -240,12 +240,12 @@ def _page_of(
         "abstaining": words.coverage_words(numbers),
         "n_mistakes": int((results.answers != results.truth).sum()),
         "n_resamples": N_RESAMPLES,
-        "colours": EMOTION_COLOURS,
+        "colours": colours_of(numbers["confusion"]["labels"]),
         "model": words.model_words(report.get("model")),
         "ending": words.sentence(report.get("ending")),
-        "settings": _flat(report.get("settings") or {}),
-        "versions": _flat(report.get("versions") or {}),
-        "run": _flat({key: report[key] for key in _RUN if report.get(key) not in (None, "", {})}),
+        "settings": flat(report.get("settings") or {}),
+        "versions": flat(report.get("versions") or {}),
+        "run": flat({key: report[key] for key in _RUN if report.get(key) not in (None, "", {})}),
     }
 
 
@@ -324,12 +324,12 @@ def _data_uri(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Put settings in one table, nested ones as `outer.inner`."""
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Put settings in one table of texts, nested ones as `outer.inner`."""
     rows: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            rows.update(_flat(value, f"{prefix}{name}."))
+            rows.update(flat(value, f"{prefix}{name}."))
         elif isinstance(value, list | tuple):
             rows[f"{prefix}{name}"] = ", ".join(str(item) for item in value)
         else:

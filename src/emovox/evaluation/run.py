@@ -1,20 +1,20 @@
 """Measuring a model on labelled recordings: corpora in, answers and a report out."""
 
-import dataclasses
 import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from ..corpora import SPECS, Corpus, Problem, Utterance, load_corpora
-from ..emotions import EMOTIONS, NEAREST
-from ..errors import ConfigError, EmovoxError, SplitError, counted
+from ..corpora import SPECS, Corpus, Labelling, Problem, Utterance, load_corpora
+from ..corpora.labelling import ANY, labelling, only
+from ..emotions import NEAREST, is_own
+from ..errors import ConfigError, EmovoxError, SplitError, counted, one_line
 from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import evaluate, write_results
@@ -39,6 +39,8 @@ def evaluate_model(
     out: Path,
     *,
     labels: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
     console: Console = Console(),
     command: str = "",
 ) -> dict[str, Any]:
@@ -53,7 +55,10 @@ def evaluate_model(
     out : Path
         A folder for predictions.csv, report.json, report.html and figures/.
     labels : sequence of str
-        Only these emotions; empty for all.
+        Only these labels; empty for all.
+    columns, words : mapping of str to str, optional
+        As for `emovox.corpora.Labelling`. Words that the model has learned as a label count as it,
+        too, and `words` goes before that.
     console : Console
     command : str
         The command line, for the report.
@@ -70,7 +75,10 @@ def evaluate_model(
         raise EmovoxError(f"{out}: expected a folder for the report, got a file")
     if (out / "config.toml").exists():
         raise EmovoxError(f"{out}: holds a training run; use another --out")
-    corpora, utterances, counted_as = load_tested(sources, labels, recognizer.labels, console)
+    learned = Learned(recognizer.labels, recognizer.card.merged)
+    learned.check(labels)
+    names = labelling(columns or {}, words or {}, (*labels, *recognizer.labels))
+    corpora, utterances, counted_as = load_tested(sources, labels, learned, console, names)
     with console.bar("recognising") as on_progress:
         evaluation = evaluate(recognizer, utterances, on_progress=on_progress)
     for emotion, count in evaluation.left_out.items():
@@ -81,7 +89,12 @@ def evaluate_model(
         "protocol": "evaluate",
         "command": command,
         "seed": None,  # nothing is drawn
-        "settings": {"corpora": tuple(sources), "labels": tuple(labels)},
+        "settings": {
+            "corpora": tuple(sources),
+            "labels": tuple(labels),
+            "columns": columns or {},
+            "map": words or {},
+        },
         "merged": counted_as,
         "n_test": len(evaluation.results.files),
         "left_out": evaluation.left_out,
@@ -93,27 +106,27 @@ def evaluate_model(
 
 
 def load_utterances(
-    sources: Sequence[str], labels: Sequence[str], merge: Mapping[str, str], console: Console
+    sources: Sequence[str], labels: Sequence[str], labelling: Labelling, console: Console
 ) -> tuple[tuple[Corpus, ...], list[Utterance]]:
-    """Load corpora, then merge and choose emotions as `choose` does; report what it leaves out.
+    """Load corpora, then choose labels as `choose` does; report what it leaves out.
 
     Raises
     ------
     EmovoxError
-        If no corpus is given, a label is unknown, a corpus cannot be read, or fewer than two
-        emotions are left.
+        If no corpus is given, a label cannot be one or is nowhere, a corpus cannot be read, or
+        fewer than two labels are left.
     """
     if not sources:
         raise ConfigError("expected at least one corpus, for example --corpus tess=data/tess")
-    if unknown := [label for label in labels if label not in EMOTIONS]:
-        raise ConfigError(f"labels: expected {', '.join(EMOTIONS)}, got {unknown[0]!r}")
+    chosen = only(labels)
     with console.bar("reading the corpora") as on_progress:
-        corpora = load_corpora(sources, on_progress=on_progress)
+        corpora = load_corpora(sources, labelling=labelling, on_progress=on_progress)
     for corpus in corpora:
         for problem in corpus.problems:
             console.line(f"{corpus.name}: {problem.text}")
     everything = [utterance for corpus in corpora for utterance in corpus.utterances]
-    utterances, left_out = choose(everything, labels, merge)
+    _check_found(chosen, everything)
+    utterances, left_out = choose(everything, chosen)
     for emotion, count in left_out.items():
         console.line(
             f"left out: {counted(count, 'recording')} of {emotion}, which is not among the labels"
@@ -121,30 +134,73 @@ def load_utterances(
     return tuple(corpora), utterances
 
 
+def _check_found(labels: Sequence[str], utterances: Sequence[Utterance]) -> None:
+    """Refuse labels of the user's own that no recording has: they may be misspelt."""
+    found = sorted({utterance.emotion for utterance in utterances})
+    if missing := [label for label in labels if is_own(label) and label not in found]:
+        raise ConfigError(f"labels: no recording is {missing[0]!r}; found {', '.join(found)}")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a model that is tested knows: its labels, and what else it learned as one of them."""
+
+    labels: tuple[str, ...]
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, word: str) -> str | None:
+        """Return the label that an emotion the model does not know counts as, None if it is none.
+
+        That is the one that it counted as in training, else the nearest.
+        """
+        label = self.merged.get(word) or NEAREST.get(word)
+        return label if label in self.labels else None
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Refuse labels of the user's own that the model does not know: none could be scored."""
+        for label in labels:
+            if is_own(label) and label not in (*self.labels, ANY) and not self.label(label):
+                known = ", ".join(self.labels)
+                raise ConfigError(f"labels: the model knows {known}, got {one_line(label)!r}")
+
+
 def load_tested(
-    sources: Sequence[str], labels: Sequence[str], known: Sequence[str], console: Console
+    sources: Sequence[str],
+    labels: Sequence[str],
+    learned: Learned,
+    console: Console,
+    names: Labelling | None = None,
 ) -> tuple[tuple[Corpus, ...], list[Utterance], dict[str, int]]:
-    """Load what a model that knows some labels is tested with; see `load_utterances`, `merged`."""
-    corpora, utterances = load_utterances(sources, labels, {}, console)
-    utterances, counted_as = merged(utterances, known)
+    """Load what a model is tested with; see `load_utterances` and `merged`."""
+    names = names or labelling({}, {}, learned.labels)
+    # Words beyond the nine, which a table would refuse; emotions are merged below, and counted.
+    others = {
+        word: label
+        for word, label in learned.merged.items()
+        if is_own(word) and label in learned.labels
+    }
+    names = replace(names, words={**others, **names.words})
+    corpora, utterances = load_utterances(sources, labels, names, console)
+    utterances, counted_as = merged(utterances, learned)
     for emotion, count in counted_as.items():
-        console.line(f"{counted(count, 'recording')} of {emotion} counted as {NEAREST[emotion]}")
+        console.line(
+            f"{counted(count, 'recording')} of {emotion} counted as {learned.label(emotion)}"
+        )
     return corpora, utterances, counted_as
 
 
 def choose(
-    utterances: Sequence[Utterance], labels: Sequence[str], merge: Mapping[str, str]
+    utterances: Sequence[Utterance], labels: Sequence[str]
 ) -> tuple[list[Utterance], dict[str, int]]:
-    """Merge emotions, then keep those among `labels` (empty: all); count the rest by emotion.
+    """Keep the utterances of some labels (empty: all); count the others by label.
 
     Raises
     ------
     SplitError
         If fewer than two emotions are left.
     """
-    merged = _renamed(utterances, merge)
-    left_out = Counter(one.emotion for one in merged if labels and one.emotion not in labels)
-    chosen = [one for one in merged if one.emotion not in left_out]
+    left_out = Counter(one.emotion for one in utterances if labels and one.emotion not in labels)
+    chosen = [one for one in utterances if one.emotion not in left_out]
     emotions = sorted({utterance.emotion for utterance in chosen})
     if len(emotions) < 2:
         raise SplitError(
@@ -154,19 +210,18 @@ def choose(
 
 
 def merged(
-    utterances: Sequence[Utterance], labels: Sequence[str]
+    utterances: Sequence[Utterance], learned: Learned
 ) -> tuple[list[Utterance], dict[str, int]]:
-    """Replace emotions unknown to a model by the nearest known one; count them."""
-    missing = {utterance.emotion for utterance in utterances} - set(labels)
-    merge = {emotion: NEAREST[emotion] for emotion in missing if NEAREST.get(emotion) in labels}
+    """Replace emotions unknown to a model by what they count as for it; count them."""
+    missing = {utterance.emotion for utterance in utterances} - set(learned.labels)
+    merge = {emotion: label for emotion in missing if (label := learned.label(emotion))}
     counts = Counter(one.emotion for one in utterances if one.emotion in merge)
-    return _renamed(utterances, merge), dict(sorted(counts.items()))
+    return renamed(utterances, merge), dict(sorted(counts.items()))
 
 
-def _renamed(utterances: Sequence[Utterance], merge: Mapping[str, str]) -> list[Utterance]:
-    return [
-        dataclasses.replace(one, emotion=merge.get(one.emotion, one.emotion)) for one in utterances
-    ]
+def renamed(utterances: Sequence[Utterance], labels: Mapping[str, str]) -> list[Utterance]:
+    """Return utterances with some labels replaced by others."""
+    return [replace(one, emotion=labels.get(one.emotion, one.emotion)) for one in utterances]
 
 
 def corpus_facts(corpora: Sequence[Corpus], problems: Sequence[Problem]) -> dict[str, Any]:

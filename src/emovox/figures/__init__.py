@@ -1,12 +1,21 @@
 """Pictures: training, confusion, scores, one recording, a whole corpus; as PNG and SVG."""
 
+from .comparisons import comparison
 from .corpora import corpus
 from .journals import Stretch, session, sessions_beside
 from .measurements import Measurements, measure
 from .recordings import recording
 from .results import confusion, training_curves
 from .scores import coverage, reliability
-from .style import EMOTION_COLOURS, check_drawing, is_of_kind, rendered, save, write_file
+from .style import (
+    EMOTION_COLOURS,
+    check_drawing,
+    colours_of,
+    is_of_kind,
+    rendered,
+    save,
+    write_file,
+)
 from .timelines import timeline
 
 __all__ = [
@@ -14,6 +23,8 @@ __all__ = [
     "Measurements",
     "Stretch",
     "check_drawing",
+    "colours_of",
+    "comparison",
     "confusion",
     "corpus",
     "coverage",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import counted
 from .measurements import Measurements
-from .style import EMOTION_COLOURS, EMOTION_MARKERS, INK, drawing, shortened
+from .style import EMOTION_MARKERS, INK, colours_of, drawing, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _SEX_HATCHES = {"female": "", "male": "////", "": ""}
 _OTHER_HATCH = ".."
-_OTHER_COLOUR = "#9aa0a8"  # of a user's own labels
 _MAX_SPEAKERS = 40  # shown one by one
 _MAX_COUNTED = 24  # speakers; with more of them a colour scale replaces the numbers
 
@@ -100,12 +99,12 @@ def _draw_spread(
     sexes = np.array(measurements.sex if by_sex else [""] * len(emotions))
     kinds = sorted(set(sexes.tolist()))
     height = 0.7 / len(kinds)
-    for row, emotion in enumerate(measurements.emotions):
+    for row, (emotion, colour) in enumerate(colours_of(measurements.emotions).items()):
         for index, sex in enumerate(kinds):
             chosen = values[(emotions == emotion) & (sexes == sex) & np.isfinite(values)]
             y = row + (index - (len(kinds) - 1) / 2) * height
             if len(chosen):
-                _draw_box(axes, chosen, y, 0.9 * height, _colour(emotion), _hatch(sex))
+                _draw_box(axes, chosen, y, 0.9 * height, colour, _hatch(sex))
     axes.set_yticks(range(len(measurements.emotions)), measurements.emotions)
     axes.set_ylim(len(measurements.emotions) - 0.4, -0.6)
     if len(kinds) > 1:
@@ -138,11 +137,11 @@ def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:
     """Draw the mean spectrum of each emotion, over its clips that hold sound."""
     emotions = np.array(measurements.emotion)
     audible = np.isfinite(measurements.loudness_db)
-    for index, emotion in enumerate(measurements.emotions):
+    for index, (emotion, colour) in enumerate(colours_of(measurements.emotions).items()):
         chosen = measurements.spectra_db[(emotions == emotion) & audible]
         if len(chosen):
             (line,) = axes.plot(measurements.band_hz, chosen.mean(axis=0), label=emotion)
-            line.set(color=_colour(emotion), marker=EMOTION_MARKERS.get(emotion, "."))
+            line.set(color=colour, marker=EMOTION_MARKERS.get(emotion, "."))
             line.set(markevery=(index % 4, 4), markeredgecolor=INK, markeredgewidth=0.5)
     axes.set_xscale("log")
     ticks = (100, 200, 500, 1_000, 2_000, 4_000, 8_000)
@@ -151,10 +150,6 @@ def _draw_spectra(axes: "Axes", measurements: Measurements) -> None:
     axes.set(title="Mean spectrum while speaking", ylabel="level (dB of full scale)")
     axes.set(xlabel="frequency (Hz)", xlim=(70, 8_000))
     axes.legend(ncols=3, loc="upper right", fontsize=9)
-
-
-def _colour(emotion: str) -> str:
-    return EMOTION_COLOURS.get(emotion, _OTHER_COLOUR)
 
 
 def _hatch(sex: str) -> str:

@@ -1,18 +1,16 @@
 """Pictures of a journal: a session along its time, and two sessions side by side."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .style import ACCENT, EMOTION_COLOURS, drawing
+from .style import ACCENT, colours_of, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_OTHERS = ("#9aa0a8", "#b08d57", "#5f9ea0", "#8f6fa8", "#c08080", "#708040")  # of a user's labels
 _UNCERTAIN = 0.35  # opacity of what the model is not certain of
 _MINUTES_FROM_S = 300.0  # seconds of a session from which the axis is in minutes
 
@@ -59,9 +57,7 @@ def session(stretches: Sequence[Stretch], seconds: float, *, dark: bool = False)
 def _draw_lanes(
     axes: "Axes", stretches: Sequence[Stretch], labels: Sequence[str], unit: float
 ) -> None:
-    others = cycle(_OTHERS)
-    for lane, label in enumerate(labels):
-        colour = EMOTION_COLOURS.get(label) or next(others)
+    for lane, (label, colour) in enumerate(colours_of(labels).items()):
         for is_certain, opacity in ((True, 1.0), (False, _UNCERTAIN)):
             spans = [
                 (one.start / unit, (one.end - one.start) / unit)

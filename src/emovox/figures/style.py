@@ -2,8 +2,9 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,22 @@ EMOTION_COLOURS = MappingProxyType(
 )
 """One colour an emotion, the same everywhere; chosen by search so that any two stay apart under
 deuteranopia and protanopia (simulated as in Machado et al. 2009)."""
+OTHER_COLOURS = (
+    "#eb8c00", "#b233eb", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb", "#8c8c8c"
+)  # fmt: skip
+"""Colours of a user's own labels, in their order; chosen as the above were, and unlike them."""
 EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True)))
 """One marker an emotion, so that colour is never alone."""
 
 ACCENT = "#0b5cad"
 INK = "#14171c"
 _HEAD = 4096  # bytes of a file in which its description stands
+
+
+def colours_of(labels: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each label: an emotion's, or the next of those for other labels."""
+    others = cycle(OTHER_COLOURS)
+    return {label: EMOTION_COLOURS.get(label) or next(others) for label in labels}
 
 
 def save(

@@ -1,7 +1,6 @@
 """Picture of a stream's decisions along a recording, with loudness and pitch."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +11,12 @@ from ..errors import counted
 from ..prediction import Prediction
 from .measurements import ACTIVE_DB, PITCH_HZ, tracks
 from .recordings import draw_waveform
-from .style import ACCENT, EMOTION_COLOURS, INK, drawing, shortened
+from .style import ACCENT, INK, colours_of, drawing, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_OTHERS = ("#9aa0a8", "#b08d57", "#5f9ea0", "#8f6fa8", "#c08080", "#708040")  # of a user's labels
 _HATCH = "////"
 
 
@@ -63,9 +61,7 @@ def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "
 
 
 def _colours(final: Sequence[Prediction]) -> dict[str, str]:
-    others = cycle(_OTHERS)
-    labels = final[0].scores if final else ()
-    return {label: EMOTION_COLOURS.get(label) or next(others) for label in labels}
+    return colours_of(final[0].scores if final else ())
 
 
 def _draw_probabilities(
@@ -169,7 +165,7 @@ def _draw_legend(figure: "Figure", colours: Mapping[str, str], uncertain: bool) 
     handles = [Patch(facecolor=colour, label=label) for label, colour in colours.items()]
     if uncertain:
         handles.append(
-            Patch(facecolor=_OTHERS[0], edgecolor="white", hatch=_HATCH, label="uncertain")
+            Patch(facecolor="#9aa0a8", edgecolor="white", hatch=_HATCH, label="uncertain")
         )
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.report import embedded, render
-from ..figures import EMOTION_COLOURS, Stretch, session, sessions_beside
+from ..figures import Stretch, session, sessions_beside
 from ..files import write_text
 from ..tracks import timestamp
 from .comparison import Comparison
@@ -73,7 +73,6 @@ def write_session(path: Path, of: Session, segments: Sequence[Segment]) -> None:
         "picture": picture if segments else None,
         "turns": [(timestamp(turn.at), turn) for turn in strongest_turns(segments)],
         "periods": _periods(segments, seconds),
-        "colours": EMOTION_COLOURS,
         "consent": CONSENT,
     }
     write_text(path, render("journal.html", page), private=True)

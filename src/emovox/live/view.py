@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.style import Style
 from rich.text import Text
 
-from ..figures.style import EMOTION_COLOURS
+from ..figures.style import colours_of
 from ..loudness import advice
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CELL_S = 0.5  # seconds per character of the timeline
 _MAX_WIDTH = 100
 _KEPT_CELLS = 2 * _MAX_WIDTH
 _BAR = 30  # characters
+_NAME, _LONGEST = 11, 20  # characters of a name beside a bar: room for it, and at most
 _MARK_CELLS = 20  # characters between two times below the timeline
 _LOWEST_DB = -60.0
 _AGREED = 2  # decisions in a row on the level, before the view tells what to do about it
@@ -58,7 +59,8 @@ class View:
     """Draws on a terminal, only when `show` is called; the labels in the order given."""
 
     def __init__(self, labels: Sequence[str], console: Console) -> None:
-        self._labels = labels
+        self._colours = colours_of(labels)
+        self._width = 1 + max(_NAME, *(min(len(label), _LONGEST) for label in labels), 0)
         self._signs = Signs.of(console)
         self._console = console
         self._latest: Prediction | None = None
@@ -139,14 +141,14 @@ class View:
 
     def _bars(self) -> Iterator[Text]:
         scores = self._latest.scores if self._latest else {}
-        for label in self._labels:
+        for label, colour in self._colours.items():
             score = scores.get(label, 0.0)
-            yield self._line(label, score, colour_of(label), f"{score:4.0%}" if scores else "")
+            yield self._line(label, score, colour, f"{score:4.0%}" if scores else "")
 
     def _line(self, name: str, share: float, colour: str, figure: str, state: str = "") -> Text:
         n_full = round(_BAR * share)
         return Text.assemble(
-            f"{name:<12}",
+            f"{name[:_LONGEST]:<{self._width}}",
             (self._signs.full * n_full, colour),
             (self._signs.empty * (_BAR - n_full), "dim"),
             f" {figure}  {state}",
@@ -165,7 +167,9 @@ class View:
             else:
                 label, certain = decided
                 word = label if certain else f"?{label}"
-                style = on_colour(label) if certain else Style(dim=True, underline=True)
+                style = (
+                    on_colour(self._colours[label]) if certain else Style(dim=True, underline=True)
+                )
                 line.append(f"{word[:n_cells]:<{n_cells}}", style)
         yield line
         marks = Text()
@@ -175,14 +179,8 @@ class View:
         yield marks
 
 
-def colour_of(label: str) -> str:
-    """Return an emotion's colour, the same as in the figures; grey for other labels."""
-    return EMOTION_COLOURS.get(label, "#808080")
-
-
-def on_colour(label: str) -> Style:
-    """Return a style with an emotion's colour behind black or white, the more readable one."""
-    colour = colour_of(label)
+def on_colour(colour: str) -> Style:
+    """Return a style with a colour behind black or white, the more readable one."""
     red, green, blue = Color.parse(colour).get_truecolor()
     is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 128  # luma of ITU-R BT.601
     return Style(color="black" if is_light else "white", bgcolor=colour)

@@ -1,5 +1,7 @@
 // A timeline on a canvas: a lane for each emotion, seconds along the bottom, a waveform on top.
 
+import { tint } from "./results.js";
+
 const LANE = 20; // pixels, as all here
 const WAVE = 84;
 const AXIS = 24;
@@ -97,11 +99,11 @@ export class Chart {
     const { pen, view } = this;
     const [x, width] = [this.x(start), Math.max(3, this.x(end) - this.x(start) - 1)];
     pen.globalAlpha = certain ? 0.45 : 0.15;
-    if (view.waveform) this.fill(`emotion-${label}`, x, 0, width, WAVE - 6);
+    if (view.waveform) this.fill(tint(label), x, 0, width, WAVE - 6);
     pen.globalAlpha = final ? 1 : 0.55;
     pen.beginPath();
     pen.roundRect(x, this.top + this.labels.indexOf(label) * LANE + 4, width, LANE - 7, 3);
-    pen.fillStyle = this.colour(`emotion-${label}`);
+    pen.fillStyle = this.colour(tint(label));
     pen.strokeStyle = this.colour("ink");
     pen.setLineDash(certain ? [] : [3, 2]);
     if (certain) pen.fill(); // uncertain: an outline alone

@@ -6,6 +6,7 @@ import { keptVoice } from "./voice.js";
 
 const DRAWN_S = 45 * 60; // a browser unpacks a whole recording at once to draw it
 const PEAKS = 4000;
+const RATE = 16000;
 
 export class Recording {
   constructor(model, token) {
@@ -33,7 +34,11 @@ export class Recording {
     notice("file-problem", "");
     $("file-results").hidden = true;
     $("progress").hidden = false;
-    const request = await this.send(file);
+    let request = await this.send(file);
+    if (request.status === 415 && request === this.request) {
+      const wav = await asWav(file); // what the server cannot read this browser may
+      if (wav && request === this.request) request = await this.send(wav);
+    }
     if (request !== this.request) return; // cancelled, or another one came
     if (request.status === 200) await this.show(file, JSON.parse(request.responseText));
     else notice("file-problem", refusal(request));
@@ -49,14 +54,14 @@ export class Recording {
 
   send(file) {
     const form = new FormData();
-    form.append("file", file);
+    form.append("file", file, "recording");
     const voice = $("use-voice").checked && keptVoice(this.model.fingerprint);
     if (voice) form.append("baseline", JSON.stringify(voice));
     const channels = $("separate").checked ? "separate" : "mix";
     const request = (this.request = new XMLHttpRequest()); // fetch tells no progress of an upload
     request.open("POST", `v1/predict?segments=true&channels=${channels}`);
     if (this.token) request.setRequestHeader("Authorization", `Bearer ${this.token}`);
-    $("progress-words").textContent = `Sending ${file.name}…`;
+    $("progress-words").textContent = `Sending ${this.file.name}…`;
     request.upload.onprogress = ({ loaded, total }) => ($("progress-bar").value = loaded / total);
     request.upload.onload = () => {
       $("progress-words").textContent = "Listening to it…";
@@ -140,6 +145,32 @@ function refusal({ status, responseText }) {
   } catch {
     return `${words} (${status}).`; // not by emovox, but by something in front of it
   }
+}
+
+// The recording as this browser decodes it: a WAV file at 16 kHz, which is all that the server hears
+// of it. Null where the browser cannot read it either.
+async function asWav(file) {
+  const context = new OfflineAudioContext(1, 1, RATE);
+  const audio = await context.decodeAudioData(await file.arrayBuffer()).catch(() => null);
+  if (!audio) return null;
+  const { length, numberOfChannels: n } = audio;
+  const view = new DataView(new ArrayBuffer(44 + 2 * n * length));
+  const words = (at, text) => [...text].forEach((c, k) => view.setUint8(at + k, c.charCodeAt(0)));
+  words(0, "RIFF");
+  view.setUint32(4, 36 + 2 * n * length, true);
+  words(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  [1, n].forEach((value, k) => view.setUint16(20 + 2 * k, value, true)); // whole numbers
+  [RATE, 2 * n * RATE].forEach((value, k) => view.setUint32(24 + 4 * k, value, true));
+  [2 * n, 16].forEach((value, k) => view.setUint16(32 + 2 * k, value, true));
+  words(36, "data");
+  view.setUint32(40, 2 * n * length, true);
+  for (let channel = 0; channel < n; channel++)
+    audio.getChannelData(channel).forEach((value, k) => {
+      const sample = Math.max(-32768, Math.min(32767, Math.round(value * 32768)));
+      view.setInt16(44 + 2 * (k * n + channel), sample, true);
+    });
+  return new Blob([view], { type: "audio/wav" });
 }
 
 // The peaks of each channel; none where this browser cannot read the recording.

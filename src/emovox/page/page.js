@@ -3,7 +3,7 @@
 import { Client } from "./client.js";
 import { Recording } from "./file.js";
 import { Live } from "./live.js";
-import { $, notice } from "./results.js";
+import { $, notice, paint } from "./results.js";
 
 async function open(token) {
   const asked = await new Client(document.baseURI, { token }).model().catch((error) => error);
@@ -15,6 +15,7 @@ async function open(token) {
   if (!model) return;
   $("model").textContent = `Model ${model.name} (${model.fingerprint}).`;
   $("product").hidden = false;
+  paint(model.labels);
   new Live(model, token);
   new Recording(model, token);
   setUpTabs();

@@ -4,7 +4,20 @@ export const $ = (id) => document.getElementById(id);
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const seconds = (value) => `${value.toFixed(1)} s`;
 export const emotion = ({ label, certain }) => (certain ? label : `uncertain, perhaps ${label}`);
-export const colour = ({ label, certain }) => (certain ? `var(--emotion-${label})` : "none");
+export const colour = ({ label, certain }) => (certain ? `var(--${tint(label)})` : "none");
+
+// The name of a label's colour, which is a variable of the style.
+export const tint = (label) => `emotion-${label.replaceAll(/[^\p{L}\p{N}]/gu, "-")}`;
+
+// Labels that the style does not know get colours as the figures have them.
+const OTHERS = ["#eb8c00", "#b233eb", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb", "#8c8c8c"];
+export function paint(labels) {
+  const { style } = document.documentElement;
+  const known = getComputedStyle(document.documentElement);
+  labels
+    .filter((label) => !known.getPropertyValue(`--${tint(label)}`))
+    .forEach((label, k) => style.setProperty(`--${tint(label)}`, OTHERS[k % OTHERS.length]));
+}
 
 export function element(name, className = "", text = "") {
   return Object.assign(document.createElement(name), { className, textContent: text });
@@ -22,7 +35,7 @@ export class Bars {
     this.rows = labels.map((label) => {
       const [row, track, fill] = [element("li"), element("span", "track"), element("span", "fill")];
       const number = element("span", "number", percent(0));
-      fill.style.background = `var(--emotion-${label}, var(--accent))`;
+      fill.style.background = `var(--${tint(label)})`;
       track.append(fill);
       row.append(element("span", "name", label), track, number);
       return { label, row, fill, number };

@@ -75,6 +75,7 @@ class LiveStream:
             interval_s=options.interval_s,
             baseline=baseline,
             learn=options.learn,
+            labels=options.labels,
             prosody=options.prosody,
         )
         self._stream: Stream | MeasuringStream = (

@@ -54,6 +54,7 @@ class SessionUpdate(BaseModel):
     learn: bool = True
     prosody: bool = False
     emotion: bool = True
+    labels: list[str] | None = Field(None, description="answer with these labels alone")
 
 
 class BaselineGet(_Sent):
@@ -128,6 +129,7 @@ class SessionUpdated(_Received):
     learn: bool
     prosody: bool
     emotion: bool
+    labels: list[str] | None
     baseline_seconds: float | list[float] = Field(description="a list if there are more channels")
 
 

@@ -56,6 +56,7 @@ class SessionOptions:
     learn: bool = True
     prosody: bool = False
     emotion: bool = True
+    labels: tuple[str, ...] | None = None  # the only ones to answer with
 
     @property
     def rate_hz(self) -> int:
@@ -101,6 +102,7 @@ class SessionOptions:
             "learn": self.learn,
             "prosody": self.prosody or not self.emotion,
             "emotion": self.emotion,
+            "labels": None if self.labels is None else list(self.labels),
             "baseline_seconds": heard[0] if self.channels == 1 else heard,
         }
 
@@ -229,6 +231,14 @@ def _baselines(value: Any) -> tuple[Baseline | None, ...]:
     return tuple(map(_baseline, value))
 
 
+def _labels(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise MessageError("parameter", f"labels: expected a list of labels, got {value!r:.40}")
+    return tuple(value)
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "encoding": _encoding,
     "rate": lambda value: _whole(value, "rate", MIN_RATE, MAX_RATE, "Hz"),
@@ -236,6 +246,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "interval_s": _interval_s,
     "baseline": _baseline,
     "baselines": _baselines,
+    "labels": _labels,
     **{name: partial(_switch, name) for name in ("learn", "prosody", "emotion")},
 }
 

@@ -31,7 +31,12 @@ _MAX_EXPLAINED_S = 60.0  # each quarter second is weighed by a pass of its own
 
 
 async def answer_whole(
-    service: Service, content: bytes, baseline: Baseline | None, explain: bool, prosody: bool
+    service: Service,
+    content: bytes,
+    baseline: Baseline | None,
+    labels: Sequence[str] | None,
+    explain: bool,
+    prosody: bool,
 ) -> dict[str, Any]:
     """Answer a recording as a whole; the same as `Recognizer.predict`."""
     max_s = service.settings.max_clip_s
@@ -41,7 +46,12 @@ async def answer_whole(
     def recognise(turn: Turn) -> Prediction:
         recognizer = service.recognizer.pausing(turn)
         return recognizer.predict(
-            content, baseline=baseline, explain=explain, prosody=prosody, max_seconds=max_s
+            content,
+            baseline=baseline,
+            labels=labels,
+            explain=explain,
+            prosody=prosody,
+            max_seconds=max_s,
         )
 
     hint = "; ask for segments"
@@ -59,6 +69,7 @@ async def answer_segments(
     service: Service,
     content: bytes,
     baseline: Baseline | None,
+    labels: Sequence[str] | None,
     explain: bool,
     prosody: bool,
     channels: Channels,
@@ -75,6 +86,7 @@ async def answer_segments(
             lambda channel: recognizer.segments(
                 content,
                 baseline=baseline,
+                labels=labels,
                 explain=explain,
                 prosody=prosody,
                 channel=channel,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from ..errors import EmovoxError, MissingExtraError
+from ..errors import ConfigError, EmovoxError, MissingExtraError
 from ..prediction import Prediction
 from .channels import Channels, Encoded
 from .inbox import End, Inbox, Item
@@ -260,6 +260,8 @@ class Session:
             self._stream = await self._in_thread(partial(Channels, self._service, options))
         except MissingExtraError as error:
             raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
+        except ConfigError as error:  # of the labels: the other options were checked before
+            raise MessageError("parameter", str(error), fatal=True) from None
         except EmovoxError as error:
             raise MessageError("baseline", str(error), fatal=True) from None
         self._options = options

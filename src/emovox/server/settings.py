@@ -51,6 +51,9 @@ class ServerSettings:
     workers: int = _setting(0, "threads for live sessions; 0: one per core")
     ssl_certfile: str | None = _setting(None, "TLS certificate as a PEM file")
     ssl_keyfile: str | None = _setting(None, "private key of the TLS certificate")
+    ffmpeg: bool = _setting(
+        False, "decode recordings that libsndfile cannot read with ffmpeg: `true` or `false`"
+    )
     max_upload_mb: float = _setting(50.0, "maximum size of a request in MB")
     max_clip_s: float = _setting(300.0, "maximum seconds of a recording recognised as a whole")
     max_seconds: float = _setting(14_400.0, "maximum seconds of a recording split into segments")
@@ -80,7 +83,7 @@ class ServerSettings:
             value = getattr(self, setting.name)
             if setting.name in ("port", "workers"):
                 _expect(0 <= value <= 65_535, setting.name, value, "0 to 65535")
-            elif isinstance(value, int | float):
+            elif isinstance(value, int | float) and not isinstance(value, bool):
                 _expect(0 < value < math.inf, setting.name, value, "more than 0")
         _expect(self.max_share <= 1, "max_share", self.max_share, "at most 1")
         for token in self.tokens:
@@ -140,7 +143,11 @@ def _check_names(environment: Iterable[str], known: set[str]) -> None:
 def _parsed(setting: "dataclasses.Field[Any]", name: str, text: str) -> Any:
     if setting.name == "origins":
         return tuple(text.split())
-    kind = type(setting.default)
+    kind: Any = type(setting.default)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"{name}: expected true or false, got {text!r:.40}")
+        return text.lower() == "true"
     if kind not in (int, float):
         return text
     try:

@@ -14,7 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from ..baseline import Baseline
-from ..errors import one_line
+from ..errors import ConfigError, one_line
+from ..sound import CONVERT, other_format
 from ..turns.reading import turns_of
 from ..turns.turn import Turn
 from .answers import Baseline as BaselineAnswer
@@ -97,15 +98,15 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         explain: bool = False,
         prosody: bool = False,
         channels: Channels = "mix",
+        labels: str | None = None,
     ) -> Json:
         """Recognise the emotion of a recording, as a whole or segment by segment."""
         _check_channels(channels, segments)
+        chosen = _labels(labels, service)
         with slots.taken(request) as hold:
             content, baseline = await _recording(request, service, hold)
-            if segments:
-                answer = answer_segments(service, content, baseline, explain, prosody, channels)
-            else:
-                answer = answer_whole(service, content, baseline, explain, prosody)
+            asked = (service, content, baseline, chosen, explain, prosody)
+            answer = answer_segments(*asked, channels) if segments else answer_whole(*asked)
             return Json(await _unless_gone(request, answer))
 
     @app.post(
@@ -135,6 +136,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         with slots.taken(request) as hold:
             async with _form(request, service, hold, max_files=_MAX_FILES) as form:
                 contents = [await _content(field, "files") for field in form.getlist("files")]
+                contents = [_checked(content, service) for content in contents]
                 name = form.get("name", "")
             if not contents:
                 raise RefusedError(422, "files", "expected recordings in the form field `files`")
@@ -173,6 +175,18 @@ def _add_turns(app: FastAPI, service: Service, slots: "_Slots") -> None:
 def _check_channels(channels: Channels, segments: bool) -> None:
     if channels == "separate" and not segments:
         raise RefusedError(422, "parameter", "channels=separate needs segments=true")
+
+
+def _labels(text: str | None, service: Service) -> list[str] | None:
+    """Return the labels of a parameter that separates them by commas; None: all."""
+    if text is None:
+        return None
+    labels = [label.strip() for label in text.split(",")]
+    try:
+        service.recognizer.among(labels)
+    except ConfigError as error:
+        raise RefusedError(422, "parameter", str(error)) from None
+    return labels
 
 
 class _Slots:
@@ -236,9 +250,19 @@ async def _recording(
     if kind.startswith("audio/") or kind == "application/octet-stream":
         async with _in_time(service):
             body = _limited(request, service, hold)
-            return b"".join([chunk async for chunk in body]), None
+            content = b"".join([chunk async for chunk in body])
+        return _checked(content, service), None
     async with _form(request, service, hold, max_files=1) as form:
-        return await _content(form.get("file"), "file"), _baseline(form)
+        content = await _content(form.get("file"), "file")
+        return _checked(content, service), _baseline(form)
+
+
+def _checked(content: bytes, service: Service) -> bytes:
+    """Refuse a recording that only ffmpeg can read, unless the service may run it."""
+    if not service.settings.ffmpeg and (other := other_format(content[:16])):
+        reason = f"{other} is not read by this service; {CONVERT}"
+        raise RefusedError(415, "unsupported_audio", reason)
+    return content
 
 
 def _kind(request: Request) -> str:

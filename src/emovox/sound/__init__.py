@@ -15,18 +15,21 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from ..errors import AudioError
-from .containers import Layout, Link, layout_of, other_format
+from .channels import MAX_CHANNELS as MAX_CHANNELS
+from .channels import Decoder, check_channels
+from .channels import Samples as Samples
+from .channels import mean_of as mean_of
+from .containers import Layout, Link, layout_of
+from .containers import other_format as other_format
+from .ffmpeg import CONVERT as CONVERT
+from .ffmpeg import Converted as Converted
+from .ffmpeg import find_ffmpeg as find_ffmpeg
 
-Samples = NDArray[np.float32]
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 
-MAX_CHANNELS = 64
 NO_MEMORY = "does not fit into memory; cut the recording into shorter ones"
-CONVERT = "convert it first, e.g. with: ffmpeg -i voice.m4a voice.wav"
-_MAX_VALUES = 1 << 18  # decoded at a time, of all channels together
 _UNKNOWN_LENGTH = 1 << 40  # samples; libsndfile gives more for a FLAC that tells no length
 _STREAMED_BYTES = 0x7FFF_F000  # sizes from here on stand for "unknown" in a streamed WAV
 _SLACK_BYTES = 256  # careless writers count their headers in
@@ -51,7 +54,7 @@ def naming(file: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_sound(source: AudioSource, name: str) -> "Iterator[Sound]":
+def open_sound(source: AudioSource, name: str) -> "Iterator[Sound | Converted]":
     """Open a recording while the block runs; errors within it carry its name.
 
     Raises
@@ -66,7 +69,7 @@ def open_sound(source: AudioSource, name: str) -> "Iterator[Sound]":
             raise AudioError(NO_MEMORY) from None
 
 
-def _sound(file: BinaryIO) -> "Sound":
+def _sound(file: BinaryIO) -> "Sound | Converted":
     try:
         head, layout = file.read(16), layout_of(file)
     except OSError as error:
@@ -74,11 +77,11 @@ def _sound(file: BinaryIO) -> "Sound":
     if not head:
         raise AudioError("empty (0 bytes)", "empty")
     if other := other_format(head):
-        raise AudioError(f"{other} cannot be read; {CONVERT}", "not audio")
+        return Converted(file, other)
     return Sound(file, layout)
 
 
-class Sound:
+class Sound(Decoder):
     """An open recording, decoded from its beginning to its end; `open_sound` makes one.
 
     Attributes
@@ -93,14 +96,15 @@ class Sound:
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file, self._layout = file, layout
         self._waiting = list(layout.links[::-1])
-        self._is_over, self.broken = False, ""
         if not self._waiting:
             raise AudioError(layout.broken, "cut off")
         self._begin(self._waiting.pop())
         self.samplerate, self.channels = int(self._part.samplerate), int(self._part.channels)
-        if self.channels > MAX_CHANNELS:
+        try:
+            check_channels(self.channels)
+        except AudioError:
             self.close()
-            raise AudioError(f"expected at most {MAX_CHANNELS} channels, got {self.channels}")
+            raise
         is_announced = len(layout.links) == 1 and self._announced < _UNKNOWN_LENGTH
         self.frames = self._announced if is_announced else None
 
@@ -108,28 +112,6 @@ class Sound:
     def _announced(self) -> int:
         """How many samples a header announces, if it is one to be believed."""
         return int(self._part.frames) if self._layout.length_announced else _UNKNOWN_LENGTH
-
-    def read(self, n_samples: int, channel: int | None = None) -> Samples:
-        """Decode some more: one channel, counted from 0, or the mean of all.
-
-        Returns
-        -------
-        samples : ndarray of float32, shape=(n,)
-            As many as asked for; fewer at the end alone, and `broken` tells why it is there.
-        """
-        pieces = self._pieces(n_samples)
-        chosen = [mean_of(piece) if channel is None else piece[:, channel] for piece in pieces]
-        return np.concatenate([np.zeros(0, np.float32), *chosen])
-
-    def read_channels(self, n_samples: int) -> Samples:
-        """Decode some more of all channels, as `read` does, shape (n, n_channels)."""
-        return np.concatenate([np.zeros((0, self.channels), np.float32), *self._pieces(n_samples)])
-
-    def _pieces(self, n_samples: int) -> Iterator[Samples]:
-        while n_samples and not self._is_over:
-            piece = self._decode(min(n_samples, max(1, _MAX_VALUES // self.channels)))
-            n_samples -= len(piece)
-            yield piece
 
     def close(self) -> None:
         """Let libsndfile go; the file stays open."""
@@ -315,15 +297,6 @@ def _open(source: AudioSource) -> BinaryIO:
 
 def _reason(error: Exception) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
-
-
-def mean_of(samples: Samples) -> Samples:
-    """Average channels, shape (n_samples, n_channels); overflows become infinite, or NaN."""
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mono: Samples = samples.mean(axis=1, dtype=np.float32)
-    return mono
 
 
 def _unreadable(error: soundfile.LibsndfileError) -> str:

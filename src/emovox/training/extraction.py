@@ -20,7 +20,8 @@ from ..corpora import Problem, Utterance
 from ..errors import AudioError
 from ..evaluation import perturbations
 from ..loudness import levelled, without_edges
-from ..sound import containers
+from ..sound import channels as sound_channels
+from ..sound import containers, ffmpeg
 from ..vad import find_speech
 from .acoustic import features
 from .acoustic.features import AcousticFeatures, trim_silence
@@ -243,6 +244,6 @@ def speech_statistics(backbone: bytes, copies: Copies, window_s: float) -> Extra
 
 def code_digest(*modules: ModuleType) -> str:
     """Tell this code from any other: stored features must not outlive the code that made them."""
-    heard_by = (audio, cleaning, loudness, sound, vad, containers)
+    heard_by = (audio, cleaning, loudness, sound, vad, containers, sound_channels, ffmpeg)
     sources = [__file__, *(str(module.__file__) for module in (*heard_by, *modules))]
     return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 from ..audio import RATE
 from ..card import SCHEMA, Card
 from ..corpora import SPECS, Corpus, Utterance
+from ..emotions import plain
 from ..evaluation.metrics import accuracy, confusion_matrix, uar
 from ..evaluation.results import Results
 from ..evaluation.run import licence_of
@@ -52,6 +53,7 @@ def model_card(
         licence=f"as the terms of the recordings allow ({'; '.join(terms)})",
         emovox_version=__version__,
         code_revision=code_revision(),
+        merged={plain(word): label for word, label in settings.map.items() if label in labels},
     )
 
 

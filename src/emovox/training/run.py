@@ -106,7 +106,7 @@ def train(
     """
     check_folder(settings, out, resume=resume)
     corpora, utterances = load_utterances(
-        settings.corpora, settings.labels, settings.merge, console
+        settings.corpora, settings.labels, settings.labelling, console
     )
     folds = _folds(settings, utterances)  # refuses impossible splits before any work
     _open_run(settings, out)

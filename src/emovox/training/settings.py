@@ -3,15 +3,16 @@
 import dataclasses
 import json
 import math
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..audio import RATE
 from ..card import MAX_WINDOW_S, MIN_WINDOW_S
-from ..emotions import EMOTIONS
+from ..corpora.labelling import Labelling, labelling, only
 from ..errors import ConfigError
 from ..splits import PROTOCOLS
 
@@ -171,8 +172,9 @@ class Settings:
     groups: str = ""  # for "speaker": a CSV of group and speaker
     n_groups: int = _number(0, 0)  # for "speaker": number of groups; 0: one speaker a fold
     split: str = ""  # a split table to use again (one subset column, no folds)
-    labels: tuple[str, ...] = _choice((), *EMOTIONS)  # only these emotions; empty: all
-    merge: Mapping[str, str] = field(default_factory=dict)  # such as {"calm": "neutral"}
+    columns: Mapping[str, str] = field(default_factory=dict)  # such as {"file": "path"}
+    labels: tuple[str, ...] = ()  # only these; empty: all emotions; "any": own labels as well
+    map: Mapping[str, str] = field(default_factory=dict)  # such as {"calm": "neutral"}
     seed: int = _number(0, 0, 2**32 - 1)
     temperature: float = 0.0  # of the scores, 0.05 to 20; 0: fitted on the validation part
     threshold: float = _number(0.5, 0, 1)  # predictions with a lower score are uncertain
@@ -186,8 +188,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse settings that no run can be made of."""
         _check_fields(self)
-        for emotion in (*self.merge.keys(), *self.merge.values()):
-            _expect(emotion in EMOTIONS, "merge", emotion, ", ".join(EMOTIONS))
+        only(self.labels)
+        _ = self.labelling
         fits = self.temperature == 0 or self.temperature in Range(0.05, 20)
         _expect(fits, "temperature", self.temperature, "0 (fitted) or 0.05 to 20")
         if self.features == "speech":
@@ -196,6 +198,11 @@ class Settings:
         table, defaults = getattr(self, other), type(getattr(self, other))()
         changed = {key: value for key, value in vars(table).items() if value != vars(defaults)[key]}
         _check_kind(self.features, {other: changed})
+
+    @property
+    def labelling(self) -> Labelling:
+        """What the columns and the labels of the corpora are called."""
+        return labelling(self.columns, self.map, self.labels)
 
 
 def other_kind(features: str) -> str:
@@ -210,16 +217,16 @@ def settings_data(settings: Settings) -> dict[str, Any]:
     return data
 
 
-def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
-    """Read settings from a TOML file, and override them by `changes`.
+def read_settings(path: Path | None, *changes: Mapping[str, Any]) -> Settings:
+    """Read settings from a TOML file, and override them by each of `changes`.
 
     Parameters
     ----------
     path : Path or None
         None: the defaults.
-    changes : mapping
-        Values by key; those that are None are left as they are. The tables "acoustic" and "speech"
-        override the keys they hold.
+    *changes : mapping
+        Values by key; those that are None are left as they are. A table overrides the keys it
+        holds.
 
     Raises
     ------
@@ -234,12 +241,8 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
             raise ConfigError(f"{path}: cannot read the settings: {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    for key, value in changes.items():
-        table = data.get(key)
-        if key in FEATURES and isinstance(table, dict):
-            data[key] = table | value
-        elif value is not None:
-            data[key] = value
+    for change in changes:
+        data = _overridden(data, change)
     try:
         features = data.get("features", FEATURES[0])
         if features in FEATURES:
@@ -247,6 +250,71 @@ def read_settings(path: Path | None, changes: Mapping[str, Any]) -> Settings:
         return _build(Settings(), data)  # type: ignore[no-any-return]
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
+
+
+def _overridden(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with changes, table by table."""
+    merged = dict(data)
+    for key, value in changes.items():
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, Mapping):
+            merged[key] = _overridden(before, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def changes_of(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read settings written as KEY=VALUE, with dots for tables, as `read_settings` takes them.
+
+    A value is TOML's; a text needs no quotes, and a list no brackets.
+
+    Examples
+    --------
+    >>> changes_of(["acoustic.network.n_lstm=32", "name=my model", "labels=sad,happy"])
+    {'acoustic': {'network': {'n_lstm': 32}}, 'name': 'my model', 'labels': ['sad', 'happy']}
+
+    Raises
+    ------
+    ConfigError
+        If one is not of that form, sets a table, or sets again what another has set.
+    """
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        *tables, name = key.split(".")
+        if not equals or not all((*tables, name)):
+            raise ConfigError(f"expected a setting as KEY=VALUE, got {assignment!r}")
+        default: Any = Settings()
+        place = changes
+        for table in tables:
+            default = _of(default, table)
+            place = place.setdefault(table, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict) or name in place:
+            raise ConfigError(f"{key}: set twice")
+        place[name] = _value(key, text, _of(default, name))
+    return changes
+
+
+def _of(default: Any, name: str) -> Any:
+    """Return the default of a setting; None for what `read_settings` will refuse."""
+    return "" if isinstance(default, Mapping) else getattr(default, name, None)
+
+
+def _value(key: str, text: str, default: Any) -> Any:
+    """Read a value in the type of its default; what is of another type is refused later."""
+    if dataclasses.is_dataclass(default) or isinstance(default, Mapping):
+        raise ConfigError(f"{key}: expected the name of a setting, got that of a table")
+    if isinstance(default, tuple) and not text.startswith("["):
+        inner = default[0] if default else ""
+        return [_value(key, part.strip(), inner) for part in text.split(",") if part.strip()]
+    quoted = text.startswith(("'", '"'))
+    if isinstance(default, str) and not quoted:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def settings_toml(settings: Settings) -> str:
@@ -259,10 +327,18 @@ def _toml_lines(data: Mapping[str, Any], place: str = "") -> Iterator[str]:
     for key, value in data.items():
         if key not in tables:
             # JSON's texts, lists, numbers and booleans are TOML's, too, but for one character.
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+            yield f"{_toml_key(key)} = {_toml_value(value)}"
     for key, table in tables.items():
         yield from ("", f"[{place}{key}]")
         yield from _toml_lines(table, f"{place}{key}.")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml_value(key)
+
+
+def _toml_value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _check_fields(settings: Any) -> None:
