@@ -152,6 +152,9 @@ _LIBRARIES = {
     "transcripts": ("praatio", "pympi"),
     "opus": ("av",),
     "client": ("httpx", "websockets"),
+    "pipecat": ("pipecat",),
+    "livekit": ("livekit",),
+    "mcp": ("mcp",),
 }
 
 
