@@ -179,7 +179,7 @@ async def _ring(port: int, sound: NDArray[np.int16], rate: int, worker: Pipeline
         async for frame in frames_of(sound, rate):
             one = await serializer.serialize(OutputAudioRawFrame(frame, rate, 1))
             await line.send(one)
-    await worker.queue_frame(EndFrame())
+        await worker.queue_frame(EndFrame())
 
 
 async def _connected(port: int) -> Any:

@@ -48,7 +48,7 @@ def test_readings_are_those_of_turns(shipped):
     expected = shipped.turns(whole, turns, RATE)
     assert [one.prediction for one in readings] == [one.prediction for one in expected]
     assert baseline.seconds == pytest.approx(expected.baselines[""].seconds)
-    assert turns[0] == pytest.approx((1.0, 1.5 + len(EVEN) / RATE), abs=0.03)
+    assert turns[0] == pytest.approx((0.5, 1.5 + len(EVEN) / RATE), abs=0.03)
 
 
 def test_wording():
@@ -96,7 +96,7 @@ def test_a_pause_within_a_turn(shipped):
 
     whole = np.concatenate([QUIET, EVEN, QUIET, FAST])
     reading = asyncio.run(call())
-    ((expected),) = shipped.turns(whole, [(1.0, len(whole) / RATE)], RATE)
+    ((expected),) = shipped.turns(whole, [(0.5, len(whole) / RATE)], RATE)
     assert reading.prediction.scores == expected.prediction.scores
 
 

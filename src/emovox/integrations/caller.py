@@ -18,7 +18,7 @@ from ..turns.conversation import Kept
 
 WAIT_S = 0.3  # default of the longest time that a turn is held up
 MAX_TURN_S = 60.0  # of a longer turn the last minute is heard, as by `Stream.turn`
-BEFORE_S = 0.5  # kept before speech was found to have begun: voice activity detection comes late
+BEFORE_S = 1.0  # kept before speech was found to begin: voice activity detection comes late
 ADJECTIVES = MappingProxyType(
     {"boredom": "bored", "disgust": "disgusted", "fear": "afraid", "surprise": "surprised"}
 )
