@@ -5,6 +5,7 @@ import base64
 import json
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -43,7 +44,7 @@ class Sent:
 async def case(target: Target, rng: Random, note: Note) -> None:
     """Open a session, send messages, end it in one way or another, and judge what it says."""
     async with connection(target) as streams:
-        await send(streams[1], _handshake(target, rng))
+        await send(streams[1], handshake(target, rng))
         try:
             head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
         except (TimeoutError, *GONE):
@@ -58,7 +59,8 @@ async def case(target: Target, rng: Random, note: Note) -> None:
             await _talk(target, streams, rng, note)
 
 
-def _handshake(target: Target, rng: Random) -> bytes:
+def handshake(target: Target, rng: Random) -> bytes:
+    """Return what a client opens a live session with."""
     key = base64.b64encode(rng.randbytes(16)).decode()
     return (
         "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
@@ -69,7 +71,7 @@ def _handshake(target: Target, rng: Random) -> bytes:
 
 
 async def _talk(target: Target, streams: Streams, rng: Random, note: Note) -> None:
-    reading = asyncio.create_task(_listen(streams[0], note))
+    reading = asyncio.create_task(listen(streams[0], note))
     if rng.random() < 0.6:  # with audio first, a session bears a hundred mistakes
         note.sent()
         await send(streams[1], frame(BINARY, bytes(320)))
@@ -139,15 +141,21 @@ async def _flood(streams: Streams, rng: Random, note: Note) -> None:
     note.answer("flood taken in")
 
 
-async def _listen(reader: asyncio.StreamReader, note: Note) -> None:
-    """Judge what a session says until it is closed."""
+async def listen(
+    reader: asyncio.StreamReader, note: Note, said: Counter[str] | None = None
+) -> None:
+    """Judge what a session says; count the types of its messages, and its close code, in `said`."""
     try:
         while True:
             opcode, content = await _read_frame(reader)
             if opcode == TEXT:
-                _judge(note, content)
+                kind = _judge(note, content)
+                if said is not None:
+                    said[kind] += 1
             elif opcode == CLOSE:
                 code = int.from_bytes(content[:2], "big")
+                if said is not None:
+                    said[str(code)] += 1
                 reason = content[2:].decode(errors="replace")
                 note.answer(f"closed: {code} {reason if code in OWN_CODES else ''}".strip())
                 if code == 1011:
@@ -166,12 +174,13 @@ async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return first & 15, await reader.readexactly(length)
 
 
-def _judge(note: Note, content: bytes) -> None:
+def _judge(note: Note, content: bytes) -> str:
+    """Judge a message; return its type, "" where it has none."""
     try:
         message = strict(content)
     except ValueError as error:
         note.fault(f"a message that is not JSON: {error!s:.60}")
-        return
+        return ""
     kind = message["type"]
     if kind not in SAID:
         note.fault(f"a message of the type {kind}")
@@ -181,6 +190,7 @@ def _judge(note: Note, content: bytes) -> None:
             note.fault("the session told of a mistake of its own")
     else:
         note.answer(kind)
+    return str(kind)
 
 
 def frame(

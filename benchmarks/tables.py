@@ -512,8 +512,10 @@ FUZZED = {
     "requests": "HTTP requests, byte by byte",
     "handshakes": "WebSocket handshakes",
     "messages": "frames and messages of live sessions",
+    "streams": "messages of telephone calls, mu-law and A-law",
     "uploads": "damaged recordings, uploaded",
     "recordings": "damaged recordings, decoded in Python",
+    "turns": "files of turns",
     "models": "model files, model cards and baselines",
 }
 
