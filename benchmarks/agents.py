@@ -111,7 +111,7 @@ def main() -> None:
         calls = [asyncio.run(play(one.sound, RATE, caller)) for one, caller in pairs]
         rows[name] = row(scripts, calls)
         print(name, rows[name], flush=True)
-    versions = {package: version(package) for package, _ in FRAMEWORKS.values()}
+    versions = {name: version(package) for name, (package, _) in FRAMEWORKS.items()}
     facts = {"seconds": asked.seconds, "wait_s": asked.wait_s, "calls": len(scripts)}
     write_result("agents", {"machine": machine(), "versions": versions, **facts, "rows": rows})
 

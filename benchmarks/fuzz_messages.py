@@ -71,7 +71,7 @@ def handshake(target: Target, rng: Random) -> bytes:
 
 
 async def _talk(target: Target, streams: Streams, rng: Random, note: Note) -> None:
-    reading = asyncio.create_task(listen(streams[0], note))
+    reading = asyncio.create_task(listen(streams, note))
     if rng.random() < 0.6:  # with audio first, a session bears a hundred mistakes
         note.sent()
         await send(streams[1], frame(BINARY, bytes(320)))
@@ -141,17 +141,20 @@ async def _flood(streams: Streams, rng: Random, note: Note) -> None:
     note.answer("flood taken in")
 
 
-async def listen(
-    reader: asyncio.StreamReader, note: Note, said: Counter[str] | None = None
-) -> None:
-    """Judge what a session says; count the types of its messages, and its close code, in `said`."""
+async def listen(streams: Streams, note: Note, said: Counter[str] | None = None) -> None:
+    """Judge what a session says, and answer its pings; without that, it ends after 40 s.
+
+    The types of its messages, and its close code, are counted in `said`.
+    """
     try:
         while True:
-            opcode, content = await _read_frame(reader)
+            opcode, content = await _read_frame(streams[0])
             if opcode == TEXT:
                 kind = _judge(note, content)
                 if said is not None:
                     said[kind] += 1
+            elif opcode == PING:
+                streams[1].write(frame(PONG, content))
             elif opcode == CLOSE:
                 code = int.from_bytes(content[:2], "big")
                 if said is not None:

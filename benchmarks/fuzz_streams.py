@@ -59,7 +59,7 @@ async def case(target: Target, rng: Random, note: Note) -> None:
 
 async def _call(streams: Streams, line: Line, rng: Random, note: Note) -> None:
     said: Counter[str] = Counter()
-    reading = asyncio.create_task(listen(streams[0], note, said))
+    reading = asyncio.create_task(listen(streams, note, said))
     n_turns = 0
     for sent in _messages(line, rng):
         if reading.done() or streams[1].is_closing():

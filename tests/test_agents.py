@@ -2,14 +2,16 @@
 
 import asyncio
 import warnings
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
-from conftest import not_installed
+from conftest import REPOSITORY, not_installed
 from emovox import Baseline
 from emovox.integrations import Caller, Wording
 from running_server import RATE, speech
+from test_docs import BLOCK, read, run_python
 
 for library in ("pipecat", "livekit"):
     pytest.importorskip(library, reason=not_installed(library))
@@ -24,8 +26,6 @@ def calls():
     """Load the scripted calls of the benchmark."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from conftest import REPOSITORY
-
         patch.syspath_prepend(str(REPOSITORY / "benchmarks"))
         import agent_calls
 
@@ -101,3 +101,17 @@ def test_a_transcript_is_not_lost(calls, shipped):
         run_test(EmotionProcessor(Late(shipped)), frames_to_send=[*frames, SleepFrame(0.5)])
     )
     assert [one.text for one in down if isinstance(one, TranscriptionFrame)] == ["words"]
+
+
+def test_snippets_run(monkeypatch, capsys):
+    """The Python blocks of the page about voice agents run in order."""
+    monkeypatch.chdir(REPOSITORY)
+    page, names = "docs/agents.md", {"__name__": "page"}
+    text = read(page)
+    for block in BLOCK.finditer(text):
+        if block["language"] == "python":
+            run_python(page, text[: block.start("body")].count("\n"), block["body"], names)
+    assert "'neutral'" in capsys.readouterr().out
+    made = names["steps"](*(MagicMock() for _ in range(6)))
+    assert type(made[3]).__name__ == "EmotionProcessor"
+    assert names["Support"](Caller(names["recognizer"])).instructions
