@@ -185,7 +185,7 @@ async def _ring(port: int, sound: NDArray[np.int16], rate: int, worker: Pipeline
 async def _connected(port: int) -> Any:
     for _ in range(100):
         try:
-            return await connect(f"ws://127.0.0.1:{port}")
+            return await connect(f"ws://127.0.0.1:{port}", close_timeout=1)
         except OSError:
             await asyncio.sleep(0.1)
     raise AssertionError("the transport did not open")

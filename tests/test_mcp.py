@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,17 @@ from mcp import Client, StdioServerParameters
 
 COMMAND = [sys.executable, "-c", "from emovox.cli import main; main()", "mcp"]
 EXAMPLES = REPOSITORY / "examples"
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 
 Calls = list[tuple[str, dict[str, Any]]]
 
@@ -147,6 +159,22 @@ def test_errors_are_one_line(folder):
         assert text.startswith("Error executing tool")
         assert "\n" not in text
     assert good["label"]
+
+
+def test_ctrl_c():
+    """Ctrl-C ends the server at once, although it waits for input; so does the end of that."""
+    for end in (
+        lambda server: server.send_signal(signal.SIGINT),
+        lambda server: server.stdin.close(),
+    ):
+        with subprocess.Popen(
+            COMMAND, cwd=EXAMPLES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as server:
+            server.stdin.write(json.dumps(HELLO) + "\n")
+            server.stdin.flush()
+            assert "emovox" in server.stdout.readline()
+            end(server)
+            assert server.wait(timeout=20) in (0, -signal.SIGINT)
 
 
 def test_folders_are_checked(tmp_path):

@@ -1,5 +1,6 @@
 """`emovox mcp`: a server of the Model Context Protocol for assistants on this machine."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -23,4 +24,7 @@ def mcp(
     from ..integrations.mcp import make_server
     from ..recognizer import Recognizer
 
-    make_server(Recognizer.load(model), folder or [Path()]).run("stdio")
+    server = make_server(Recognizer.load(model), folder or [Path()])
+    # Else Ctrl-C would wait for the thread that waits for input. There is nothing to lose.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    server.run("stdio")
