@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, Family] = {
         25_000, 4.5, partial(attack_a_server, fuzz_recordings.case, n_at_once=8, with_token=False)
     ),
     "recordings": Family(35_000, 3.5, partial(attack_a_child, "fuzz_recordings")),
-    "turns": Family(160_000, 4.0, partial(attack_a_child, "fuzz_turns")),
+    "turns": Family(160_000, 12.0, partial(attack_a_child, "fuzz_turns")),
     "models": Family(80_000, 3.0, partial(attack_a_child, "fuzz_models")),
 }
 

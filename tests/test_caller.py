@@ -100,6 +100,22 @@ def test_a_pause_within_a_turn(shipped):
     assert reading.prediction.scores == expected.prediction.scores
 
 
+def test_speech_that_is_never_read(shipped):
+    """What had no transcript for long, such as a cough, is not of the next turn."""
+
+    async def call() -> Reading | None:
+        caller = Caller(shipped, wait_s=30)
+        turn(caller, EVEN)
+        for _ in range(4):
+            say(caller, QUIET)
+        turn(caller, FAST)
+        return await caller.reading()
+
+    prediction = asyncio.run(call()).prediction
+    assert prediction.label == shipped.predict(FAST, RATE).label
+    assert prediction.start > len(EVEN) / RATE + 6
+
+
 def test_read_while_speaking(shipped):
     """A transcript may come while the caller goes on: what follows is of the next turn."""
 

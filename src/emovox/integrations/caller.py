@@ -19,6 +19,7 @@ from ..turns.conversation import Kept
 WAIT_S = 0.3  # default of the longest time that a turn is held up
 MAX_TURN_S = 60.0  # of a longer turn the last minute is heard, as by `Stream.turn`
 BEFORE_S = 1.0  # kept before speech was found to begin: voice activity detection comes late
+UNREAD_S = 5.0  # after which speech that nobody read, such as a cough, is not of the next turn
 ADJECTIVES = MappingProxyType(
     {"boredom": "bored", "disgust": "disgusted", "fear": "afraid", "surprise": "surprised"}
 )
@@ -173,7 +174,9 @@ class Caller:
 
     def began(self, before_s: float = 0.0) -> None:
         """Say that speech has begun, so many seconds ago."""
-        if self._work and self._work.is_void:
+        work, n_unread = self._work, UNREAD_S * RATE
+        if work and (work.is_void or self._sound.end - work.end > n_unread):
+            work.task.cancel()
             self._first = self._work = None
         self._speaking = True
         if self._first is None:

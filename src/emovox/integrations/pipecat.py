@@ -49,16 +49,16 @@ class EmotionProcessor(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Take in a frame, and pass it on."""
         await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            self.caller.hear(frame.audio, frame.sample_rate, frame.num_channels)
-        elif isinstance(frame, VADUserStartedSpeakingFrame):
+        if isinstance(frame, VADUserStartedSpeakingFrame):
             self.caller.began(frame.start_secs)
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self.caller.stopped()
         elif isinstance(frame, TranscriptionFrame) and direction is FrameDirection.DOWNSTREAM:
             await self._add_reading(frame)
         await self.push_frame(frame, direction)
-        if isinstance(frame, EndFrame | CancelFrame):
+        if isinstance(frame, InputAudioRawFrame):
+            self.caller.hear(frame.audio, frame.sample_rate, frame.num_channels)
+        elif isinstance(frame, EndFrame | CancelFrame):
             await self.caller.close()
 
     async def _add_reading(self, frame: TranscriptionFrame) -> None:
