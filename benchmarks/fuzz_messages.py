@@ -44,14 +44,7 @@ class Sent:
 async def case(target: Target, rng: Random, note: Note) -> None:
     """Open a session, send messages, end it in one way or another, and judge what it says."""
     async with connection(target) as streams:
-        await send(streams[1], handshake(target, rng))
-        try:
-            head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
-        except (TimeoutError, *GONE):
-            note.fault("a right handshake was not answered")
-            return
-        if not head.startswith(b"HTTP/1.1 101"):
-            note.answer(f"refused: {head[9:12].decode()}")
+        if not await begin(target, streams, rng, note):
             return
         if rng.random() < FLOODING:
             await _flood(streams, rng, note)
@@ -59,8 +52,21 @@ async def case(target: Target, rng: Random, note: Note) -> None:
             await _talk(target, streams, rng, note)
 
 
-def handshake(target: Target, rng: Random) -> bytes:
-    """Return what a client opens a live session with."""
+async def begin(target: Target, streams: Streams, rng: Random, note: Note) -> bool:
+    """Open a live session; return whether it is let in."""
+    await send(streams[1], _handshake(target, rng))
+    try:
+        head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
+    except (TimeoutError, *GONE):
+        note.fault("a right handshake was not answered")
+        return False
+    is_in = head.startswith(b"HTTP/1.1 101")
+    if not is_in:
+        note.answer(f"refused: {head[9:12].decode()}")
+    return is_in
+
+
+def _handshake(target: Target, rng: Random) -> bytes:
     key = base64.b64encode(rng.randbytes(16)).decode()
     return (
         "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from fuzz_messages import BINARY, LEFT_S, TEXT, Sent, frame, handshake, listen
+from fuzz_messages import BINARY, LEFT_S, TEXT, Sent, begin, frame, listen
 from fuzz_tally import Note
-from fuzz_wire import ANSWER_S, GONE, Streams, Target, connection, send
+from fuzz_wire import Streams, Target, connection, send
 from machine import REPOSITORY
 
 RATES = (8_000, 8_000, 8_000, 11_025, 16_000, 48_000)
@@ -45,16 +45,8 @@ async def case(target: Target, rng: Random, note: Note) -> None:
     if rng.random() < 0.3:
         line = Line(line.encoding, line.rate, rng.choice((2, 2, 8)))
     async with connection(target) as streams:
-        await send(streams[1], handshake(target, rng))
-        try:
-            head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
-        except (TimeoutError, *GONE):
-            note.fault("a right handshake was not answered")
-            return
-        if head.startswith(b"HTTP/1.1 101"):
+        if await begin(target, streams, rng, note):
             await _call(streams, line, rng, note)
-        else:
-            note.answer(f"refused: {head[9:12].decode()}")
 
 
 async def _call(streams: Streams, line: Line, rng: Random, note: Note) -> None:
