@@ -176,10 +176,17 @@ async def _ring(port: int, sound: NDArray[np.int16], rate: int, worker: Pipeline
     """Be the caller, then end the call."""
     serializer = ProtobufFrameSerializer()
     async with await _connected(port) as line:
+        listening = asyncio.create_task(_listen(line))  # what is not read holds up the line
         async for frame in frames_of(sound, rate):
             one = await serializer.serialize(OutputAudioRawFrame(frame, rate, 1))
             await line.send(one)
         await worker.queue_frame(EndFrame())
+        await asyncio.wait({listening}, timeout=5)
+
+
+async def _listen(line: Any) -> None:
+    async for _ in line:
+        pass
 
 
 async def _connected(port: int) -> Any:
