@@ -1,6 +1,6 @@
-"""Two thirds of a million inputs that no honest user sends, thrown at the product from a seed.
+"""Three quarters of a million inputs that no honest user sends, thrown at the product from a seed.
 
-Run with ``python benchmarks/fuzz.py``, which takes some 20 minutes and nothing but 127.0.0.1.
+Run with ``python benchmarks/fuzz.py``, which takes some 25 minutes and nothing but 127.0.0.1.
 ``--scale 0.01`` sends a hundredth of it, ``--only FAMILY`` one family alone (give it again for one
 more), ``--only FAMILY --case N`` one case, as the faults name them. Writes
 benchmarks/results/fuzz.json after each family that was run whole, and leaves there the others. Ends
@@ -22,6 +22,7 @@ import fuzz_handshakes
 import fuzz_messages
 import fuzz_recordings
 import fuzz_requests
+import fuzz_streams
 from fuzz_child import attack_a_child
 from fuzz_server import Goal, attack_a_server
 from fuzz_tally import Tally
@@ -50,11 +51,14 @@ FAMILIES: Mapping[str, Family] = {
     "messages": Family(
         210_000, 4.0, partial(attack_a_server, fuzz_messages.case, n_at_once=32, with_token=False)
     ),
+    "streams": Family(
+        100_000, 12.0, partial(attack_a_server, fuzz_streams.case, n_at_once=32, with_token=False)
+    ),
     "uploads": Family(
         25_000, 4.5, partial(attack_a_server, fuzz_recordings.case, n_at_once=8, with_token=False)
     ),
     "recordings": Family(35_000, 3.5, partial(attack_a_child, "fuzz_recordings")),
-    "turns": Family(160_000, 4.0, partial(attack_a_child, "fuzz_turns")),
+    "turns": Family(160_000, 12.0, partial(attack_a_child, "fuzz_turns")),
     "models": Family(80_000, 3.0, partial(attack_a_child, "fuzz_models")),
 }
 

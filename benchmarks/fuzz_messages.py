@@ -5,6 +5,7 @@ import base64
 import json
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -43,19 +44,26 @@ class Sent:
 async def case(target: Target, rng: Random, note: Note) -> None:
     """Open a session, send messages, end it in one way or another, and judge what it says."""
     async with connection(target) as streams:
-        await send(streams[1], _handshake(target, rng))
-        try:
-            head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
-        except (TimeoutError, *GONE):
-            note.fault("a right handshake was not answered")
-            return
-        if not head.startswith(b"HTTP/1.1 101"):
-            note.answer(f"refused: {head[9:12].decode()}")
+        if not await begin(target, streams, rng, note):
             return
         if rng.random() < FLOODING:
             await _flood(streams, rng, note)
         else:
             await _talk(target, streams, rng, note)
+
+
+async def begin(target: Target, streams: Streams, rng: Random, note: Note) -> bool:
+    """Open a live session; return whether it is let in."""
+    await send(streams[1], _handshake(target, rng))
+    try:
+        head = await asyncio.wait_for(streams[0].readuntil(b"\r\n\r\n"), ANSWER_S)
+    except (TimeoutError, *GONE):
+        note.fault("a right handshake was not answered")
+        return False
+    is_in = head.startswith(b"HTTP/1.1 101")
+    if not is_in:
+        note.answer(f"refused: {head[9:12].decode()}")
+    return is_in
 
 
 def _handshake(target: Target, rng: Random) -> bytes:
@@ -69,7 +77,7 @@ def _handshake(target: Target, rng: Random) -> bytes:
 
 
 async def _talk(target: Target, streams: Streams, rng: Random, note: Note) -> None:
-    reading = asyncio.create_task(_listen(streams[0], note))
+    reading = asyncio.create_task(listen(streams, note))
     if rng.random() < 0.6:  # with audio first, a session bears a hundred mistakes
         note.sent()
         await send(streams[1], frame(BINARY, bytes(320)))
@@ -139,15 +147,24 @@ async def _flood(streams: Streams, rng: Random, note: Note) -> None:
     note.answer("flood taken in")
 
 
-async def _listen(reader: asyncio.StreamReader, note: Note) -> None:
-    """Judge what a session says until it is closed."""
+async def listen(streams: Streams, note: Note, said: Counter[str] | None = None) -> None:
+    """Judge what a session says, and answer its pings; without that, it ends after 40 s.
+
+    The types of its messages, and its close code, are counted in `said`.
+    """
     try:
         while True:
-            opcode, content = await _read_frame(reader)
+            opcode, content = await _read_frame(streams[0])
             if opcode == TEXT:
-                _judge(note, content)
+                kind = _judge(note, content)
+                if said is not None:
+                    said[kind] += 1
+            elif opcode == PING:
+                streams[1].write(frame(PONG, content))
             elif opcode == CLOSE:
                 code = int.from_bytes(content[:2], "big")
+                if said is not None:
+                    said[str(code)] += 1
                 reason = content[2:].decode(errors="replace")
                 note.answer(f"closed: {code} {reason if code in OWN_CODES else ''}".strip())
                 if code == 1011:
@@ -166,12 +183,13 @@ async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return first & 15, await reader.readexactly(length)
 
 
-def _judge(note: Note, content: bytes) -> None:
+def _judge(note: Note, content: bytes) -> str:
+    """Judge a message; return its type, "" where it has none."""
     try:
         message = strict(content)
     except ValueError as error:
         note.fault(f"a message that is not JSON: {error!s:.60}")
-        return
+        return ""
     kind = message["type"]
     if kind not in SAID:
         note.fault(f"a message of the type {kind}")
@@ -181,6 +199,7 @@ def _judge(note: Note, content: bytes) -> None:
             note.fault("the session told of a mistake of its own")
     else:
         note.answer(kind)
+    return str(kind)
 
 
 def frame(

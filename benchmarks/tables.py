@@ -19,6 +19,7 @@ RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGES = (
     "README.md",
     "MODEL_CARD.md",
+    "docs/agents.md",
     "docs/archive.md",
     "docs/benchmarks.md",
     "docs/http.md",
@@ -509,12 +510,31 @@ def fuzz_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{total:,} inputs in all. {_measured(result)}"
 
 
+def agents_table(result: Mapping[str, Any]) -> str:
+    """Show for each framework whether readings were there in time, and right."""
+    rows = [
+        (
+            f"{name} {result['versions'][name]}",
+            f"{one['turns']}",
+            percent(one["with_reading"]),
+            f"{one['delay_ms']['p50']:.0f} ms, {one['delay_ms']['p95']:.0f} ms",
+            percent(one["same_label"]),
+        )
+        for name, one in result["rows"].items()
+    ]
+    header = ("framework", "turns", "with a reading", "delay p50, p95", "label as by `turns`")
+    what = f"{result['calls']} calls each, a turn held up for {result['wait_s']:g} s at most. "
+    return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
+
+
 FUZZED = {
     "requests": "HTTP requests, byte by byte",
     "handshakes": "WebSocket handshakes",
     "messages": "frames and messages of live sessions",
+    "streams": "messages of telephone calls, mu-law and A-law",
     "uploads": "damaged recordings, uploaded",
     "recordings": "damaged recordings, decoded in Python",
+    "turns": "files of turns",
     "models": "model files, model cards and baselines",
 }
 
@@ -802,6 +822,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "speakers": ("speakers", speakers_table),
     "calls": ("speakers", calls_table),
     "fuzz": ("fuzz", fuzz_table),
+    "agents": ("agents", agents_table),
     "accuracy": ("accuracy", accuracy_table),
     "summary": ("accuracy", summary_table),
     "groups": ("accuracy", groups_table),

@@ -37,6 +37,9 @@ EXTRAS = {
     "archive": ("dask", "distributed", "cryptography", "pyarrow", "fsspec"),
     "journal": ("cryptography", "platformdirs", "scipy"),
     "transcripts": ("praatio", "pympi"),
+    "pipecat": ("pipecat",),
+    "livekit": ("livekit",),
+    "mcp": ("mcp",),
     "dev": (
         *("build", "httpx", "pandas", "playwright", "psutil", "schemathesis", "websockets"),
         *("bids_validator", "fhir", "webvtt"),

@@ -21,7 +21,7 @@ def test_same_answers(shipped):
         one = AsyncRecognizer(shipped)
         baseline = await one.enrol("Anna", [EVEN])
         stream = one.stream(RATE, baseline=baseline)
-        live = [*await stream.feed(speech()), *await stream.flush()]
+        live = [*await stream.feed(speech()), *await stream.flush(), await stream.turn()]
         return (
             baseline,
             await one.predict(EVEN, baseline=baseline),
@@ -32,7 +32,7 @@ def test_same_answers(shipped):
 
     baseline = shipped.enrol("Anna", [EVEN])
     stream = shipped.stream(RATE, baseline=baseline)
-    live = [*stream.feed(speech()), *stream.flush()]
+    live = [*stream.feed(speech()), *stream.flush(), stream.turn()]
     assert asyncio.run(ask()) == (
         baseline,
         shipped.predict(EVEN, baseline=baseline),

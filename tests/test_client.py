@@ -11,13 +11,22 @@ import pytest
 
 from emovox import EmovoxError, Prediction, Turn
 from emovox.errors import AudioError, BaselineError, ConfigError, NoSpeechError, TurnsError
-from emovox.measuring import Measurement, measure_recording, measure_segments
+from emovox.measuring import Measurement, MeasuringStream, measure_recording, measure_segments
 from emovox.turns.finding import find_turns
 from emovox.turns.subtitles import write_srt
 
 pytest.importorskip("httpx")
 
-from emovox.client import AsyncClient, Client, Gap, Problem, Result, ServiceError, Speech
+from emovox.client import (
+    AsyncClient,
+    Client,
+    Gap,
+    Problem,
+    Result,
+    ServiceError,
+    Speech,
+    TurnResult,
+)
 from running_server import EXAMPLES, RATE, running, speech, wav
 
 TOKEN = "a-token-of-some-length"
@@ -200,6 +209,40 @@ class TestLive:
             found = [event.answer for event in session if isinstance(event, Result)]
         assert found == list(measure_segments(wav(speech())))
         assert all(isinstance(one, Measurement) for one in found)
+
+    @pytest.mark.parametrize("emotion", [True, False])
+    def test_turns(self, client, shipped, emotion):
+        """Asked for a turn, it gives what was said since the one before; None for nothing."""
+        stream = shipped.stream(RATE) if emotion else MeasuringStream()
+        expected = []
+        with client.live(emotion=emotion) as session:
+            for sound in (speech(), speech(name="man-fast"), np.zeros(RATE, np.int16)):
+                session.send(sound)
+                session.turn()
+                stream.feed(sound)
+                expected.append(stream.turn())
+            session.finish()
+            turns = [event for event in session if isinstance(event, TurnResult)]
+        assert [turn.answer for turn in turns] == expected
+        assert expected[2] is None
+        assert {turn.channel for turn in turns} == {0}
+
+    def test_turn_of_a_channel(self, server, shipped):
+        """With several channels each has turns of its own."""
+        both = np.stack([speech(), 0 * speech()], axis=1)
+
+        async def hear() -> list[object]:
+            async with AsyncClient(server.url) as client, client.live(channels=2) as session:
+                await session.send(both)
+                await session.turn(1)
+                await session.turn()
+                await session.finish()
+                return [event async for event in session if isinstance(event, TurnResult)]
+
+        turns = asyncio.run(hear())
+        assert [turn.channel for turn in turns] == [1, 0, 1]
+        assert [turn.answer is None for turn in turns] == [True, False, True]
+        assert turns[1].answer.scores == shipped.predict(speech(), RATE).scores
 
     def test_channels(self, server):
         """With asyncio, and with a speaker on each of two channels."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import emovox
-from running_server import EXAMPLES, running, speech
+from running_server import EXAMPLES, RATE, running, speech
 
 CLIENT = Path(emovox.__file__).parent / "page" / "client.js"
 TOKEN = "a-token-of-some-length"
@@ -149,6 +149,30 @@ def test_channels(server):
         numbers=[*silence, *silence], options={"encoding": "mulaw", "channels": 2}, step=320,
     )  # fmt: skip
     assert found == {"events": [], "baselines": [None, None]}
+
+
+def test_turns(server, shipped):
+    """Asked for a turn, it gives what was said since the one before; nothing after silence."""
+    found = js(
+        server.url,
+        """
+        const live = await client.live();
+        live.send(Int16Array.from(numbers));
+        live.turn();
+        live.turn(0);
+        live.finish();
+        const turns = [];
+        for await (const event of live) if (event.type === "turn") turns.push(event);
+        out(turns);
+        """,
+        numbers=speech().tolist(),
+    )
+    stream = shipped.stream(RATE)
+    stream.feed(speech())
+    assert found[0]["prediction"] == stream.turn().to_dict()
+    assert found[0]["channel"] == 0
+    assert found[0]["latency_ms"] >= 0
+    assert "prediction" not in found[1]
 
 
 def test_lost_connection():

@@ -79,9 +79,9 @@ def run_console(body: str, expected: int) -> None:
         assert run(arguments) == expected, command
 
 
-# These need a server: tests/test_http_docs.py runs them.
-SERVED = ("docs/http.md", "docs/clients.md")
-WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page not in SERVED]
+# These need a server or a framework: test_http_docs.py and test_agents.py run them.
+ELSEWHERE = ("docs/http.md", "docs/clients.md", "docs/agents.md")
+WITH_SNIPPETS = [page for page in PAGES if "```" in read(page) and page not in ELSEWHERE]
 
 
 @pytest.mark.needs("dask")

@@ -329,6 +329,22 @@ class TestSessions:
         assert struct.pack("!H", 1007) in content
         assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
+    def test_pongs_that_wait_behind_audio(self, server):
+        """A session whose pongs the service has not read yet, since it is behind, goes on."""
+        config = server.server.config
+        config.ws_ping_interval = 0.1
+        config.ws_ping_timeout = config.ws_ping_timeout and 0.1
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as one:
+            one.sendall(UPGRADE + b"\r\n")
+            time.sleep(1)
+            one.sendall(b"\x81\x90" + bytes(4) + b'{"type": "ping"}')
+            said = b""
+            while b'"pong"' not in said:
+                part = one.recv(65_536)
+                assert part, "the session was closed"
+                said += part
+        assert b"\x89" in said  # it was pinged, and never answered
+
     def test_honest_pings(self, server):
         """Who pings and reads is answered."""
         ping = b"\x89\x84" + bytes(4) + struct.pack("!I", 7)

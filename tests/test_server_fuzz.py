@@ -18,6 +18,7 @@ N_INPUTS = {
     "fuzz_requests": 400,
     "fuzz_handshakes": 200,
     "fuzz_messages": 3_000,
+    "fuzz_streams": 1_000,
     "fuzz_recordings": 200,
 }
 

@@ -453,3 +453,9 @@ class TestRoundTrips:
         assert write_audacity([Turn(0.5, 1, "A", "b\tc"), Turn(1, 2)]) == (
             "0.500000\t1.000000\tA: b c\n1.000000\t2.000000\t\n"
         )
+
+
+def test_a_name_like_an_arrow():
+    """A speaker whose name ends in dashes is written as WebVTT and read back unchanged."""
+    turns = [Turn(0.5, 1.75, name, "Hello --> there") for name in ("Anna--", "<!--", "-", "a-b")]
+    assert read_vtt(write_vtt(turns)) == turns

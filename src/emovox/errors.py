@@ -153,6 +153,9 @@ _LIBRARIES = {
     "opus": ("av",),
     "client": ("httpx", "websockets"),
     "sklearn": ("sklearn",),
+    "pipecat": ("pipecat",),
+    "livekit": ("livekit",),
+    "mcp": ("mcp",),
 }
 
 

@@ -25,7 +25,7 @@ from .vad import SEGMENT_S, Speech, read_speech
 __all__ = ["AsyncRecognizer", "AsyncStream", "Prediction", "Recognizer"]
 
 T = TypeVar("T")
-_Run = Callable[[Callable[[], list[Prediction]]], Awaitable[list[Prediction]]]
+_Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class Recognizer(Model):
@@ -418,7 +418,7 @@ class AsyncStream:
     def __init__(self, stream: Stream, run: "_Run") -> None:
         self.stream = stream
         self._run = run
-        self._turn = asyncio.Lock()  # a stream belongs to one thread at a time
+        self._one_at_a_time = asyncio.Lock()  # a stream belongs to one thread at a time
 
     async def feed(self, samples: ArrayLike) -> list[Prediction]:
         """Take in more audio; see `Stream.feed`."""
@@ -428,6 +428,11 @@ class AsyncStream:
         """End the utterance and return what is left; see `Stream.flush`."""
         return await self._alone(self.stream.flush)
 
-    async def _alone(self, call: Callable[[], list[Prediction]]) -> list[Prediction]:
-        async with self._turn:
-            return await self._run(call)
+    async def turn(self) -> Prediction | None:
+        """Return the answer to all that was said since the last call; see `Stream.turn`."""
+        return await self._alone(self.stream.turn)
+
+    async def _alone(self, call: Callable[[], T]) -> T:
+        async with self._one_at_a_time:
+            answer: T = await self._run(call)
+            return answer

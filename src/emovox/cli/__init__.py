@@ -17,6 +17,7 @@ from .evaluate import evaluate
 from .info import info
 from .journal import journal_app
 from .listen import listen
+from .mcp import mcp
 from .measure import measure
 from .plot import plot_app
 from .practice import practice
@@ -42,6 +43,7 @@ app.command()(listen)
 app.command()(practice)
 app.command()(info)
 app.command()(serve)
+app.command()(mcp)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)

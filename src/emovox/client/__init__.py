@@ -1,7 +1,7 @@
 """Clients of the network service: HTTP and live sessions, with asyncio or without."""
 
 from ..errors import ServiceError
-from .answers import Gap, Problem, Result, Segments, Speech
+from .answers import Gap, Problem, Result, Segments, Speech, TurnResult
 from .http import AsyncClient, Client
 from .live import AsyncLive, Live, LiveOptions
 
@@ -17,4 +17,5 @@ __all__ = [
     "Segments",
     "ServiceError",
     "Speech",
+    "TurnResult",
 ]

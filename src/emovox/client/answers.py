@@ -54,6 +54,19 @@ class Result:
 
 
 @dataclass(frozen=True)
+class TurnResult:
+    """The answer to all that was said on a channel since the turn before, as you asked for it.
+
+    `answer` is None if nobody has spoken, and a Measurement in a session without emotion. Its
+    `start` and `end` are seconds of what you have sent. `latency_ms` counts from the question.
+    """
+
+    answer: Prediction | Measurement | None
+    channel: int
+    latency_ms: float
+
+
+@dataclass(frozen=True)
 class Speech:
     """Somebody began to speak, or has stopped, at a second of what you have sent."""
 

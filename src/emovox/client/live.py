@@ -15,14 +15,25 @@ from numpy.typing import NDArray
 
 from ..baseline import Baseline
 from ..errors import EmovoxError, ServiceError, optional
-from .answers import Gap, Problem, Result, Speech, error_of, measurement_of, prediction_of
+from ..measuring import Measurement
+from ..prediction import Prediction
+from .answers import (
+    Gap,
+    Problem,
+    Result,
+    Speech,
+    TurnResult,
+    error_of,
+    measurement_of,
+    prediction_of,
+)
 
 with optional():
     from websockets.asyncio.client import ClientConnection, connect
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 T = TypeVar("T")
-Event = Result | Speech | Gap | Problem
+Event = Result | TurnResult | Speech | Gap | Problem
 _FOR_GOOD = (1003, 1007, 1008, 1009)  # close codes: trying again would end the same way
 _PROMPT_S = 10.0  # for the service to answer what opens a session
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 5.0  # between two tries
@@ -156,6 +167,14 @@ class AsyncLive:
         """End the current segments without waiting for a pause."""
         await self._tell("flush")
 
+    async def turn(self, channel: int | None = None) -> None:
+        """Ask for the answer to all that was said since the last turn; a `TurnResult` brings it.
+
+        Without a channel there is one for each. It is lost if the connection is lost before it
+        comes: ask again after a `Gap`.
+        """
+        await self._tell("turn", **({} if channel is None else {"channel": channel}))
+
     async def finish(self) -> None:
         """Send no more; what is left of the answers still comes."""
         if self._closing:
@@ -180,10 +199,10 @@ class AsyncLive:
         n_each = _BYTES[self._options.encoding] * self._options.channels * self._options.rate
         return self._sent_s + n_bytes / n_each
 
-    async def _tell(self, kind: str) -> None:
+    async def _tell(self, kind: str, **fields: int) -> None:
         if self._socket is not None:
             with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(json.dumps({"type": kind}))
+                await self._socket.send(json.dumps({"type": kind, **fields}))
 
     async def _run(self) -> None:
         """Keep a connection open until the session is over."""
@@ -262,6 +281,9 @@ class AsyncLive:
         elif kind in ("speech.start", "speech.end"):
             at = round(message["at"] + self._origin_s, 4)
             self._events.put_nowait(Speech(at, kind == "speech.start", channel))
+        elif kind == "turn":
+            answer = self._answer(message)
+            self._events.put_nowait(TurnResult(answer, channel, message["latency_ms"]))
         elif kind in ("result", "measurement"):
             result = self._result(message, channel)
             self._events.put_nowait(result)
@@ -270,11 +292,18 @@ class AsyncLive:
         return False
 
     def _result(self, message: dict[str, Any], channel: int) -> Result:
-        if message["type"] == "measurement":
-            measured = measurement_of(message["measurement"], self._origin_s)
-            return Result(measured, channel, message["latency_ms"])
-        prediction = prediction_of(message["prediction"], self._origin_s)
-        return Result(prediction, channel, message["latency_ms"], message["baseline_seconds"])
+        answer = self._answer(message)
+        assert answer is not None, "only a turn may have none"
+        baseline_s = message.get("baseline_seconds", 0.0)
+        return Result(answer, channel, message["latency_ms"], baseline_s)
+
+    def _answer(self, message: dict[str, Any]) -> Prediction | Measurement | None:
+        """Return what a message says of speech, on the timeline."""
+        if message.get("prediction"):
+            return prediction_of(message["prediction"], self._origin_s)
+        if message.get("measurement"):
+            return measurement_of(message["measurement"], self._origin_s)
+        return None
 
 
 class Live:
@@ -328,6 +357,10 @@ class Live:
     def flush(self) -> None:
         """End the current segments without waiting for a pause."""
         self._await(self._live.flush())
+
+    def turn(self, channel: int | None = None) -> None:
+        """Ask for the answer to all that was said since the last turn; see `AsyncLive.turn`."""
+        self._await(self._live.turn(channel))
 
     def finish(self) -> None:
         """Send no more; what is left of the answers still comes."""

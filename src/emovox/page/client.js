@@ -80,8 +80,8 @@ export class Client {
 }
 
 // Events are objects with a type: result (prediction or measurement, channel, latency_ms,
-// baseline_seconds), speech (at, began, channel), gap (start, end). Times are seconds of what you
-// have sent, also after a lost connection, which comes back with the baselines learned so far.
+// baseline_seconds), turn (the same, or neither if nobody has spoken), speech (at, began, channel),
+// gap (start, end). Times are seconds of what you have sent, also after a lost connection, which comes back with the baselines learned so far.
 export class Live {
   constructor(client, { retry_s = 60, baselines, ...options }) {
     const { encoding, channels = 1 } = options;
@@ -95,6 +95,7 @@ export class Live {
       on: {
         state: (state, problem) => this.state(state, problem),
         result: (answer, facts) => this.add({ type: "result", ...named(answer), ...facts }),
+        turn: (answer, facts) => this.add({ type: "turn", ...(answer && named(answer)), ...facts }),
         speech: (speech) => this.add({ type: "speech", ...speech }),
         gap: (gap) => this.add({ type: "gap", ...gap }),
         baseline: () => {},
@@ -126,6 +127,12 @@ export class Live {
 
   flush() {
     this.session.tell({ type: "flush" });
+  }
+
+  // Ask for the answer to all that was said since the last turn, on each channel or on this one.
+  // An event of the type turn brings it; after a gap, ask again.
+  turn(channel) {
+    this.session.tell({ type: "turn", channel });
   }
 
   // Send no more; what is left of the answers still comes.

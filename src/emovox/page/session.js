@@ -9,8 +9,8 @@ const BAD_TOKEN = "The access token holds characters that a browser cannot send 
 export class Session {
   // `url` is the service's, `options` are those of session.update without baselines, of which there
   // is one or null for each channel. `on` holds functions: state(state, problem), result(answer,
-  // facts), gap({start, end}), baseline(baseline | null, channel), and speech({at, began, channel})
-  // if wanted. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
+  // facts), gap({start, end}), baseline(baseline | null, channel); and, if wanted, speech({at, began,
+  // channel}) and turn(answer | null, facts). States: connecting, live, waiting, paused, closing, closed. With `model`, another one
   // is refused; with `forgiving`, the session goes on without a baseline that the service refuses.
   constructor({ url, token, model, options, baselines = [null], forgiving = false, on }) {
     const fixed = { url, token, model, forgiving, on };
@@ -66,6 +66,7 @@ export class Session {
     else if (message.type === "session.updated") this.start();
     else if (message.type === "result") this.result(message.prediction, message);
     else if (message.type === "measurement") this.result(message.measurement, message);
+    else if (message.type === "turn") this.turn(message);
     else if (message.type === "baseline") this.learn(message.baseline, message.channel);
     else if (message.type.startsWith("speech.")) this.speech(message);
     else if (message.type === "error") this.error(message);
@@ -88,9 +89,17 @@ export class Session {
     this.set("live");
   }
 
+  placed(answer) {
+    return { ...answer, start: answer.start + this.began, end: answer.end + this.began };
+  }
+
+  turn({ prediction, measurement, latency_ms, channel = 0 }) {
+    const answer = prediction ?? measurement;
+    this.on.turn?.(answer ? this.placed(answer) : null, { latency_ms, channel });
+  }
+
   result(answer, { latency_ms, baseline_seconds, channel = 0 }) {
-    const [start, end] = [answer.start, answer.end].map((at) => at + this.began);
-    this.on.result({ ...answer, start, end }, { latency_ms, baseline_seconds, channel });
+    this.on.result(this.placed(answer), { latency_ms, baseline_seconds, channel });
     if (answer.final) this.tell({ type: "baseline.get", channel });
   }
 

@@ -57,6 +57,7 @@ def make_server(settings: ServerSettings) -> "Server":
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws_ping_timeout=None,  # behind the speaker, a pong waits behind the audio; see idle_s
         ws_max_size=int(settings.max_message_kb * 1000),
         ws_per_message_deflate=False,
     )

@@ -59,7 +59,7 @@ class Conversation(Reading):
 
     def __iter__(self) -> Iterator[TurnAnswer]:
         waiting, self._turns = deque(self._turns), []
-        sound = _Kept()
+        sound = Kept()
         for samples in self._resampled(ahead(self._blocks)):
             self._model.pause()
             sound.add(samples)
@@ -71,7 +71,7 @@ class Conversation(Reading):
         while waiting:
             yield self._answer(waiting.popleft(), sound)
 
-    def _answer(self, turn: Turn, sound: "_Kept") -> TurnAnswer:
+    def _answer(self, turn: Turn, sound: "Kept") -> TurnAnswer:
         reason = _flaw(turn) or _flaw_in(turn, sound)
         if reason:
             return TurnAnswer(turn, None, reason)
@@ -93,12 +93,12 @@ class Conversation(Reading):
         return prediction
 
 
-class _Kept:
-    """The sound that turns are still to be cut from."""
+class Kept:
+    """The sound that turns are still to be cut from: samples `start` to `end` of all there was."""
 
     def __init__(self) -> None:
         self._blocks: deque[Samples] = deque()
-        self._start = 0  # sample of the recording that the first block begins with
+        self.start = 0
         self.end = 0
 
     def add(self, samples: Samples) -> None:
@@ -108,12 +108,12 @@ class _Kept:
 
     def forget(self, before: float) -> None:
         """Drop the blocks that end before a sample of the recording."""
-        while self._blocks and self._start + len(self._blocks[0]) <= before:
-            self._start += len(self._blocks.popleft())
+        while self._blocks and self.start + len(self._blocks[0]) <= before:
+            self.start += len(self._blocks.popleft())
 
     def cut(self, first: int, end: float) -> Samples:
         """Return the samples of the recording from one to another, which have been kept."""
-        parts, at = [], self._start
+        parts, at = [], self.start
         for block in self._blocks:
             if at < end and at + len(block) > first:
                 parts.append(block[max(0, first - at) : int(end) - at])
@@ -181,7 +181,7 @@ def _flaw(turn: Turn) -> str:
     return _brevity(seconds)
 
 
-def _flaw_in(turn: Turn, sound: _Kept) -> str:
+def _flaw_in(turn: Turn, sound: Kept) -> str:
     """Return what keeps a turn from being heard in a recording read as far as it needs."""
     if _first(turn) >= sound.end:
         return f"begins after the end of the recording, which has {sound.end / RATE:.2f} s"

@@ -117,7 +117,9 @@ def write_vtt(turns: Sequence[Turn]) -> str:
     """Return WebVTT (W3C) with a cue for each turn; the speaker is the cue's voice."""
     cues = ["WEBVTT"]
     for turn in turns:
-        voice = f"<v {_escaped(turn.speaker)}>" if turn.speaker else ""
+        # A name that ends with "--" would make an arrow of the tag's end.
+        speaker = re.sub("-$", "&#45;", _escaped(turn.speaker))
+        voice = f"<v {speaker}>" if turn.speaker else ""
         times = f"{timestamp(turn.start)} --> {timestamp(turn.end)}"
         cues.append(f"{times}\n{voice}{_escaped(turn.text)}")
     return "\n\n".join(cues) + "\n"
