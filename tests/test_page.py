@@ -757,9 +757,12 @@ class TestFiles:
 
     def test_labels_are_the_model_s(self):
         """No emotion is named but for its colour, which is that of the figures."""
-        from emovox.figures.style import EMOTION_COLOURS
+        from emovox.figures.style import DARK_COLOURS, EMOTION_COLOURS
 
         style = (PAGE / "page.css").read_text(encoding="utf-8")
-        assert dict(re.findall(r"--emotion-(\w+): (#\w+)", style)) == dict(EMOTION_COLOURS)
+        light, dark = style.split("@media (prefers-color-scheme: dark)")
+        told = [dict(re.findall(r"--emotion-(\w+): (#\w+)", part)) for part in (light, dark)]
+        assert told[0] == dict(EMOTION_COLOURS)
+        assert told[0] | told[1] == dict(DARK_COLOURS)
         for file in [*PAGE.glob("*.js"), *PAGE.glob("*.html")]:
             assert not re.search("angry|happy|sad|fear", file.read_text(encoding="utf-8"))

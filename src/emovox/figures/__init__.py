@@ -7,10 +7,11 @@ from .recordings import recording
 from .results import confusion, training_curves
 from .scores import coverage, reliability
 from .style import EMOTION_COLOURS, check_drawing, is_of_kind, rendered, save, write_file
-from .timelines import timeline
+from .timelines import Heard, timeline
 
 __all__ = [
     "EMOTION_COLOURS",
+    "Heard",
     "Measurements",
     "Stretch",
     "check_drawing",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .style import ACCENT, EMOTION_COLOURS, drawing
+from .style import ACCENT, DARK_COLOURS, EMOTION_COLOURS, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,9 @@ def session(stretches: Sequence[Stretch], seconds: float, *, dark: bool = False)
         figure = new_figure(figsize=(11, 1.2 + sum(heights)))
         panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
         if labels:
-            _draw_lanes(panels[0], stretches, labels, unit)
+            _draw_lanes(
+                panels[0], stretches, labels, unit, DARK_COLOURS if dark else EMOTION_COLOURS
+            )
         _draw_values(panels[-2], stretches, "pitch_st", unit)
         panels[-2].set(title="Pitch of each segment", ylabel="semitones")
         _draw_values(panels[-1], stretches, "level_db", unit)
@@ -57,11 +59,15 @@ def session(stretches: Sequence[Stretch], seconds: float, *, dark: bool = False)
 
 
 def _draw_lanes(
-    axes: "Axes", stretches: Sequence[Stretch], labels: Sequence[str], unit: float
+    axes: "Axes",
+    stretches: Sequence[Stretch],
+    labels: Sequence[str],
+    unit: float,
+    colours: Mapping[str, str],
 ) -> None:
     others = cycle(_OTHERS)
     for lane, label in enumerate(labels):
-        colour = EMOTION_COLOURS.get(label) or next(others)
+        colour = colours.get(label) or next(others)
         for is_certain, opacity in ((True, 1.0), (False, _UNCERTAIN)):
             spans = [
                 (one.start / unit, (one.end - one.start) / unit)

@@ -30,6 +30,9 @@ EMOTION_COLOURS = MappingProxyType(
 )
 """One colour an emotion, the same everywhere; chosen by search so that any two stay apart under
 deuteranopia and protanopia (simulated as in Machado et al. 2009)."""
+DARK_COLOURS = MappingProxyType({**EMOTION_COLOURS, "fear": "#a20aff", "sad": "#1a9fff"})
+"""The same on a dark page, where two of them would hardly be seen; at least 3:1 of contrast but for
+boredom, whose outline shows it."""
 EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True)))
 """One marker an emotion, so that colour is never alone."""
 
