@@ -130,9 +130,10 @@ def _draw_lanes(
                 for one in final
                 if one.label == label and one.certain is is_certain
             ]
-            filled = {"facecolor": colour if is_certain else "white", "edgecolor": colour}
-            bars = axes.broken_barh(spans, (lane - 0.38, 0.76), linewidth=0.8, **filled)
-            bars.set_hatch(None if is_certain else _HATCH)
+            bars = axes.broken_barh(spans, (lane - 0.38, 0.76), linewidth=0.8, edgecolor=colour)
+            bars.set(
+                facecolor=colour if is_certain else "white", hatch="" if is_certain else _HATCH
+            )
 
 
 def _draw_scores(
@@ -293,6 +294,7 @@ def _draw_legend(figure: "Figure", colours: Mapping[str, str], uncertain: bool) 
 
     handles = [Patch(facecolor=colour, label=label) for label, colour in colours.items()]
     if uncertain:
-        handles.append(Patch(**_UNCERTAIN, label="uncertain"))
+        handles.append(Patch(label="uncertain"))
+        handles[-1].set(**_UNCERTAIN)
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -19,6 +19,23 @@ export class Chart {
     });
   }
 
+  // A copy on the page's own ground: a canvas is transparent, and a picture may be seen anywhere.
+  static async picture(charts) {
+    const canvases = charts.map(({ canvas }) => canvas);
+    const picture = document.createElement("canvas");
+    picture.width = Math.max(...canvases.map(({ width }) => width));
+    picture.height = canvases.reduce((sum, { height }) => sum + height, 0);
+    const pen = picture.getContext("2d");
+    pen.fillStyle = charts[0].colour("card");
+    pen.fillRect(0, 0, picture.width, picture.height);
+    let top = 0;
+    for (const canvas of canvases) {
+      pen.drawImage(canvas, 0, top);
+      top += canvas.height;
+    }
+    return new Promise((resolve) => picture.toBlob(resolve, "image/png"));
+  }
+
   show(view) {
     Object.assign(this.view, view);
     this.draw();

@@ -5,7 +5,7 @@ const RATE = 16000; // what models hear; from there the browser resamples, with 
 const AS_IT_IS = { autoGainControl: false, noiseSuppression: false, echoCancellation: false };
 const PATIENCE_MS = 10000;
 
-// Gives {rate, close()}; `onFrame` gets {samples, db}, `onEnd` is called when the device is gone.
+// Gives {rate, close()}; `onFrame` gets {samples, db, peak}, `onEnd` is called when the device is gone.
 export async function openMicrophone(onFrame, onEnd) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
   let context;
