@@ -131,14 +131,18 @@ def forget(
     check_ins: Annotated[
         list[int] | None, typer.Option("--checkin", help="Delete a check-in; may be repeated.")
     ] = None,
+    practised: Annotated[
+        list[int] | None,
+        typer.Option("--practice", help="Delete a session of practice; may be repeated."),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Delete the whole journal.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete sessions and check-ins, or the whole journal; this cannot be undone."""
-    if everything == bool(sessions or check_ins):
-        raise typer.BadParameter("expected --session, --checkin or --everything")
+    """Delete sessions, check-ins and practice, or the whole journal; this cannot be undone."""
+    if everything == bool(sessions or check_ins or practised):
+        raise typer.BadParameter("expected --session, --checkin, --practice or --everything")
     with open_journal(journal, person, passphrase_file) as opened:
         if everything:
             if not yes:
@@ -152,6 +156,9 @@ def forget(
         for number in check_ins or ():
             opened.forget_check_in(number)
             say(f"deleted check-in {number}")
+        for number in practised or ():
+            opened.forget_practised(number)
+            say(f"deleted practice {number}")
 
 
 def purge(
@@ -164,8 +171,9 @@ def purge(
         if opened.consent.retention_days is None:
             say("nothing to delete: no retention was agreed to (`consent --retention DAYS`)")
             return
-        n_sessions, n_check_ins = opened.purge(datetime.now().astimezone())
-    say(f"deleted {counted(n_sessions, 'session')} and {counted(n_check_ins, 'check-in')}")
+        gone = opened.purge(datetime.now().astimezone())
+    said = f"{counted(len(gone.sessions), 'session')}, {counted(len(gone.check_ins), 'check-in')}"
+    say(f"deleted {said} and {counted(len(gone.practised), 'session')} of practice")
 
 
 def lock(

@@ -11,7 +11,7 @@ from ..console import print_table, say, say_json
 from .options import JournalOption, JsonOption, PassphraseOption, PersonOption, open_journal
 
 if TYPE_CHECKING:
-    from ...journal.records import CheckIn, Session
+    from ...journal.records import CheckIn, Practised, Session
     from ...journal.totals import Totals
 
 
@@ -24,18 +24,20 @@ def list_entries(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the sessions and check-ins of a journal, or the journals of this machine."""
+    """List the sessions, check-ins and practice of a journal, or the journals of this machine."""
     if people:
         _list_people(as_json)
         return
     with open_journal(journal, person, passphrase_file) as opened:
         pairs, check_ins = opened.sessions_with_totals(), opened.check_ins()
+        practised = opened.practised()
         due = opened.due(datetime.now().astimezone())
     if as_json:
         say_json(
             {
                 "sessions": [session_json(session, totals) for session, totals in pairs],
                 "check_ins": [checkin_json(check_in) for check_in in check_ins],
+                "practice": [practice_json(one) for one in practised],
             }
         )
         return
@@ -44,7 +46,10 @@ def list_entries(
     if check_ins:
         rows = [_checkin_cells(check_in) for check_in in check_ins]
         print_table("", ("check-in", "at", "valence", "said", "note"), rows)
-    if n_due := sum(map(len, due)):
+    if practised:
+        rows = [_practice_cells(one) for one in practised]
+        print_table("", ("practice", "at", "target", "takes", "best of each sentence"), rows)
+    if n_due := due.n_all:
         entries = "1 entry is" if n_due == 1 else f"{n_due:,} entries are"
         say(f"{entries} older than the retention: `emovox journal purge` deletes them")
 
@@ -89,6 +94,16 @@ def _checkin_cells(check_in: "CheckIn") -> tuple[str, ...]:
     )
 
 
+def _practice_cells(practised: "Practised") -> tuple[str, ...]:
+    return (
+        str(practised.id),
+        practised.at.strftime("%Y-%m-%d %H:%M"),
+        practised.target + ("" if practised.is_inferred else " (measured)"),
+        str(practised.n_takes),
+        ", ".join(f"{close:.0%}" for close in practised.best),
+    )
+
+
 def sounded(totals: "Totals", n_labels: int = 3) -> str:
     """Return the largest shares of a session, such as "neutral 60%, sad 25%"."""
     if not totals.inferred_s:
@@ -118,6 +133,12 @@ def session_json(session: "Session", totals: "Totals") -> dict[str, Any]:
 def checkin_json(check_in: "CheckIn") -> dict[str, Any]:
     """Return a check-in as JSON carries it."""
     return {**check_in.__dict__, "at": check_in.at.isoformat(), "labels": list(check_in.labels)}
+
+
+def practice_json(practised: "Practised") -> dict[str, Any]:
+    """Return a session of practice as JSON carries it."""
+    fields = {**practised.__dict__, "at": practised.at.isoformat(), "best": list(practised.best)}
+    return {"id": fields.pop("id"), "inferred": fields.pop("is_inferred"), **fields}
 
 
 def show(
