@@ -825,9 +825,9 @@ class TestFiles:
     """What the page is made of."""
 
     def test_small(self):
-        """The whole page is under 1,250 lines, without the client, which is for programs, too."""
+        """The whole page is under 1,700 lines, without the client, which is for programs, too."""
         files = [file for file in PAGE.iterdir() if file.is_file() and file.name != "client.js"]
-        assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 1_250
+        assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 1_700
 
     def test_nothing_from_elsewhere(self):
         """No other host is named, nothing is inline, and text never becomes markup."""

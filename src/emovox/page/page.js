@@ -3,10 +3,12 @@
 import { Client } from "./client.js";
 import { Recording } from "./file.js";
 import { Live } from "./live.js";
+import { Practice } from "./practice.js";
 import { $, notice } from "./results.js";
 
 async function open(token) {
-  const asked = await new Client(document.baseURI, { token }).model().catch((error) => error);
+  const client = new Client(document.baseURI, { token });
+  const asked = await client.model().catch((error) => error);
   const model = asked instanceof Error ? undefined : asked;
   $("sign-in").hidden = asked.status !== 401;
   const unknown = token && "The server does not know this token.";
@@ -17,6 +19,7 @@ async function open(token) {
   $("product").hidden = false;
   new Live(model, token);
   new Recording(model, token);
+  new Practice(client, model, token);
   setUpTabs();
 }
 
@@ -30,10 +33,12 @@ function setUpTabs() {
     }
     chosen.focus();
   };
-  for (const tab of tabs) {
-    const other = tabs.find((one) => one !== tab);
+  for (const [place, tab] of tabs.entries()) {
     tab.addEventListener("click", () => choose(tab));
-    tab.addEventListener("keydown", ({ key }) => key.startsWith("Arrow") && choose(other));
+    tab.addEventListener("keydown", ({ key }) => {
+      const step = { ArrowRight: 1, ArrowLeft: tabs.length - 1 }[key];
+      if (step) choose(tabs[(place + step) % tabs.length]);
+    });
   }
 }
 

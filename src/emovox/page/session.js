@@ -10,7 +10,7 @@ export class Session {
   // `url` is the service's, `options` are those of session.update without baselines, of which there
   // is one or null for each channel. `on` holds functions: state(state, problem), result(answer,
   // facts), gap({start, end}), baseline(baseline | null, channel), and speech({at, began, channel})
-  // if wanted. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
+  // if wanted, and practice(message) with that option. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
   // is refused; with `forgiving`, the session goes on without a baseline that the service refuses.
   constructor({ url, token, model, options, baselines = [null], forgiving = false, on }) {
     const fixed = { url, token, model, forgiving, on };
@@ -63,11 +63,12 @@ export class Session {
   hear(message) {
     this.heard = performance.now();
     if (message.type === "session.created") this.greet(message);
-    else if (message.type === "session.updated") this.start();
+    else if (message.type === "session.updated") this.start(message);
     else if (message.type === "result") this.result(message.prediction, message);
     else if (message.type === "measurement") this.result(message.measurement, message);
     else if (message.type === "baseline") this.learn(message.baseline, message.channel);
     else if (message.type.startsWith("speech.")) this.speech(message);
+    else if (message.type.startsWith("practice.")) this.on.practice(message);
     else if (message.type === "error") this.error(message);
     else if (message.type === "session.closed") this.reason ??= message.reason;
   }
@@ -79,13 +80,14 @@ export class Session {
     this.tell({ type: "session.update", ...this.options, baselines: this.baselines });
   }
 
-  start() {
+  start({ practice }) {
     if (this.state !== "connecting") return;
     if (this.gap) this.on.gap({ start: this.gap.start, end: this.seconds });
     this.gap = this.reason = undefined;
     this.tries = 0;
     this.began = this.seconds; // on the timeline, where the server's own clock is 0
     this.set("live");
+    if (practice) this.on.practice({ type: "practice.aim", ...practice });
   }
 
   result(answer, { latency_ms, baseline_seconds, channel = 0 }) {
@@ -164,7 +166,8 @@ export class Session {
     this.state = "closing";
     if (!this.open) return this.lose();
     // Answered by what is left of the results and the baselines, then closed.
-    for (const type of ["flush", "baseline.get", "session.close"]) this.tell({ type });
+    const last = this.options.practice ? [] : ["flush", "baseline.get"];
+    for (const type of [...last, "session.close"]) this.tell({ type });
     this.closer = setTimeout(() => this.state === "closing" && this.lose(), 4000);
   }
 

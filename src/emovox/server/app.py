@@ -18,6 +18,7 @@ from .answers import Model, Refusal, Sign
 from .guard import Guard
 from .messages import asyncapi
 from .metrics import CONTENT_TYPE_LATEST, Metrics
+from .practice import add_practice
 from .rates import address_of
 from .refusals import Json, RefusedError, add_refusals
 from .service import Service
@@ -78,6 +79,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     add_refusals(app)
     _add_operation(app, service, sessions)
     _add_model(app, service)
+    add_practice(app, service)
     add_uploads(app, service)
     add_live(app, sessions)
     _add_reference(app)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from ..errors import EmovoxError, MissingExtraError
+from ..errors import ConfigError, EmovoxError, MissingExtraError
 from ..prediction import Prediction
 from .channels import Channels, Encoded
 from .inbox import End, Inbox, Item
@@ -235,6 +235,9 @@ class Session:
             await self._send({"type": "pong"})
         elif request.kind == "turn":
             await self._send_updates(await self._turns(request.channel))
+        elif request.kind == "practice":
+            practise = partial(self._stream.practise, request.changes["practice"])
+            await self._send_updates(await self._in_thread(practise))
         else:
             channel, reset = request.channel, request.kind == "baseline.reset"
             call = partial(self._stream.baselines, channel, reset=reset)
@@ -260,6 +263,8 @@ class Session:
             self._stream = await self._in_thread(partial(Channels, self._service, options))
         except MissingExtraError as error:
             raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
+        except ConfigError as error:
+            raise MessageError("parameter", f"practice: {error}", fatal=True) from None
         except EmovoxError as error:
             raise MessageError("baseline", str(error), fatal=True) from None
         self._options = options
