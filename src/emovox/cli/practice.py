@@ -21,11 +21,11 @@ from .predict import ModelOption
 
 if TYPE_CHECKING:
     from ..audio import Samples
+    from ..journal.progress import Progress
     from ..live.source import LiveSource
     from ..practice.aims import Aim
     from ..practice.cutter import Cutter
     from ..practice.exercise import Exercise, Outcome
-    from ..practice.progress import Progress
     from ..practice.session import Attempt, Practice, Usual
     from ..prosody import Prosody
     from ..recognizer import Recognizer
@@ -147,7 +147,7 @@ def _progress(
     """Return what keeps the session in the person's journal; None where none was named."""
     if journal is None and person is None:
         return None
-    from ..practice.progress import Progress
+    from ..journal.progress import Progress
     from .journal.options import open_journal
 
     opened = ends.enter_context(open_journal(journal, person, passphrase))
@@ -327,7 +327,7 @@ class _Teller:
         done = self._outcome()
         self._tell({"summary": done.to_dict()}, self._words.outcome_words(done))
         if self._progress:
-            from ..practice.progress import progress_json, progress_lines
+            from ..journal.progress import progress_json, progress_lines
 
             sessions = self._progress.sessions()
             self._tell({"progress": progress_json(sessions)}, *progress_lines(sessions))

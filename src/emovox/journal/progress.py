@@ -1,4 +1,4 @@
-"""Progress over sessions of practice, in the person's journal."""
+"""Progress over sessions of practice."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -6,12 +6,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..journal.records import Practised
-from .aims import Aim
-from .exercise import Outcome
+from ..practice.aims import Aim
+from ..practice.exercise import Outcome
+from .records import Practised
 
 if TYPE_CHECKING:
-    from ..journal.store import Journal
+    from .store import Journal
 
 _N_SHOWN = 5  # sessions, the latest ones
 
