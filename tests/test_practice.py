@@ -549,6 +549,10 @@ class TestJournal:
         assert told[1].rstrip().endswith("100%")
         assert run(["journal", "list"]) == 0
         assert "loudness +6 dB (measured)" in capsys.readouterr().out
+        assert run(["journal", "show", "2", "--practice"]) == 0
+        assert "measured alone; 1 take counted, 0 not" in capsys.readouterr().out
+        assert run(["journal", "show", "3", "--practice"]) == 1
+        assert "no session of practice 3" in capsys.readouterr().err
         assert run(["journal", "forget", "--practice", "1"]) == 0
         assert "deleted practice 1" in capsys.readouterr().out
 

@@ -23,14 +23,15 @@ export class Chart {
   static async picture(charts) {
     const canvases = charts.map(({ canvas }) => canvas);
     const picture = document.createElement("canvas");
-    picture.width = Math.max(...canvases.map(({ width }) => width));
-    picture.height = canvases.reduce((sum, { height }) => sum + height, 0);
+    const edge = 12 * devicePixelRatio;
+    picture.width = Math.max(...canvases.map(({ width }) => width)) + 2 * edge;
+    picture.height = canvases.reduce((sum, { height }) => sum + height, 2 * edge);
     const pen = picture.getContext("2d");
     pen.fillStyle = charts[0].colour("card");
     pen.fillRect(0, 0, picture.width, picture.height);
-    let top = 0;
+    let top = edge;
     for (const canvas of canvases) {
-      pen.drawImage(canvas, 0, top);
+      pen.drawImage(canvas, edge, top);
       top += canvas.height;
     }
     return new Promise((resolve) => picture.toBlob(resolve, "image/png"));

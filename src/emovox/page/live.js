@@ -173,6 +173,7 @@ export class Live {
     const [level] = levels;
     const agreed = levels.length === AGREED && levels.every((one) => one === level);
     const words = agreed && ADVICE[level];
+    this.meter.judge(agreed && level === "too quiet");
     notice("level-advice", words ? `${level}: ${words}` : "");
   }
 

@@ -22,11 +22,17 @@ export class Meter {
     const isLoud = now - this.cutOff < HELD_MS;
     const share = isLoud ? 1 : Math.max(0, Math.min(LOUD, 1 - db / LOWEST_DB));
     this.bar.style.width = `${100 * share}%`;
-    this.meter.dataset.level = isLoud ? "loud" : share < QUIET ? "quiet" : "good";
+    this.meter.dataset.level = isLoud ? "loud" : this.isQuiet ? "quiet" : "good";
+  }
+
+  // Whether the speech was found too quiet: a pause between words is not.
+  judge(isQuiet) {
+    this.isQuiet = isQuiet;
   }
 
   clear() {
     this.bar.style.width = "0";
     delete this.meter.dataset.level;
+    this.isQuiet = false;
   }
 }

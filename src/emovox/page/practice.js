@@ -209,6 +209,7 @@ export class Practice {
   judge({ told, why_untold, closeness, changes, hint, emotion, take, takes, best, over }) {
     const score = told ? percent(closeness) : "not counted";
     const advice = hint ? `Hint: ${hint.text}.` : told ? "Nothing is missing that would be noticed." : "";
+    this.meter.judge(!told && why_untold.includes("too quiet"));
     $("practice-results").hidden = false;
     $("practice-close").textContent = score;
     $("practice-of").textContent = told ? `of the way to the target, take ${take} of ${takes}` : `${why_untold}; it costs no take.`;

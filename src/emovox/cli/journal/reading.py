@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import one_line
-from ..console import print_table, say, say_json
+from ..console import counted, print_table, say, say_json
 from .options import JournalOption, JsonOption, PassphraseOption, PersonOption, open_journal
 
 if TYPE_CHECKING:
@@ -143,12 +143,19 @@ def practice_json(practised: "Practised") -> dict[str, Any]:
 
 def show(
     number: Annotated[int, typer.Argument(help="A session's number, from list.")],
+    practice: Annotated[
+        bool, typer.Option("--practice", help="The number is that of a session of practice.")
+    ] = False,
     journal: JournalOption = None,
     person: PersonOption = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the segments of a session."""
+    """Show the segments of a session, or how a session of practice went."""
+    if practice:
+        with open_journal(journal, person, passphrase_file) as opened:
+            _show_practice(opened.practised(), number, as_json)
+        return
     from dataclasses import asdict
 
     from ...journal.totals import totals_of
@@ -166,6 +173,24 @@ def show(
     began = session.began.isoformat(timespec="minutes")
     of_all = f"{totals.speech_s:.1f} s of speech in {conditions.seconds:.1f} s"
     say(f"{began}, {of_all}; signal to noise {snr}; sounded {sounded(totals, 9)}")
+
+
+def _show_practice(kept: "list[Practised]", number: int, as_json: bool) -> None:
+    from ...errors import JournalError
+
+    one = next((practised for practised in kept if practised.id == number), None)
+    if one is None:
+        raise JournalError(f"the journal has no session of practice {number}; `list` shows them")
+    if as_json:
+        say_json(practice_json(one))
+        return
+    rows = [(str(place), f"{close:.0%}") for place, close in enumerate(one.best, 1)]
+    print_table("", ("sentence", "best take"), rows)
+    judged = "judged by a model as well" if one.is_inferred else "measured alone"
+    say(
+        f"{one.at.isoformat(timespec='minutes')}, {one.target}, {judged}; "
+        f"{counted(one.n_takes, 'take')} counted, {one.n_untold} not"
+    )
 
 
 def segment_table(segments: "Any") -> tuple[list[str], list[list[str]]]:
