@@ -487,10 +487,11 @@ class TestCommand:
         assert run(["practice", "--target", "sad", "--no-emotion", *takes]) == 1
         assert "do not agree" in capsys.readouterr().err
 
-    def test_live_sound(self, tmp_path, even, reading, capsys):
+    def test_live_sound(self, tmp_path, even, capsys):
         """From a microphone: the usual voice first, then takes, each when it is quiet again."""
         quiet = np.zeros(2 * RATE, np.float32)
-        said = [reading, reading, quiet, even, quiet, np.float32(2) * even, quiet]
+        usual = [even, quiet[: RATE // 4]] * 13  # no pause is long enough to end it
+        said = [*usual, quiet, even, quiet, np.float32(2) * even, quiet]
         soundfile.write(tmp_path / "live.wav", np.concatenate(said), RATE, "FLOAT")
         aim = loudness_aim("6dB")
         plan = command._Plan(aim, ["One."], 2, None)

@@ -186,24 +186,25 @@ export class Practice {
     const { type } = message;
     if (type === "practice.aim") this.line.aim(message.wanted);
     else if (type === "practice.moment") this.moment(message);
-    else if (type === "practice.again") this.say(`${message.message}. Once more, please.`);
+    else if (type === "practice.again") notice("practice-problem", `${message.message}. Once more, please.`);
     else if (type === "practice.usual") {
       this.show("take");
+      notice("practice-problem", "");
       this.say(`Your usual voice is known. ${$("practice-step").textContent}: ${$("practice-words").textContent}`);
     } else if (type === "practice.attempt") this.judge(message);
   }
 
   say(words) {
     $("spoken").textContent = words;
-    if (this.phase === "usual") $("practice-state").textContent = words;
   }
 
   moment({ speaking, speech_seconds, pitch_st, loudness_db }) {
+    if (this.phase === "over") return; // of sound that was on its way
     if (this.phase === "usual") {
       $("practice-heard").value = speech_seconds / this.facts.usual_seconds;
       $("practice-heard-words").textContent = `${Math.round(speech_seconds)} of ${this.facts.usual_seconds} s heard`;
     } else this.line.add(pitch_st, loudness_db);
-    if (speaking) $("practice-state").textContent = "Listening: you are heard.";
+    $("practice-state").textContent = speaking ? "Listening: you are heard." : "Listening.";
   }
 
   judge({ told, why_untold, closeness, changes, hint, emotion, take, takes, best, over }) {
