@@ -118,6 +118,7 @@ class TestAnswers:
             "learn": False,
             "prosody": False,
             "emotion": True,
+            "practice": None,
             "baseline_seconds": 0.0,
         }
         stream = shipped.stream(48_000, learn=False)

@@ -307,9 +307,9 @@ class _Teller:
         exercise.attempts.append(attempt)
         place = {"exercise": len(self._exercises), "take": exercise.n_told, "file": name or None}
         lines = self._words.attempt_lines(attempt, exercise, name)
+        self._tell({"attempt": place | attempt.to_dict()}, *lines)
         if self._progress:
             self._progress.keep(self._outcome())
-        self._tell({"attempt": place | attempt.to_dict()}, *lines)
 
     def end(self) -> None:
         """Tell the best take of the sentence at hand."""
