@@ -11,7 +11,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 CUDA = cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
 	nvidia-nvshmem-cu13 triton
 
-.PHONY: demo test test-core check bench lock clean
+.PHONY: demo test test-core check bench lock image-check release site clean
 
 demo: $(VENV)/core
 	$(BIN)/emovox info
@@ -45,8 +45,21 @@ lock: $(VENV)/bin/python
 	$(PIP) -c constraints.txt uv
 	printf '%s\n' $(CUDA) > $(VENV)/left-out.txt
 	$(LOCK) --output-file requirements.lock
+	$(LOCK) --output-file requirements-serve.lock --extra serve
 	$(LOCK) --output-file requirements-full.lock --all-extras --excludes $(VENV)/left-out.txt \
 		--no-emit-package torch
+
+# The documentation site, in build/site; a warning is an error.
+site: $(VENV)/full
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# Builds and checks what a release would publish; publishes nothing.
+release: $(VENV)/full
+	$(BIN)/python deploy/release.py --out build/release
+
+# The Dockerfile's steps without Docker; as root, on Debian.
+image-check:
+	$(PYTHON) deploy/rehearse.py --work build/image
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -337,7 +337,8 @@ def audit_table(result: Mapping[str, Any]) -> str:
 
     def unchanged(way: str, test: str) -> str:
         figures = result["rows"][way]["tests"].get(test, {}).values()
-        return " / ".join(percent(one["unchanged"]) for one in figures) or "-"
+        shares = [one["unchanged"] for one in figures if one["unchanged"] is not None]
+        return " / ".join(map(percent, shares)) or "-"
 
     rows = [
         (test, *(unchanged(way, test) for way in ways))

@@ -32,7 +32,7 @@ from emovox.training.settings import (
 )
 
 DOCS = REPOSITORY / "docs"
-PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.glob("*.md"))
+PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in DOCS.rglob("*.md"))
 PAGES += ["README.md", "MODEL_CARD.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 BLOCK = re.compile(
     r"(?:^<!-- (?P<note>[^\n]*) -->\n)?^```(?P<language>\w+)\n(?P<body>.*?)^```$",

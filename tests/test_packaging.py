@@ -25,7 +25,7 @@ from emovox.version import __version__
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 LICENCES = ["LICENSE", "LICENSE-WEIGHTS", "NOTICE"]
-LOCKS = ["requirements.lock", "requirements-full.lock"]
+LOCKS = ["requirements.lock", "requirements-serve.lock", "requirements-full.lock"]
 
 
 def read(name: str) -> str:
@@ -277,6 +277,7 @@ def installed_for(requirements: list[str]) -> set[str]:
 
 
 CORE = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
+SERVE = CORE + PROJECT["project"]["optional-dependencies"]["serve"]
 FULL = CORE + [
     one
     for extra in PROJECT["project"]["optional-dependencies"].values()
@@ -299,7 +300,7 @@ class TestPinned:
         """Whatever an installation for development brings has its version pinned."""
         assert installed_for(DEV) - pins("constraints.txt").keys() == set()
 
-    @pytest.mark.parametrize(("lock", "wanted"), [(LOCKS[0], CORE), (LOCKS[1], FULL)])
+    @pytest.mark.parametrize(("lock", "wanted"), [*zip(LOCKS, (CORE, SERVE, FULL), strict=True)])
     def test_locks_are_whole(self, lock, wanted):
         """A lock file holds all that the installation brings, but torch."""
         assert installed_for(wanted) - pins(lock).keys() <= {"torch"}
@@ -307,9 +308,9 @@ class TestPinned:
 
     @pytest.mark.parametrize("lock", LOCKS)
     def test_locks_agree(self, lock):
-        """Their versions are those of constraints.txt; the full one holds the other."""
+        """Their versions are those of constraints.txt; the full one holds the others."""
         assert pins(lock).items() <= pins("constraints.txt").items()
-        assert pins(LOCKS[0]).items() <= pins(LOCKS[1]).items()
+        assert pins(lock).items() <= pins(LOCKS[-1]).items()
 
     @pytest.mark.parametrize("lock", LOCKS)
     def test_locks_have_hashes_and_no_addresses(self, lock):

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import soundfile
 from emovox.audio import RATE, load_audio
 from emovox.decoding import n_channels, read_blocks
 from emovox.errors import AUDIO_KINDS, AudioError
-from emovox.sound import open_sound
+from emovox.sound import Sound, open_sound
+from emovox.sound.containers import layout_of
 
 
 def encoded(samples, rate=RATE, container="WAV", **options) -> bytes:
@@ -61,6 +63,31 @@ class TestReading:
                 assert sound.frames == expected
         with open_sound(2 * encoded(talk[:RATE], container="OGG"), "talk") as sound:
             assert sound.frames is None
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process there")
+    def test_interrupted(self, talk):
+        """Ctrl-C while libsndfile reads ends the reading, and does not cut the recording off."""
+
+        class Interrupting(io.BytesIO):
+            is_awaited = False
+
+            def read(self, n_bytes=-1):
+                if self.is_awaited:
+                    self.is_awaited = False
+                    os.kill(os.getpid(), signal.SIGINT)
+                return super().read(n_bytes)
+
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            file = Interrupting(encoded(talk))
+            sound = Sound(file, layout_of(file))
+            file.is_awaited = True
+            with pytest.raises(KeyboardInterrupt):
+                sound.read(len(talk))
+            sound.close()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert sound.broken == ""
 
 
 class TestErrors:

@@ -126,11 +126,7 @@ def read_blocks(
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield items that a thread makes, some of them ahead, so that both sides work at once.
-
-    What reads a recording has to be in a thread where Ctrl-C may end it: libsndfile calls back
-    into Python, where an interruption is lost, and then takes the file for damaged.
-    """
+    """Yield items that a thread makes, some of them ahead, so that both sides work at once."""
     pool = ThreadPoolExecutor(1)
     try:
         waiting = deque(pool.submit(lambda: next(items, None)) for _ in range(_N_AHEAD))

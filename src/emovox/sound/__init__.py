@@ -3,11 +3,14 @@
 import io
 import os
 import re
+import signal
+import threading
 from bisect import bisect
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import accumulate
 from pathlib import Path
+from types import FrameType
 from typing import BinaryIO
 
 import numpy as np
@@ -130,7 +133,8 @@ class Sound:
         self._bytes = _Bytes(self._file, link)
         self._n_read = 0
         try:
-            self._part = _Forwards(self._bytes)
+            with _uninterrupted():
+                self._part = _Forwards(self._bytes)
         except soundfile.LibsndfileError as error:
             if self._bytes.error:
                 raise AudioError(self._bytes.error) from None
@@ -142,7 +146,8 @@ class Sound:
         """Return samples of all channels; at an end go on to what is joined behind, or be over."""
         reason = ""
         try:
-            samples: Samples = self._part.read(n_samples, dtype="float32", always_2d=True)
+            with _uninterrupted():
+                samples: Samples = self._part.read(n_samples, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             samples = np.zeros((0, self.channels), np.float32)
             reason = f"the file is cut off or damaged: {_words(error)}"
@@ -194,6 +199,27 @@ class Sound:
                     f"holds {found}"
                 )
         return ""
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back while libsndfile reads, and let it act afterwards.
+
+    libsndfile calls back into Python, where an interruption would be printed and lost, and the
+    recording would count as cut off. Only the main thread is ever interrupted.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[0])
 
 
 class _Forwards(soundfile.SoundFile):  # type: ignore[misc] # soundfile has no types
