@@ -1,5 +1,6 @@
 """Where the journals of a machine's user lie, and whose they are."""
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,15 @@ def journal_files() -> list[Path]:
 def new_file() -> Path:
     """Return the name of a new journal's file, which tells nothing of the person."""
     return folder() / f"{secrets.token_hex(8)}{SUFFIX}"
+
+
+def file_of(person: str) -> Path:
+    """Return the file of somebody whom a service knows by a word; its name does not tell the word.
+
+    Two words never have one file.
+    """
+    digest = hashlib.sha256(f"emovox journal of {person}".encode()).hexdigest()
+    return folder() / f"{digest[:32]}{SUFFIX}"
 
 
 def find(name: str | None, passphrase: Callable[[], str] | None = None) -> Journal:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import JournalError
 from . import rows
-from .database import Database
+from .database import Database, Passphrase
 from .records import CheckIn, Consent, Segment, Session
 from .totals import Totals, totals_of
+from .vault import Key
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -56,14 +57,15 @@ class Journal:
         return cls(file)
 
     @classmethod
-    def open(cls, path: Path, *, passphrase: str | Callable[[], str] | None = None) -> Self:
+    def open(cls, path: Path, *, passphrase: Passphrase = None) -> Self:
         """Open a journal.
 
         Parameters
         ----------
         path : Path
-        passphrase : str or callable, optional
-            The passphrase, or what asks for it; it is called only where the journal has one.
+        passphrase : str, callable or Key, optional
+            The passphrase, or what asks for it, which is called only where the journal has one;
+            or the `key` of this journal when it was open before.
 
         Raises
         ------
@@ -81,6 +83,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def key(self) -> Key:
+        """What opens this journal again without its passphrase, in another thread or later."""
+        return self._file.key
 
     # The person
 
