@@ -89,6 +89,17 @@ class Database:
         for row in self._read(query, (session_id,)):
             yield row["n"], self._vault.reveal_bytes(row["flac"])
 
+    def sound_places(self, session_id: int) -> list[int]:
+        """Return the places of the segments of a session whose sound is kept."""
+        query = "SELECT n FROM sound WHERE session_id = ? ORDER BY n"
+        return [row["n"] for row in self._read(query, (session_id,))]
+
+    def sound(self, session_id: int, n: int) -> bytes | None:
+        """Return the sound of a segment, None where it is not kept."""
+        query = "SELECT flac FROM sound WHERE session_id = ? AND n = ?"
+        found = next(iter(self._read(query, (session_id, n))), None)
+        return None if found is None else self._vault.reveal_bytes(found["flac"])
+
     def insert_sound(self, session_id: int, n: int, flac: bytes) -> None:
         """Add the sound of a segment."""
         sealed = self._vault.seal_bytes(flac)

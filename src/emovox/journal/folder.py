@@ -84,6 +84,24 @@ def find(name: str | None, passphrase: Callable[[], str] | None = None) -> Journ
     )
 
 
+def check_only(name: str) -> None:
+    """Refuse a second journal of one name, as far as those without a passphrase tell.
+
+    Raises
+    ------
+    JournalError
+        If there is one.
+    """
+    for file in journal_files():
+        try:
+            with Journal.open(file) as other:
+                is_same = plain(other.name) == plain(name)
+        except JournalError:
+            continue
+        if is_same:
+            raise JournalError(f"{plain(name)} has a journal: {file}")
+
+
 def plain(name: str) -> str:
     """Return a name in Unicode's composed form, without spaces around it."""
     return normalize("NFC", name.strip())

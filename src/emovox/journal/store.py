@@ -227,6 +227,14 @@ class Journal:
         """Yield the FLAC files of a session's segments, each with the segment's place."""
         return self._file.sounds(number)
 
+    def sound_places(self, number: int) -> list[int]:
+        """Return the places of the segments of a session whose sound is kept, counted from 0."""
+        return self._file.sound_places(number)
+
+    def sound(self, number: int, n: int) -> bytes | None:
+        """Return the FLAC file of a session's n-th segment, None where it is not kept."""
+        return self._file.sound(number, n)
+
     # What the person says
 
     def check_in(self, check_in: CheckIn) -> CheckIn:

@@ -1,13 +1,17 @@
 """The channels of a live session: encoded audio in, a stream for each channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..baseline import Baseline
 from .encodings import decoder
-from .live import Block, LiveStream, Result, Update
+from .live import Block, LiveStream, Result, SpeakerStream, Update
 from .protocol import MessageError, SessionOptions
 from .service import Service
+
+MakeStream = Callable[[Service, SessionOptions, int, Baseline | None], SpeakerStream]
+"""Makes the stream of a channel, of its samples' rate in Hz and its speaker's baseline."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,12 @@ class Channels:
         If the encoding needs a library that is not installed.
     """
 
-    def __init__(self, service: Service, options: SessionOptions) -> None:
+    def __init__(
+        self, service: Service, options: SessionOptions, make_stream: "MakeStream" = LiveStream
+    ) -> None:
         self._decode, rate = decoder(options)
         self._streams = [
-            LiveStream(service, options, rate, baseline) for baseline in options.baselines
+            make_stream(service, options, rate, baseline) for baseline in options.baselines
         ]
 
     @property
@@ -68,6 +74,11 @@ class Channels:
             blocks = [Block(samples[:, index], arrived) for samples, arrived in decoded]
             updates += self._named(index, stream.feed(blocks))
         return updates, errors
+
+    def close(self) -> None:
+        """End the session: what is fed then is not heard."""
+        for stream in self._streams:
+            stream.close()
 
     def flush(self, channel: int | None = None) -> list[Update]:
         """End the current segment of a channel, or of all; return the updates to send."""
