@@ -2,6 +2,7 @@
 
 import { Client } from "./client.js";
 import { Recording } from "./file.js";
+import { Journal } from "./journal.js";
 import { Live } from "./live.js";
 import { $, notice } from "./results.js";
 
@@ -17,6 +18,7 @@ async function open(token) {
   $("product").hidden = false;
   new Live(model, token);
   new Recording(model, token);
+  new Journal(model, token);
   setUpTabs();
 }
 
@@ -31,9 +33,12 @@ function setUpTabs() {
     chosen.focus();
   };
   for (const tab of tabs) {
-    const other = tabs.find((one) => one !== tab);
     tab.addEventListener("click", () => choose(tab));
-    tab.addEventListener("keydown", ({ key }) => key.startsWith("Arrow") && choose(other));
+    tab.addEventListener("keydown", ({ key }) => {
+      const shown = tabs.filter((one) => !one.hidden);
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+      if (step) choose(shown.at((shown.indexOf(tab) + step) % shown.length));
+    });
   }
 }
 

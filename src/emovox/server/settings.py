@@ -94,8 +94,8 @@ class ServerSettings:
             _check_token(token)
             if person is not None and not _PERSON.fullmatch(person):
                 raise ConfigError(
-                    "expected TOKEN=PERSON, the person as 1 to 64 letters, digits and ._-, got "
-                    f"{person!r:.40}"
+                    "expected TOKEN=PERSON, the person as 1 to 64 letters, digits and ._-; a token "
+                    "has no = in it"
                 )
         _expect(self.journal in _JOURNALS, "journal", self.journal, ", ".join(_JOURNALS))
         if self.journal == "on" and not (self.local or self.tokens):

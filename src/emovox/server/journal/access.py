@@ -44,6 +44,11 @@ class Journals:
         self._unlocked: dict[str, _Unlocked] = {}
         self._deriving = asyncio.Lock()  # one passphrase at a time: each takes 128 MB
 
+    def are_offered(self, scope: Mapping[str, Any]) -> bool:
+        """Whether the service keeps journals, and one for the person of the request's token."""
+        has_person = not self._settings.tokens or scope.get(PERSON) is not None
+        return self._settings.has_journals and has_person
+
     def problem(self, scope: Mapping[str, Any]) -> str:
         """Return why a request may not reach any journal; "" if it may."""
         if not self._settings.has_journals:

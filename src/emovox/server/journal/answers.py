@@ -81,6 +81,7 @@ class Word(_Answer):
 class State(_Answer):
     """Whether there are journals, and whose."""
 
+    offered: bool = Field(description="whether this service keeps journals, for this token")
     on: bool
     why: str = Field(description="why there are none; empty if there are")
     people: list[Person]

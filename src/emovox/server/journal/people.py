@@ -28,6 +28,7 @@ def add_people(app: FastAPI) -> None:
         people = [] if why else [_person(file) for file in journals.files(request.scope)]
         return Json(
             {
+                "offered": journals.are_offered(request.scope),
                 "on": not why,
                 "why": why,
                 "people": people,
