@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from ...journal import as_json
 from ...journal.adding import Recording
 from ...journal.adding import add as add_recording
-from ...journal.records import CheckIn
+from ...journal.records import CheckIn, checked_tags
 from ...journal.store import Journal
 from ..bodies import Slots, content_of, form_of, unless_gone
 from ..recordings import check_sound, too_long
@@ -127,7 +127,7 @@ def _recording(content: bytes, form: FormData) -> Recording:
         ) from None
     if moment.utcoffset() is None:
         raise RefusedError(422, "parameter", "began: expected an offset from UTC, such as +01:00")
-    return Recording(content, moment, number, device, note, tuple(tags.split(",")))
+    return Recording(content, moment, number, device, note, checked_tags(tags.split(",")))
 
 
 def _added(service: Service, reach: Reach, recording: Recording, turn: Turn) -> dict[str, Any]:
