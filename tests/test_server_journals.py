@@ -126,8 +126,8 @@ def talk_wav() -> bytes:
     return wav(np.concatenate([speech(), speech(name="man-fast")]))
 
 
-def keep_session(journal: Journal, week: int, device: str = "", n_segments: int = 24) -> None:
-    """Keep a session of segments of three seconds, of which some sounded like a, others like b."""
+def keep_session(journal: Journal, week: int, device: str = "", n_segments: int = 3) -> None:
+    """Keep a session of segments of 22 seconds, of which some sounded like a, others like b."""
     began = datetime(2026, 1, 5, 18, 30, tzinfo=UTC) + timedelta(weeks=week)
     session = Session(began, "recording", device, model="f00d", labels=("a", "b"))
     session = journal.begin(session)
@@ -135,8 +135,8 @@ def keep_session(journal: Journal, week: int, device: str = "", n_segments: int 
         label = "a" if n % 3 <= week % 2 else "b"
         inferred = Inferred(label, 0.6, True, (0.6, 0.4) if label == "a" else (0.4, 0.6))
         prosody = Prosody(21.25 + 0.1 * (week % 3), 4.5, -31.5, 4.2, 0.125, 0.75)
-        journal.keep(session, n, Segment(4.0 * n, 4.0 * n + 3.0, prosody, inferred))
-    conditions = Conditions(4.0 * n_segments, 3.0 * n_segments, 31.5, 7_000.0)
+        journal.keep(session, n, Segment(24.0 * n, 24.0 * n + 22.0, prosody, inferred))
+    conditions = Conditions(24.0 * n_segments, 22.0 * n_segments, 31.5, 7_000.0)
     journal.finish(replace(session, conditions=conditions))
 
 
@@ -290,10 +290,8 @@ class TestViews:
         person.ask("checkins", "POST", json=said)
         trend = person.ask("trend").json()
         assert [week["monday"] for week in trend["weeks"]][:2] == ["2026-01-05", "2026-01-12"]
-        assert [week["marks"] for week in trend["weeks"]][-2:] == [
-            ["another device"],
-            ["too little"],
-        ]
+        marks = [week["marks"] for week in trend["weeks"]]
+        assert marks[-2:] == [["another device"], ["too little"]]
         assert trend["weeks"][-1]["valence"] == 0.5
         point = trend["weeks"][0]["points"]["sounded.a"]
         assert point["low"] < point["value"] < point["high"]

@@ -33,7 +33,7 @@ export class CompareView {
     const rows = Object.entries(found.measures).map(([name, one]) => this.row(name, found.titles[name], one));
     const cautions = found.cautions.map((line) => make("p", { className: "notice" }, `${line[0].toUpperCase()}${line.slice(1)}.`));
     place.replaceChildren(...cautions,
-      table("The two sessions", ["", `Session ${before}`, `Session ${after}`, "By chance", "More than that"], rows),
+      table("The two sessions", ["Measure", `Session ${before}`, `Session ${after}`, "By chance", "More than that"], rows),
       soft("By chance: how far two of your sessions lie apart in 95 of 100 cases, if nothing has changed."));
   }
 
