@@ -350,6 +350,7 @@ class TestLive:
         assert session["is_whole"] is True
         assert session["seconds"] == pytest.approx(closed["seconds"], abs=0.01)
         assert (session["source"], session["device"]) == ("microphone", "headset")
+        assert session["note"] == NOTE
         assert session["began"].endswith("+05:30")
         text = httpx.get(f"{server.url}/metrics").text
         assert 'emovox_decisions_total{label="' not in text  # moods are nobody's business

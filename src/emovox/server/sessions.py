@@ -102,7 +102,7 @@ class Session:
         make_stream: MakeStream | None = None,
     ) -> None:
         self._is_private = make_stream is not None
-        self._open = partial(Channels, service, make_stream=make_stream or LiveStream)
+        self._make_channels = partial(Channels, service, make_stream=make_stream or LiveStream)
         self._websocket = websocket
         self._service = service
         self._place, self._places = place, contextlib.ExitStack()
@@ -173,7 +173,7 @@ class Session:
 
     async def _work(self) -> str:
         """Handle the messages in the inbox until the session ends; return the reason."""
-        self._stream = await self._in_thread(partial(self._open, self._options))
+        self._stream = await self._in_thread(partial(self._make_channels, self._options))
         try:
             await self._send(self._created())
             while True:
@@ -267,7 +267,7 @@ class Session:
         options = self._options.changed(changes)
         self._take_places(options.channels - 1)
         try:
-            self._stream = await self._in_thread(partial(self._open, options))
+            self._stream = await self._in_thread(partial(self._make_channels, options))
         except MissingExtraError as error:
             raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
         except EmovoxError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import JournalError, MissingExtraError
-from ...journal.folder import check_only, file_of, journal_files, new_file
+from ...journal.folder import check_only, file_of, journal_files, new_file, plain
 from ...journal.records import Consent
 from ...journal.store import Journal
 from ...journal.vault import Key
@@ -96,6 +96,7 @@ class Journals:
     ) -> tuple[str, str]:
         """Begin a journal; return its name in addresses, and the handle of its key."""
         self.check_on(scope)
+        name = plain(name)
         if self._settings.tokens:
             path = file_of(scope[PERSON])
         else:

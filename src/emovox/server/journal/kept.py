@@ -68,8 +68,10 @@ class KeptStream:
         if options.channels != 1:
             reason = f"channels: a journal is of one person, expected 1, got {options.channels}"
             raise MessageError("parameter", reason, fatal=True)
-        self._reach, self._device, self._zone = reach, device, zone
-        with reach.journal() as journal:
+        self._device, self._zone = device, zone
+        key = reach.key()  # held for the session: a long silence must not lock it out
+        self._reach = Reach(reach.path, lambda: key)
+        with self._reach.journal() as journal:
             self._recognizer = service.recognizer if journal.consent.emotion else None
             known = None
             if self._recognizer:
@@ -130,7 +132,8 @@ class KeptStream:
             self._is_over = True
             if self._session:
                 with self._writing() as journal:
-                    journal.finish(replace(self._session, conditions=self._ear.conditions))
+                    session = journal.session(self._session.id)  # with a note written meanwhile
+                    journal.finish(replace(session, conditions=self._ear.conditions))
 
     def _kept(self, heard: list[Heard], arrived: float) -> list[Update]:
         """Write what was heard into the journal, then return it as updates."""
