@@ -529,6 +529,7 @@ class TestOthers:
             ({"journal": "maybe"}, "expected auto, on, off"),
             ({"tokens": ("a-token-of-some-length=",)}, "expected TOKEN=PERSON"),
             ({"tokens": ("a-token-of-some-length=a/b",)}, "expected TOKEN=PERSON"),
+            ({"tokens": ("a-token-of-some-length=a", "a-token-of-some-length=b")}, "one person"),
         ],
     )
     def test_settings_that_cannot_be(self, settings, words):
@@ -536,6 +537,13 @@ class TestOthers:
         with pytest.raises(ConfigError, match=words) as found:
             ServerSettings(**settings)
         assert "a-token" not in str(found.value)
+
+    def test_extra_is_missing(self, server, monkeypatch):
+        """Without the extra the page is told how to install it, and the service works on."""
+        monkeypatch.setitem(sys.modules, "platformdirs", None)
+        state = Person(server).state()
+        assert (state["offered"], state["on"]) == (True, False)
+        assert "pip install 'emovox[journal]'" in state["why"]
 
     def test_off(self):
         """Where journals are off, everything but the question whether they are is refused."""

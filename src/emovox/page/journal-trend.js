@@ -42,6 +42,7 @@ export class TrendView {
       this.draw();
     });
     const few = make("p", {}, "Too little: no session holds 60 s of speech yet.");
+    if (!weeks.length) return this.place.replaceChildren(card("Week by week", few));
     const lines = this.trend.told.map((line) => make("li", {}, line));
     this.place.replaceChildren(
       card("Week by week",
@@ -60,7 +61,7 @@ export class TrendView {
   }
 
   draw() {
-    if (!this.trend || !this.place.clientWidth) return;
+    if (!this.trend?.weeks.length || !this.place.clientWidth) return;
     this.drawMeasure();
     if (this.said) this.drawSaid();
     const of = this.trend.measures[this.measure];

@@ -36,7 +36,7 @@ class Channels:
     """
 
     def __init__(
-        self, service: Service, options: SessionOptions, make_stream: "MakeStream" = LiveStream
+        self, service: Service, options: SessionOptions, make_stream: MakeStream = LiveStream
     ) -> None:
         self._decode, rate = decoder(options)
         self._streams = [

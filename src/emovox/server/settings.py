@@ -97,6 +97,8 @@ class ServerSettings:
                     "expected TOKEN=PERSON, the person as 1 to 64 letters, digits and ._-; a token "
                     "has no = in it"
                 )
+        if len(set(self.tokens)) != len(self.people):
+            raise ConfigError("expected one person for each token, got two for the same one")
         _expect(self.journal in _JOURNALS, "journal", self.journal, ", ".join(_JOURNALS))
         if self.journal == "on" and not (self.local or self.tokens):
             raise ConfigError(
