@@ -388,6 +388,19 @@ class TestClosed:
         assert owner.page.evaluate(stored) == '[{},{},""]'
         owner.check_clean("status of 409")
 
+    def test_damaged(self, visit):
+        """A file that is no journal is told as such, and keeps nobody from beginning one."""
+        new_file().parent.mkdir(parents=True, exist_ok=True)
+        new_file().write_bytes(b"no database at all" * 99)
+        owner = visit()
+        owner.open_journal()
+        assert "damaged" in owner.problem("#journal-problem")
+        owner.page.click("text=New person")
+        owner.begin()
+        owner.page.click("text=Other people")
+        assert re.search(r"Journal \d, not readable", owner.text("#journal"))
+        owner.check_clean()
+
     def test_tokens(self, visit, tmp_path):
         """Where tokens are asked for, one with a person has that one's journal, others none."""
         (tokens := tmp_path / "tokens").write_text(TOKENS)

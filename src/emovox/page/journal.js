@@ -64,7 +64,7 @@ export class Journal {
 
   peopleCard() {
     const buttons = this.state.people.map((person, place) =>
-      make("button", { onclick: () => this.open(person) }, person.name ?? `Journal ${place + 1}, with a passphrase`),
+      make("button", { onclick: () => this.open(person) }, person.name ?? `Journal ${place + 1}, ${person.locked ? "with a passphrase" : "not readable"}`),
     );
     if (this.state.can_begin) buttons.push(make("button", { onclick: () => this.show(this.newCard()) }, "New person"));
     return card("Whose journal?", make("div", { className: "buttons" }, buttons));
@@ -106,7 +106,10 @@ export class Journal {
     const { client } = this;
     if (client.person !== person.id) client.key = "";
     client.person = person.id;
-    if (person.problem) return this.tell(person.problem);
+    if (person.problem) {
+      this.show(this.peopleCard());
+      return this.tell(`${person.problem}.`);
+    }
     if (person.locked && !client.key) return this.show(this.unlockCard());
     await this.choose("Now");
   }
