@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..errors import JournalError
 from . import rows
-from .database import Database
+from .database import Database, Passphrase
 from .records import CheckIn, Consent, Practised, Segment, Session
 from .totals import Totals, totals_of
+from .vault import Key
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
@@ -69,14 +70,15 @@ class Journal:
         return cls(file)
 
     @classmethod
-    def open(cls, path: Path, *, passphrase: str | Callable[[], str] | None = None) -> Self:
+    def open(cls, path: Path, *, passphrase: Passphrase = None) -> Self:
         """Open a journal.
 
         Parameters
         ----------
         path : Path
-        passphrase : str or callable, optional
-            The passphrase, or what asks for it; it is called only where the journal has one.
+        passphrase : str, callable or Key, optional
+            The passphrase, or what asks for it, which is called only where the journal has one;
+            or the `key` of this journal when it was open before.
 
         Raises
         ------
@@ -94,6 +96,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def key(self) -> Key:
+        """What opens this journal again without its passphrase, in another thread or later."""
+        return self._file.key
 
     # The person
 
@@ -232,6 +239,14 @@ class Journal:
     def sounds(self, number: int) -> Iterator[tuple[int, bytes]]:
         """Yield the FLAC files of a session's segments, each with the segment's place."""
         return self._file.sounds(number)
+
+    def sound_places(self, number: int) -> list[int]:
+        """Return the places of the segments of a session whose sound is kept, counted from 0."""
+        return self._file.sound_places(number)
+
+    def sound(self, number: int, n: int) -> bytes | None:
+        """Return the FLAC file of a session's n-th segment, None where it is not kept."""
+        return self._file.sound(number, n)
 
     # What the person says
 

@@ -2,6 +2,7 @@
 
 import { Client } from "./client.js";
 import { Recording } from "./file.js";
+import { Journal } from "./journal.js";
 import { Live } from "./live.js";
 import { Practice } from "./practice.js";
 import { $, notice } from "./results.js";
@@ -20,6 +21,7 @@ async function open(token) {
   new Live(model, token);
   new Recording(model, token);
   new Practice(client, model, token);
+  new Journal(model, token);
   setUpTabs();
 }
 
@@ -33,11 +35,12 @@ function setUpTabs() {
     }
     chosen.focus();
   };
-  for (const [place, tab] of tabs.entries()) {
+  for (const tab of tabs) {
     tab.addEventListener("click", () => choose(tab));
     tab.addEventListener("keydown", ({ key }) => {
-      const step = { ArrowRight: 1, ArrowLeft: tabs.length - 1 }[key];
-      if (step) choose(tabs[(place + step) % tabs.length]);
+      const shown = tabs.filter((one) => !one.hidden);
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+      if (step) choose(shown.at((shown.indexOf(tab) + step) % shown.length));
     });
   }
 }

@@ -12,17 +12,19 @@ export class Session {
   // facts), gap({start, end}), baseline(baseline | null, channel), and speech({at, began, channel})
   // if wanted, and practice(message) with that option. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
   // is refused; with `forgiving`, the session goes on without a baseline that the service refuses.
-  constructor({ url, token, model, options, baselines = [null], forgiving = false, on }) {
-    const fixed = { url, token, model, forgiving, on };
+  // A session that is kept has a `path`, `protocols` and `check()` of its own, which tells why it
+  // was refused for good, if it was.
+  constructor({ url, path = "v1/stream", protocols = [], check, token, model, options, baselines = [null], forgiving = false, on }) {
+    const fixed = { url, path, protocols, check, token, model, forgiving, on };
     Object.assign(this, fixed, { options, baselines, seconds: 0, tries: 0 });
   }
 
   connect() {
     this.set("connecting");
-    const address = new URL("v1/stream", this.url);
+    const address = new URL(this.path, this.url);
     address.protocol = address.protocol.replace("http", "ws");
     try {
-      this.socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
+      this.socket = new WebSocket(address, [...(this.token ? [`bearer.${this.token}`] : []), ...this.protocols]);
     } catch {
       return this.end(BAD_TOKEN); // nothing else here can be wrong for it
     }
@@ -135,6 +137,8 @@ export class Session {
     const answer = await fetch(new URL("v1/model", this.url), { headers, cache: "no-store" }).catch(() => null);
     if (!answer || this.state !== "waiting") return;
     if (answer.status === 401) return this.end(NO_TOKEN);
+    const why = await this.check?.();
+    if (why) return this.end(why);
     this.set("waiting", "The server is busy: it has no free place. Trying again…");
   }
 

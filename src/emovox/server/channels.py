@@ -1,15 +1,19 @@
 """The channels of a live session: encoded audio in, a stream for each channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..baseline import Baseline
 from ..errors import ConfigError
 from .encodings import decoder
-from .live import Block, LiveStream, Result, Update
+from .live import Block, LiveStream, Result, SpeakerStream, Update
 from .practice import PracticeOptions, PracticeStream
 from .protocol import MessageError, SessionOptions
 from .service import Service
+
+MakeStream = Callable[[Service, SessionOptions, int, Baseline | None], SpeakerStream]
+"""Makes the stream of a channel, of its samples' rate in Hz and its speaker's baseline."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,21 @@ class Channels:
         If the encoding needs a library that is not installed.
     """
 
-    def __init__(self, service: Service, options: SessionOptions) -> None:
+    def __init__(
+        self, service: Service, options: SessionOptions, make_stream: MakeStream = LiveStream
+    ) -> None:
         self._decode, rate = decoder(options)
         self._practice: PracticeStream | None = None
         if options.practice:
             recognizer = service.recognizer if options.emotion else None
             self._practice = PracticeStream(options.practice, rate, recognizer)
         self._live = [
-            LiveStream(service, options, rate, baseline)
+            make_stream(service, options, rate, baseline)
             for baseline in (() if options.practice else options.baselines)
         ]
 
     @property
-    def _streams(self) -> "Sequence[LiveStream | PracticeStream]":
+    def _streams(self) -> "Sequence[SpeakerStream | PracticeStream]":
         return [self._practice] if self._practice else self._live
 
     @property
@@ -79,6 +85,11 @@ class Channels:
             blocks = [Block(samples[:, index], arrived) for samples, arrived in decoded]
             updates += self._named(index, stream.feed(blocks))
         return updates, errors
+
+    def close(self) -> None:
+        """End the session: what is fed then is not heard."""
+        for stream in self._live:
+            stream.close()
 
     def flush(self, channel: int | None = None) -> list[Update]:
         """End the current segment of a channel, or of all; return the updates to send."""

@@ -32,7 +32,7 @@ def new(
     ] = False,
 ) -> None:
     """Begin the journal of a person, who is asked to agree."""
-    from ...journal.folder import new_file, plain
+    from ...journal.folder import check_only, new_file, plain
     from ...journal.records import Consent
     from ...journal.store import Journal
 
@@ -43,7 +43,7 @@ def new(
         secret = read_passphrase(passphrase_file, is_new=True)
     path = journal or new_file()
     if not journal:
-        _check_only(plain(name))
+        check_only(name)
     Journal.create(path, plain(name), consent, passphrase=secret).close()
     say(f"made {path}")
 
@@ -65,22 +65,6 @@ def consent_lines(consent: "Consent") -> list[str]:
         f"keep the sound: {'yes' if consent.sound else 'no'}",
         f"keep entries for: {counted(days, 'day') if days else 'as long as you like'}",
     ]
-
-
-def _check_only(name: str) -> None:
-    """Refuse a second journal of one name, as far as those without a passphrase tell."""
-    from ...errors import JournalError
-    from ...journal.folder import journal_files, plain
-    from ...journal.store import Journal
-
-    for file in journal_files():
-        try:
-            with Journal.open(file) as other:
-                is_same = plain(other.name) == name
-        except JournalError:
-            continue
-        if is_same:
-            raise JournalError(f"{name} has a journal: {file}")
 
 
 def consent(

@@ -25,6 +25,8 @@ def list_entries(
     as_json: JsonOption = False,
 ) -> None:
     """List the sessions, check-ins and practice of a journal, or the journals of this machine."""
+    from ...journal.as_json import checkin_json, practice_json, session_json
+
     if people:
         _list_people(as_json)
         return
@@ -113,34 +115,6 @@ def sounded(totals: "Totals", n_labels: int = 3) -> str:
     return f"{shares}; uncertain {totals.uncertain_s / totals.inferred_s:.0%}"
 
 
-def session_json(session: "Session", totals: "Totals") -> dict[str, Any]:
-    """Return a session and what its segments come to, as JSON carries them."""
-    from dataclasses import asdict
-
-    fields = asdict(session) | session.conditions.__dict__ | {"began": session.began.isoformat()}
-    del fields["conditions"], fields["labels"]
-    shares = {label: round(totals.share(label), 4) for label in totals.seconds}
-    uncertain = totals.uncertain_s / totals.inferred_s if totals.inferred_s else None
-    return fields | {
-        "segments": totals.n_segments,
-        "speech_s": totals.speech_s,
-        "sounded": shares or None,
-        "uncertain": uncertain if uncertain is None else round(uncertain, 4),
-        "measured": dict(totals.means),
-    }
-
-
-def checkin_json(check_in: "CheckIn") -> dict[str, Any]:
-    """Return a check-in as JSON carries it."""
-    return {**check_in.__dict__, "at": check_in.at.isoformat(), "labels": list(check_in.labels)}
-
-
-def practice_json(practised: "Practised") -> dict[str, Any]:
-    """Return a session of practice as JSON carries it."""
-    fields = {**practised.__dict__, "at": practised.at.isoformat(), "best": list(practised.best)}
-    return {"id": fields.pop("id"), "inferred": fields.pop("is_inferred"), **fields}
-
-
 def show(
     number: Annotated[int, typer.Argument(help="A session's number, from list.")],
     practice: Annotated[
@@ -158,6 +132,7 @@ def show(
         return
     from dataclasses import asdict
 
+    from ...journal.as_json import session_json
     from ...journal.totals import totals_of
 
     with open_journal(journal, person, passphrase_file) as opened:
@@ -177,6 +152,7 @@ def show(
 
 def _show_practice(kept: "list[Practised]", number: int, as_json: bool) -> None:
     from ...errors import JournalError
+    from ...journal.as_json import practice_json
 
     one = next((practised for practised in kept if practised.id == number), None)
     if one is None:
