@@ -99,8 +99,8 @@ def test_three_takes(chromium, visit, axe, even, tmp_path):
     )
     keep_spoken(visitor)
     axe(visitor)
-    page.focus("#live-tab")
-    page.keyboard.press("ArrowLeft")
+    page.focus("#file-tab")
+    page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.id") == "practice-tab"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "practice-target"
