@@ -429,7 +429,7 @@ class TestClosed:
             owner.page.wait_for_selector("#live-tab")
             owner.page.wait_for_timeout(300)
             assert not owner.page.is_visible("#journal-tab")
-            owner.page.focus("#file-tab")
+            owner.page.focus("#practice-tab")
             owner.page.keyboard.press("ArrowRight")
             assert owner.page.evaluate("document.activeElement.id") == "live-tab"
             owner.check_clean()

@@ -240,7 +240,8 @@ class TestPerson:
         assert code(person.ask("consent", "PUT", json={**less, "sound": True})) == (409, "consent")
         assert person.ask("consent", "PUT", json={**less, "retention_days": 1}).status_code == 200
         assert person.overview()["due"] == 2
-        assert person.ask("purge", "POST").json() == {"sessions": 1, "check_ins": 1}
+        gone = {"sessions": 1, "check_ins": 1, "practised": 0}
+        assert person.ask("purge", "POST").json() == gone
         assert code(person.ask("sessions/1", "DELETE")) == (404, "not_found")
         assert code(person.ask("checkins/1", "DELETE")) == (404, "not_found")
         assert [one["entries"] for one in person.overview()["forgotten"]] == [2]

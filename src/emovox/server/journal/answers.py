@@ -290,4 +290,4 @@ class Done(_Answer):
 
     sessions: int
     check_ins: int
-    practised: int = Field(description="sessions of practice")
+    practised: int = Field(0, description="sessions of practice; only of purge")
