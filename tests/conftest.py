@@ -85,6 +85,14 @@ def pytest_runtest_call(item: pytest.Item) -> "Iterator[None]":
         raise
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[None]":
+    """Keep what services and commands keep for a user in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture
 def corpora_root() -> Path:
     """Give the folder of the real corpora, or skip the test."""

@@ -17,7 +17,7 @@ from emovox.corpora.utterance import Utterance
 from emovox.emotions import EMOTIONS
 from emovox.errors import CorpusError, EmovoxError
 from emovox.figures.measurements import MAX_FRAMES, frames
-from emovox.figures.style import EMOTION_MARKERS
+from emovox.figures.style import DARK_COLOURS, EMOTION_MARKERS
 
 LABELS = ("angry", "happy", "sad")
 # Machado et al. 2009, severity 1.0: what is left of linear RGB.
@@ -120,9 +120,34 @@ def test_other_colours_are_told_apart(sight):
         assert np.linalg.norm(a - b) > 0.06, f"{one} and {other}"
 
 
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_emotion_colours_on_a_dark_page(sight):
+    """On a dark page they are told apart as well, and stand out, but for boredom's outline."""
+    colours = {label: perceived(DARK_COLOURS[label], sight) for label in EMOTIONS}
+    for (one, a), (other, b) in itertools.combinations(colours.items(), 2):
+        assert np.linalg.norm(a - b) > 0.1, f"{one} and {other}"
+    faint = [label for label in EMOTIONS if contrast(DARK_COLOURS[label], "#1b1e24") < 3]
+    assert faint == ["boredom"]
+
+
+def contrast(one, other):
+    """The contrast of two colours as WCAG defines it, 1 to 21."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    """The relative luminance of a colour, 0 to 1."""
+    encoded = np.array(matplotlib.colors.to_rgb(colour))
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
 def test_every_emotion_has_its_own_colour_and_marker():
     """Colour is never alone: markers differ as well."""
-    assert set(figures.EMOTION_COLOURS) == set(EMOTION_MARKERS) == set(EMOTIONS)
+    assert (
+        set(figures.EMOTION_COLOURS) == set(DARK_COLOURS) == set(EMOTION_MARKERS) == set(EMOTIONS)
+    )
     assert len(set(EMOTION_MARKERS.values())) == len(EMOTIONS)
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,15 @@ from emovox.cli import run
 from emovox.errors import EmovoxError, JournalError
 from emovox.journal import folder
 from emovox.journal.adding import Recording, add
-from emovox.journal.records import CheckIn, Conditions, Consent, Inferred, Segment, Session
+from emovox.journal.records import (
+    CheckIn,
+    Conditions,
+    Consent,
+    Inferred,
+    Practised,
+    Segment,
+    Session,
+)
 from emovox.journal.report import strongest_turns
 from emovox.journal.store import Journal
 from emovox.prosody import Prosody
@@ -62,12 +71,13 @@ def segment(start: float = 1.5, label: str | None = "b") -> Segment:
 
 
 def filled(journal: Journal) -> Session:
-    """Add a session of two segments with sound, and a check-in."""
+    """Add a session of two segments with sound, a check-in, and a session of practice."""
     session = Session(NOW, "recording", "headset", model="f00d", labels=("a", "b"), note=NOTE)
     session = journal.begin(replace(session, tags=("phone",), digest="d1"))
     for n in range(2):
         journal.keep(session, n, segment(4.0 * n), flac=b"fLaC not really sound %d" % n)
     journal.check_in(CheckIn(NOW, "daily", -0.625, ("drained", "calm"), "slept badly"))
+    journal.keep_practised(Practised(NOW, "cheerful", True, 3, 1, (0.7125,)))
     return journal.finish(replace(session, conditions=Conditions(9.0, 6.0, 31.5, 7_000.0)))
 
 
@@ -86,6 +96,7 @@ class TestStore:
             assert [n for n, _ in journal.sounds(session.id)] == [0, 1]
             (check_in,) = journal.check_ins()
             assert check_in.labels == ("drained", "calm")
+            assert journal.practised() == [Practised(NOW, "cheerful", True, 3, 1, (0.7125,), 1)]
             totals = journal.totals(session.id)
             assert totals.speech_s == 6.0
             assert totals.share("b") == 1.0
@@ -109,6 +120,9 @@ class TestStore:
             session = journal.begin(Session(NOW, "recording"))
             with pytest.raises(JournalError, match="not agreed"):
                 journal.keep(session, 0, segment())
+            with pytest.raises(JournalError, match="not agreed"):
+                journal.keep_practised(Practised(NOW, "cheerful", True))
+            journal.keep_practised(Practised(NOW, "cheerful", False))
             journal.keep(session, 0, segment(label=None), flac=b"sound")
             assert [one.inferred for one in journal.segments(session.id)] == [None]
             assert not list(journal.sounds(session.id))
@@ -145,6 +159,17 @@ class TestStore:
         with pytest.raises(JournalError, match=r"x\.journal: no journal"):
             Journal.open(Path("x.journal"))
 
+    def test_older_version(self):
+        """A journal from before practice was kept gets a place for it, and keeps the rest."""
+        with made() as journal:
+            session = filled(journal)
+        with closing(sqlite3.connect("a.journal")) as database:
+            database.executescript("DROP TABLE practice; PRAGMA user_version = 1;")
+        with Journal.open(Path("a.journal")) as journal:
+            assert journal.practised() == []
+            assert journal.keep_practised(Practised(NOW, "cheerful", False)).id == 1
+            assert journal.sessions() == [session]
+
     def test_newer_version(self):
         """A journal of a newer version is not touched."""
         made().close()
@@ -158,7 +183,8 @@ class TestStore:
 class TestForget:
     """What is forgotten leaves no byte."""
 
-    SECRETS = (NAME, NOTE, "slept badly", "drained", "headset", "phone", "-31.4159", "fLaC not")
+    SECRETS = (NAME, NOTE, "slept badly", "drained", "headset", "phone", "-31.4159", "fLaC not",
+               "cheerful", "0.7125")  # fmt: skip
 
     def test_session(self, secret, place):
         """After a session and a check-in are forgotten, no byte of them is in any file."""
@@ -166,11 +192,14 @@ class TestForget:
             session = filled(journal)
             journal.forget_session(session.id)
             journal.forget_check_in(1)
+            journal.forget_practised(1)
+            with pytest.raises(JournalError, match="no session of practice 1"):
+                journal.forget_practised(1)
             rest = b"".join(file.read_bytes() for file in Path("data").rglob("*.journal*"))
             assert rest
             for word in self.SECRETS[1:]:
                 assert word.encode() not in rest, word
-            assert [n for _, n in journal.forgotten()] == [1, 1]
+            assert [n for _, n in journal.forgotten()] == [1, 1, 1]
 
     def test_everything(self, secret):
         """After the journal is erased, nothing is left in the folder."""
@@ -217,8 +246,9 @@ class TestForget:
         """`purge` deletes what is older than the days agreed to, and nothing else."""
         with made(retention_days=30) as journal:
             session = filled(journal)
-            assert journal.purge(NOW + timedelta(days=30)) == (0, 0)
-            assert journal.purge(NOW + timedelta(days=31)) == (1, 1)
+            assert journal.purge(NOW + timedelta(days=30)).n_all == 0
+            assert journal.purge(NOW + timedelta(days=31)) == ([1], [1], [1])
+            assert journal.practised() == []
             with pytest.raises(JournalError, match="no session"):
                 journal.session(session.id)
 

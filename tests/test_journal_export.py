@@ -86,6 +86,8 @@ class TestLines:
             ('{"format":1', '{"format":2'),
             ('"flac":"', '"flac":"%'),
             ('{"checkin":', '{"lock":'),
+            ('"n_takes":3', '"n_takes":-3'),
+            ('"best":"[0.7125]"', '"best":"[7]"'),
             ('{"person":', '{"pers'),
         ],
     )
@@ -128,6 +130,9 @@ class TestFormats:
         assert (first["label"], first["scores.b"], first["certain"]) == ("b", "0.6", "true")
         assert (last["label"], last["scores.b"], last["pitch_st"]) == ("", "", "21.25")
         assert tables["sessions"][1]["note"] == "'=1+1"
+        (practised,) = tables["practice"]
+        assert (practised["target"], practised["inferred"]) == ("cheerful", "true")
+        assert (practised["takes"], practised["best"]) == ("3", "0.7125")
 
     def test_parquet(self, journal):
         """Parquet holds the same with types; what was not inferred is null."""
@@ -136,6 +141,7 @@ class TestFormats:
         segments = parquet.read_table("out/segments.parquet").to_pylist()
         assert [row["label"] for row in segments] == ["b", "b", None]
         assert segments[0]["certain"] is True
+        assert parquet.read_table("out/practice.parquet")["takes"].to_pylist() == [3]
         assert parquet.read_table("out/check_ins.parquet")["valence"].to_pylist() == [-0.625]
 
     @pytest.mark.needs("praatio")

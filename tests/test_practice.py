@@ -17,6 +17,7 @@ from rich.console import Console
 from emovox.audio import RATE, load_audio
 from emovox.cli import run
 from emovox.errors import AudioError, ConfigError
+from emovox.journal.store import Journal
 from emovox.live.playback import Playback
 from emovox.practice.aims import Aim, Wanted, emotion_aim, known_changes, loudness_aim, pitch_aim
 from emovox.practice.changes import DIMENSIONS
@@ -486,10 +487,11 @@ class TestCommand:
         assert run(["practice", "--target", "sad", "--no-emotion", *takes]) == 1
         assert "do not agree" in capsys.readouterr().err
 
-    def test_live_sound(self, tmp_path, even, reading, capsys):
+    def test_live_sound(self, tmp_path, even, capsys):
         """From a microphone: the usual voice first, then takes, each when it is quiet again."""
         quiet = np.zeros(2 * RATE, np.float32)
-        said = [reading, reading, quiet, even, quiet, np.float32(2) * even, quiet]
+        usual = [even, quiet[: RATE // 4]] * 13  # no pause is long enough to end it
+        said = [*usual, quiet, even, quiet, np.float32(2) * even, quiet]
         soundfile.write(tmp_path / "live.wav", np.concatenate(said), RATE, "FLOAT")
         aim = loudness_aim("6dB")
         plan = command._Plan(aim, ["One."], 2, None)
@@ -499,6 +501,84 @@ class TestCommand:
             "aim", "ask", "usual", "exercise", "attempt", "attempt", "best", "summary",
         ]  # fmt: skip
         assert told[-2]["best"]["take"] == 2
+
+
+@pytest.mark.needs("platformdirs")
+class TestJournal:
+    """Progress over sessions, in the person's journal."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch):
+        """Keep journals in a folder of their own."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+    def practise(self, recordings, capsys, *takes: str, target=("--loudness", "6dB"), model=()):
+        """Practise with a journal, and return the lines that were told."""
+        arguments = ["--json", "--journal", "a.journal", *model, "--wav", str(recordings["usual"])]
+        files = [str(recordings[take]) for take in takes]
+        assert run(["practice", *target, *arguments, *files]) == 0
+        return lines(capsys)
+
+    def test_sessions_add_up(self, recordings, capsys):
+        """Each session is kept; the earlier ones of the same target are told after it."""
+        assert run(["journal", "new", "Anna", "--agree", "--journal", "a.journal"]) == 0
+        capsys.readouterr()
+        first = self.practise(recordings, capsys, "same", "silent", "louder")[-1]["progress"]
+        other = self.practise(recordings, capsys, "same", target=("--pitch", "up"))
+        last = self.practise(recordings, capsys, "same")[-1]["progress"]
+        assert [one["mean"] for one in first] == [1.0]
+        assert len(other[-1]["progress"]) == 1
+        assert [one["mean"] for one in last] == [1.0, pytest.approx(0, abs=0.05)]
+        assert run(["journal", "list", "--json", "--journal", "a.journal"]) == 0
+        kept = json.loads(capsys.readouterr().out)["practice"]
+        assert [one["target"] for one in kept] == [
+            "loudness +6 dB", "pitch +3 st", "loudness +6 dB",
+        ]  # fmt: skip
+        assert [one["n_untold"] for one in kept] == [1, 0, 0]
+        assert not any(one["inferred"] for one in kept)
+
+    def test_told_to_people(self, recordings, capsys):
+        """From the second session on, the last ones are listed."""
+        assert run(["journal", "new", "Anna", "--agree"]) == 0
+        told = []
+        for take in ("same", "louder"):
+            files = ["--wav", str(recordings["usual"]), str(recordings[take])]
+            assert run(["practice", "--loudness", "6dB", "--person", "Anna", *files]) == 0
+            told.append(capsys.readouterr().out)
+        assert "your last sessions" not in told[0]
+        assert told[1].rstrip().endswith("100%")
+        assert run(["journal", "list"]) == 0
+        assert "loudness +6 dB (measured)" in capsys.readouterr().out
+        assert run(["journal", "show", "2", "--practice"]) == 0
+        assert "measured alone; 1 take counted, 0 not" in capsys.readouterr().out
+        assert run(["journal", "show", "3", "--practice"]) == 1
+        assert "no session of practice 3" in capsys.readouterr().err
+        assert run(["journal", "forget", "--practice", "1"]) == 0
+        assert "deleted practice 1" in capsys.readouterr().out
+
+    def test_nothing_told_nothing_kept(self, recordings, capsys):
+        """A session without a take that counts leaves no trace."""
+        assert run(["journal", "new", "Anna", "--agree", "--journal", "a.journal"]) == 0
+        capsys.readouterr()
+        assert self.practise(recordings, capsys, "silent")[-1] == {"progress": []}
+        with Journal.open(Path("a.journal")) as journal:
+            assert journal.practised() == []
+
+    def test_consent(self, recordings, capsys, model_file):
+        """A model judges only where the person agreed to inferring; measuring goes on."""
+        assert run(["journal", "new", "Anna", "--agree", "--journal", "a.journal"]) == 0
+        named = ["--journal", "a.journal", "--wav", str(recordings["usual"])]
+        files = [*named, str(recordings["louder"])]
+        words = ["practice", "--target", "happy", "-m", str(model_file)]
+        assert run([*words, *files]) == 1
+        assert "practise with --no-emotion" in capsys.readouterr().err
+        assert run([*words, "--no-emotion", *files]) == 0
+        agree = ["journal", "consent", "--emotion", "--agree", "--journal", "a.journal"]
+        assert run(agree) == 0
+        assert run([*words, *files]) == 0
+        with Journal.open(Path("a.journal")) as journal:
+            assert [one.is_inferred for one in journal.practised()][:1] == [False]
 
 
 class TestView:

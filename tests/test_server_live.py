@@ -135,6 +135,7 @@ class TestAnswers:
             "prosody": False,
             "emotion": True,
             "labels": None,
+            "practice": None,
             "baseline_seconds": 0.0,
         }
         stream = shipped.stream(48_000, learn=False)

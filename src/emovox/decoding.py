@@ -174,6 +174,24 @@ def n_channels(source: AudioSource) -> int:
         return int(file.channels)
 
 
+def read_channels(source: AudioSource, *, max_seconds: float = MAX_SECONDS) -> list[Samples]:
+    """Decode each channel of a recording to mono float32 at 16 kHz.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, breaks off, or is longer than `max_seconds`.
+    """
+    channels = []
+    for channel in range(n_channels(source)):
+        reading = Reading(max_seconds)
+        blocks = reading._resampled(read_blocks(source, channel=channel))
+        channels.append(np.concatenate(list(blocks)))
+        if reading.broken:
+            raise AudioError(reading.broken, "cut off")
+    return channels
+
+
 def _of_array(
     samples: ArrayLike, rate: float, channel: int | None, without_bleed: bool
 ) -> Iterator[Block]:

@@ -10,6 +10,7 @@ import typer
 from ..errors import EmovoxError
 from ..files import is_special
 from .console import Progress, progress_bar, say, warn
+from .inputs import Channels
 from .outputs import check_outputs
 from .predict import ModelOption
 
@@ -102,14 +103,16 @@ def plot_timeline(
     baseline: Annotated[
         Path | None, typer.Option(metavar="JSON", help="The speaker's baseline, from enrol.")
     ] = None,
+    channels: Annotated[
+        Channels, typer.Option(help="Mix the channels, or draw each as a speaker.")
+    ] = Channels.MIX,
     explain: Annotated[
         bool, typer.Option(help="Draw how much each moment contributed to the label (slow).")
     ] = True,
 ) -> None:
     """Draw the emotions recognised along a recording, with loudness and pitch."""
-    from ..audio import load_audio
     from ..baseline import Baseline
-    from ..figures import timeline
+    from ..figures import Heard, timeline
     from ..model import find_model
     from ..recognizer import Recognizer
 
@@ -117,10 +120,20 @@ def plot_timeline(
     pictures.check([file, baseline, find_model(model)])
     recognizer = Recognizer.load(model)
     speaker = Baseline.load(baseline) if baseline else None
-    audio = load_audio(file)
-    with progress_bar("listening") as progress:
-        predictions = _decisions(recognizer, audio, speaker, explain, progress)
-    pictures.write(timeline(audio, predictions, file.name))
+    heard = []
+    for audio in _speakers(file, separate=channels is Channels.SEPARATE):
+        with progress_bar("listening") as progress:
+            decisions = _decisions(recognizer, audio, speaker, explain, progress)
+        heard.append(Heard(audio, decisions))
+    pictures.write(timeline(heard, file.name))
+
+
+def _speakers(file: Path, *, separate: bool) -> "list[Samples]":
+    """Read a recording, as one or channel by channel: mono at 16 kHz, at most an hour."""
+    from ..audio import load_audio
+    from ..decoding import read_channels
+
+    return read_channels(file) if separate else [load_audio(file)]
 
 
 def _decisions(

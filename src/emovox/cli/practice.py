@@ -16,20 +16,20 @@ import typer
 from ..errors import AudioError
 from .console import say, say_json, warn
 from .inputs import Interruptible, collect_errors, report
+from .journal.options import JournalOption, PassphraseOption, PersonOption
 from .predict import ModelOption
 
 if TYPE_CHECKING:
     from ..audio import Samples
+    from ..journal.progress import Progress
     from ..live.source import LiveSource
     from ..practice.aims import Aim
     from ..practice.cutter import Cutter
-    from ..practice.exercise import Exercise
+    from ..practice.exercise import Exercise, Outcome
     from ..practice.session import Attempt, Practice, Usual
     from ..prosody import Prosody
     from ..recognizer import Recognizer
 
-_USUAL_S, _MOST_USUAL_S = 15.0, 90.0  # of speech, and of sound, in a usual voice heard live
-_MOST_TAKE_S = 30.0  # of sound
 _PAUSE_S = 0.09  # between the end of one drawing and the next
 
 
@@ -62,6 +62,9 @@ def practice(
         typer.Option(metavar="NAME", help="The microphone's number, name or part of its name."),
     ] = None,
     model: ModelOption = None,
+    journal: JournalOption = None,
+    person: PersonOption = None,
+    passphrase_file: PassphraseOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, one object per line.")
     ] = False,
@@ -76,11 +79,14 @@ def practice(
     recognizer = None if no_emotion else _recognizer(aim, model)
     check_aim(aim, recognizer)
     plan = _Plan(aim, sentences, takes, recognizer)
-    if wav is not None:
-        raise typer.Exit(_with_files(plan, _Teller(aim, as_json), wav, files or []))
-    from ..live.microphone import Microphone
+    with ExitStack() as ends:
+        progress = _progress(ends, plan, journal, person, passphrase_file)
+        teller = _Teller(aim, as_json, progress)
+        if wav is not None:
+            raise typer.Exit(_with_files(plan, teller, wav, files or []))
+        from ..live.microphone import Microphone
 
-    _live(plan, _Teller(aim, as_json), Microphone(device))
+        _live(plan, teller, Microphone(device))
 
 
 def _check_usage(
@@ -135,6 +141,19 @@ class _Plan:
             yield Exercise(sentence, self.n_takes)
 
 
+def _progress(
+    ends: ExitStack, plan: _Plan, journal: Path | None, person: str | None, passphrase: Path | None
+) -> "Progress | None":
+    """Return what keeps the session in the person's journal; None where none was named."""
+    if journal is None and person is None:
+        return None
+    from ..journal.progress import Progress
+    from .journal.options import open_journal
+
+    opened = ends.enter_context(open_journal(journal, person, passphrase))
+    return Progress(opened, plan.aim, is_inferred=plan.recognizer is not None)
+
+
 def _with_files(plan: _Plan, teller: "_Teller", usual: Path, takes: Sequence[Path]) -> int:
     """Practise with recordings, in their order, and return the exit code.
 
@@ -184,10 +203,10 @@ def _live(plan: _Plan, teller: "_Teller", source: "LiveSource") -> None:
 def _practice(plan: _Plan, teller: "_Teller", ears: "_Ears") -> "Practice | None":
     """Hear the person's usual voice, again where it cannot be used; None if the sound ends."""
     from ..audio import RATE
-    from ..practice.session import Practice, hear_usual
+    from ..practice.session import MOST_USUAL_S, USUAL_S, Practice, hear_usual
 
-    teller.ask("Tell about your day in your everyday voice, for about 20 seconds.")
-    while (sound := ears.recording(_USUAL_S, _MOST_USUAL_S)) is not None:
+    teller.ask("Tell about your day in your everyday voice, for about 15 seconds.")
+    while (sound := ears.recording(USUAL_S, MOST_USUAL_S)) is not None:
         try:
             usual = hear_usual([(sound, RATE)], plan.recognizer)
         except AudioError as error:
@@ -209,11 +228,15 @@ class _Ears:
         self.task = "Your usual voice"
         self.usual: Prosody | None = None
 
-    def recording(self, least_s: float = 0.0, most_s: float = _MOST_TAKE_S) -> "Samples | None":
-        """Return the next recording, mono at 16 kHz; None if the sound ends before."""
-        from ..practice.cutter import Cutter
+    def recording(self, least_s: float = 0.0, most_s: float | None = None) -> "Samples | None":
+        """Return the next recording, mono at 16 kHz; None if the sound ends before.
 
-        cutter = Cutter(least_s, most_s)
+        Without `most_s` it is a take.
+        """
+        from ..practice.cutter import Cutter
+        from ..practice.session import MOST_TAKE_S
+
+        cutter = Cutter(least_s, MOST_TAKE_S if most_s is None else most_s)
         for block in self._blocks:
             sound = cutter.feed(block.samples, block.rate, gap=block.gap_s > 0)
             if sound is not None:
@@ -249,8 +272,8 @@ def _ears(source: "LiveSource", teller: "_Teller", aim: "Aim") -> "Iterator[_Ear
 class _Teller:
     """Tells a session as it goes: lines to read, or JSON, one object a line."""
 
-    def __init__(self, aim: "Aim", as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, aim: "Aim", as_json: bool, progress: "Progress | None" = None) -> None:
+        self.as_json, self._progress = as_json, progress
         self.line: Callable[[str], None] = say
         self._aim = aim
         self._exercises: list[Exercise] = []
@@ -285,6 +308,8 @@ class _Teller:
         place = {"exercise": len(self._exercises), "take": exercise.n_told, "file": name or None}
         lines = self._words.attempt_lines(attempt, exercise, name)
         self._tell({"attempt": place | attempt.to_dict()}, *lines)
+        if self._progress:
+            self._progress.keep(self._outcome())
 
     def end(self) -> None:
         """Tell the best take of the sentence at hand."""
@@ -299,10 +324,18 @@ class _Teller:
 
     def summary(self) -> None:
         """Tell what the session came to."""
+        done = self._outcome()
+        self._tell({"summary": done.to_dict()}, self._words.outcome_words(done))
+        if self._progress:
+            from ..journal.progress import progress_json, progress_lines
+
+            sessions = self._progress.sessions()
+            self._tell({"progress": progress_json(sessions)}, *progress_lines(sessions))
+
+    def _outcome(self) -> "Outcome":
         from ..practice.exercise import outcome
 
-        done = outcome(self._aim.name, self._exercises)
-        self._tell({"summary": done.to_dict()}, self._words.outcome_words(done))
+        return outcome(self._aim.name, self._exercises)
 
     def _tell(self, value: dict[str, Any], *lines: str) -> None:
         if self.as_json:

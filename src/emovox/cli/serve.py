@@ -19,7 +19,14 @@ def serve(
     model: ModelOption = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Require a bearer token; FILE holds one per line."),
+        typer.Option(
+            metavar="FILE",
+            help="Require a bearer token; FILE holds a TOKEN or TOKEN=PERSON per line.",
+        ),
+    ] = None,
+    journal: Annotated[
+        bool | None,
+        typer.Option(help="Keep journals in the page; default: if only this machine can use it."),
     ] = None,
     origin: Annotated[
         list[str] | None,
@@ -51,6 +58,7 @@ def serve(
         port=port,
         model=model,
         token_file=token_file,
+        journal=None if journal is None else "on" if journal else "off",
         origins=tuple(origin) if origin else None,
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,

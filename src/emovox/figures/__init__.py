@@ -16,10 +16,11 @@ from .style import (
     save,
     write_file,
 )
-from .timelines import timeline
+from .timelines import Heard, timeline
 
 __all__ = [
     "EMOTION_COLOURS",
+    "Heard",
     "Measurements",
     "Stretch",
     "check_drawing",

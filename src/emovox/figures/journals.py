@@ -44,7 +44,7 @@ def session(stretches: Sequence[Stretch], seconds: float, *, dark: bool = False)
         figure = new_figure(figsize=(11, 1.2 + sum(heights)))
         panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
         if labels:
-            _draw_lanes(panels[0], stretches, labels, unit)
+            _draw_lanes(panels[0], stretches, colours_of(labels, dark=dark), unit)
         _draw_values(panels[-2], stretches, "pitch_st", unit)
         panels[-2].set(title="Pitch of each segment", ylabel="semitones")
         _draw_values(panels[-1], stretches, "level_db", unit)
@@ -55,9 +55,9 @@ def session(stretches: Sequence[Stretch], seconds: float, *, dark: bool = False)
 
 
 def _draw_lanes(
-    axes: "Axes", stretches: Sequence[Stretch], labels: Sequence[str], unit: float
+    axes: "Axes", stretches: Sequence[Stretch], colours: Mapping[str, str], unit: float
 ) -> None:
-    for lane, (label, colour) in enumerate(colours_of(labels).items()):
+    for lane, (label, colour) in enumerate(colours.items()):
         for is_certain, opacity in ((True, 1.0), (False, _UNCERTAIN)):
             spans = [
                 (one.start / unit, (one.end - one.start) / unit)
@@ -65,8 +65,8 @@ def _draw_lanes(
                 if one.label == label and one.certain == is_certain
             ]
             axes.broken_barh(spans, (lane - 0.4, 0.8), facecolor=colour, alpha=opacity)
-    axes.set(title="Sounded (pale: uncertain)", ylim=(len(labels) - 0.4, -0.6))
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set(title="Sounded (pale: uncertain)", ylim=(len(colours) - 0.4, -0.6))
+    axes.set_yticks(range(len(colours)), list(colours))
 
 
 def _draw_values(axes: "Axes", stretches: Sequence[Stretch], name: str, unit: float) -> None:

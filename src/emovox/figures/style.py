@@ -35,6 +35,9 @@ OTHER_COLOURS = (
     "#eb8c00", "#b233eb", "#8c3333", "#8cb2b2", "#cc33b2", "#cccc8c", "#eb8ceb", "#8c8c8c"
 )  # fmt: skip
 """Colours of a user's own labels, in their order; chosen as the above were, and unlike them."""
+DARK_COLOURS = MappingProxyType({**EMOTION_COLOURS, "fear": "#a20aff", "sad": "#1a9fff"})
+"""The same on a dark page, where two of them would hardly be seen; at least 3:1 of contrast but for
+boredom, whose outline shows it."""
 EMOTION_MARKERS = MappingProxyType(dict(zip(EMOTIONS, "ovsD^PX*h", strict=True)))
 """One marker an emotion, so that colour is never alone."""
 
@@ -43,10 +46,10 @@ INK = "#14171c"
 _HEAD = 4096  # bytes of a file in which its description stands
 
 
-def colours_of(labels: Iterable[str]) -> dict[str, str]:
+def colours_of(labels: Iterable[str], *, dark: bool = False) -> dict[str, str]:
     """Return a colour for each label: an emotion's, or the next of those for other labels."""
-    others = cycle(OTHER_COLOURS)
-    return {label: EMOTION_COLOURS.get(label) or next(others) for label in labels}
+    others, own = cycle(OTHER_COLOURS), DARK_COLOURS if dark else EMOTION_COLOURS
+    return {label: own.get(label) or next(others) for label in labels}
 
 
 def save(

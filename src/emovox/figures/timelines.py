@@ -1,6 +1,8 @@
 """Picture of a stream's decisions along a recording, with loudness and pitch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,124 +13,230 @@ from ..errors import counted
 from ..prediction import Prediction
 from .measurements import ACTIVE_DB, PITCH_HZ, tracks
 from .recordings import draw_waveform
-from .style import ACCENT, INK, colours_of, drawing, shortened
+from .style import ACCENT, colours_of, drawing, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 _HATCH = "////"
+_UNCERTAIN = MappingProxyType({"facecolor": "white", "edgecolor": "#59616c", "hatch": _HATCH})
+_FAINT = "#c3c8cf"
+_LONG_S = 300.0  # above it, shares of steps are drawn instead of single scores
+_STEPS_S = (10, 20, 30, 60, 120)  # of a long recording
+_MAX_STEPS = 60
+_TICKS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800)
+_LEAST_SCORE = 0.1  # in a segment, of a label that is drawn
+_LEAST_BAR = 1 / 1_500  # of the picture's width, so that short segments are seen
 
 
-def timeline(audio: Samples, predictions: Sequence[Prediction], title: str) -> "Figure":
+@dataclass(frozen=True)
+class Heard:
+    """One speaker: mono sound at 16 kHz, and a stream's decisions, interim ones and final ones.
+
+    If the final ones have moments, a strip explains them.
+    """
+
+    audio: Samples
+    predictions: Sequence[Prediction]
+
+    @property
+    def final(self) -> list[Prediction]:
+        """The decisions about whole segments."""
+        return [prediction for prediction in self.predictions if prediction.final]
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the decisions have moments."""
+        return any(prediction.moments for prediction in self.final)
+
+
+def timeline(channels: Sequence[Heard], title: str) -> "Figure":
     """Draw a stream's decisions along a recording.
 
     Parameters
     ----------
-    audio : ndarray of float32, shape=(n_samples,)
-        Mono at 16 kHz.
-    predictions : sequence of Prediction
-        Interim ones, for the course of the probabilities, and final ones. If these have moments,
-        a strip explains them.
+    channels : sequence of Heard
+        One, or one for each speaker, drawn one below the other.
     title : str
         The figure's title, such as the file's name.
+
+    Notes
+    -----
+    Above five minutes single scores are too narrow to be seen. Instead of them, the share of the
+    speech that each label has is drawn, in steps of 10 s to 2 min.
     """
-    final = [prediction for prediction in predictions if prediction.final]
-    explained = any(prediction.moments for prediction in final)
+    final = [prediction for heard in channels for prediction in heard.final]
     colours = _colours(final)
-    seconds, loudness, pitch = tracks(audio)
-    pitch[~_voiced(seconds, loudness, final)] = np.nan
+    seconds = max(len(heard.audio) for heard in channels) / RATE
+    heights = [sum(_heights(heard, len(colours))) for heard in channels]
     with drawing() as new_figure:
-        figure = new_figure(figsize=(12, 9.6 if explained else 8.8))
-        heights = (1.1, 2.2, 0.55, 1, 1, *([0.4] if explained else []))
-        panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-        draw_waveform(panels[0], audio)
-        _draw_probabilities(panels[1], predictions, colours)
-        _draw_labels(panels[2], final, colours, len(audio) / RATE)
-        panels[3].plot(seconds, np.maximum(loudness, -80), color=ACCENT, linewidth=0.9)
-        panels[3].set(title="Loudness", ylabel="dB of full scale")
-        _draw_pitch(panels[4], seconds, pitch)
-        if explained:
-            _draw_moments(panels[5], final)
-        panels[-1].set(xlabel="time (s)", xlim=(0, len(audio) / RATE))
-        figure.align_ylabels(panels)
+        figure = new_figure(figsize=(12, 1.0 + sum(heights)))
+        parts = figure.subfigures(len(channels), 1, squeeze=False, height_ratios=heights)
+        for index, (part, heard) in enumerate(zip(parts[:, 0], channels, strict=True)):
+            name = f"Channel {index}: " if len(channels) > 1 else ""
+            _draw_speaker(part, heard, colours, seconds, name)
         segments = counted(len(final), "segment")
-        figure.suptitle(
-            f"{shortened(title, 80)}  ·  {len(audio) / RATE:.1f} s, {segments} of speech"
-        )
+        figure.suptitle(f"{shortened(title, 80)}  ·  {_length(seconds)}, {segments} of speech")
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
         return figure
+
+
+def _heights(heard: Heard, n_labels: int) -> tuple[float, ...]:
+    """Return the heights of a speaker's panels, in inches."""
+    lanes = 0.6 + 0.22 * max(1, n_labels)
+    return (1.1, lanes, 1.9, 1.3, 1.5, *([0.9] if heard.is_explained else []))
+
+
+def _draw_speaker(
+    part: "SubFigure", heard: Heard, colours: Mapping[str, str], seconds: float, name: str
+) -> None:
+    heights = _heights(heard, len(colours))
+    panels = part.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    draw_waveform(panels[0], heard.audio)
+    panels[0].set_title(f"{name}Waveform")
+    _draw_lanes(panels[1], heard.final, colours, seconds)
+    if seconds > _LONG_S:
+        _draw_shares(panels[2], heard.final, colours, seconds)
+    else:
+        _draw_scores(panels[2], heard.predictions, colours)
+    _draw_voice(panels[3], panels[4], heard)
+    if heard.is_explained:
+        _draw_moments(panels[5], heard.final)
+    _draw_clock(panels[-1], seconds)
+    part.align_ylabels(panels)
 
 
 def _colours(final: Sequence[Prediction]) -> dict[str, str]:
     return colours_of(final[0].scores if final else ())
 
 
-def _draw_probabilities(
+def _draw_lanes(
+    axes: "Axes", final: Sequence[Prediction], colours: Mapping[str, str], seconds: float
+) -> None:
+    """Draw a bar for each segment in the lane of its label; hatched where uncertain."""
+    axes.set(title="Segments", ylim=(max(1, len(colours)) - 0.5, -0.5))
+    axes.set_yticks(range(len(colours)), list(colours))
+    axes.grid(visible=False)
+    for lane, (label, colour) in enumerate(colours.items()):
+        axes.axhline(lane, color=_FAINT, linewidth=0.4, zorder=0)
+        for is_certain in (True, False):
+            spans = [
+                (one.start, max(one.end - one.start, _LEAST_BAR * seconds))
+                for one in final
+                if one.label == label and one.certain is is_certain
+            ]
+            bars = axes.broken_barh(spans, (lane - 0.38, 0.76), linewidth=0.8, edgecolor=colour)
+            bars.set(
+                facecolor=colour if is_certain else "white", hatch="" if is_certain else _HATCH
+            )
+
+
+def _draw_scores(
     axes: "Axes", predictions: Sequence[Prediction], colours: Mapping[str, str]
 ) -> None:
-    """Stack the scores of each segment: those of its interim decisions, then the final ones."""
-    axes.set(title="Emotions", ylabel="score", ylim=(0, 1))
+    """Draw each segment's final scores as bars over its span, then its interim ones as thin lines.
+
+    The bar of its label is thick, and dashed where the model is uncertain. Labels that never reach
+    a tenth in a segment are left out of it.
+    """
+    axes.set(title="Scores of each segment; thin: while it was spoken", ylabel="score")
+    axes.set(ylim=(0, 1.03))
     waiting: list[Prediction] = []
     for prediction in predictions:
         if not prediction.final:
             waiting.append(prediction)
             continue
-        steps = [step for step in waiting if prediction.start < step.end < prediction.end]
-        points = [*steps, prediction]
-        times = [prediction.start, *(point.end for point in points)]
-        scores = np.array([[point.scores[label] for label in colours] for point in points])
-        scores = np.concatenate([scores[:1], scores]).T
-        axes.stackplot(times, scores, colors=list(colours.values()), linewidth=0)
-        if not prediction.certain:
-            _hatch(axes, prediction)
-        waiting = [step for step in waiting if step.end > prediction.end]
+        steps = [one for one in waiting if prediction.start < one.end < prediction.end]
+        for label, colour in colours.items():
+            points = [(one.end, one.scores[label]) for one in (*steps, prediction)]
+            if max(score for _, score in points) >= _LEAST_SCORE:
+                _draw_score(axes, prediction, label, colour)
+                axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.7)
+        waiting = [one for one in waiting if one.end > prediction.end]
 
 
-def _hatch(axes: "Axes", prediction: Prediction) -> None:
-    span = (prediction.start, prediction.end - prediction.start)
-    bar = axes.broken_barh([span], (0, 1), facecolor="none", edgecolor="white")
-    bar.set(hatch=_HATCH, linewidth=0, zorder=3)
+def _draw_score(axes: "Axes", prediction: Prediction, label: str, colour: str) -> None:
+    is_best = label == prediction.label
+    axes.hlines(
+        prediction.scores[label],
+        prediction.start,
+        prediction.end,
+        color=colour,
+        linewidth=4 if is_best else 1.5,
+        linestyle="solid" if prediction.certain or not is_best else (0, (1.2, 0.8)),
+    )
 
 
-def _draw_labels(
+def _draw_shares(
     axes: "Axes", final: Sequence[Prediction], colours: Mapping[str, str], seconds: float
 ) -> None:
-    """Draw a bar for each segment, with its label where there is room."""
-    axes.set(title="Label of each segment", ylim=(0, 1), yticks=[])
-    axes.grid(visible=False)
-    for prediction in final:
-        width = prediction.end - prediction.start
-        axes.broken_barh([(prediction.start, width)], (0, 1), facecolor=colours[prediction.label])
-        if not prediction.certain:
-            _hatch(axes, prediction)
-        text = prediction.label if prediction.certain else f"{prediction.label}?"
-        if width / seconds > 0.0054 * len(text):  # of the picture's width
-            _write_label(axes, prediction, text, colours[prediction.label])
+    """Draw the share of the speech that each label has, in steps, and that of uncertain ones."""
+    edges = _steps(seconds)
+    step = edges[1]
+    rows = {label: _seconds_in(edges, final, label) for label in colours}
+    rows["uncertain"] = _seconds_in(edges, final, None)
+    spoken = np.maximum(np.sum(list(rows.values()), axis=0), 1e-9)
+    below = np.zeros(len(spoken))
+    for label, held in rows.items():
+        bars = axes.bar(edges[:-1], held / spoken, step, below, align="edge", linewidth=0.4)
+        for bar in bars:
+            bar.set(**_UNCERTAIN if label == "uncertain" else {"facecolor": colours[label]})
+        below += held / spoken
+    axes.set(title=f"Share of the speech in each {step:g} s", ylabel="share", ylim=(0, 1))
 
 
-def _write_label(axes: "Axes", prediction: Prediction, text: str, ground: str) -> None:
-    middle = (prediction.start + prediction.end) / 2
-    written = axes.text(middle, 0.5, text, ha="center", va="center", fontsize=7, zorder=4)
-    written.set_color(_readable(ground))
-    if not prediction.certain:  # keep the hatching out of the letters
-        written.set_bbox({"facecolor": ground, "edgecolor": "none", "pad": 1.5})
+def _steps(seconds: float) -> NDArray[np.float64]:
+    """Return the edges of the steps of a long recording, in seconds."""
+    step = next((s for s in _STEPS_S if seconds / s <= _MAX_STEPS), _STEPS_S[-1])
+    return np.arange(0.0, seconds + step, step)
 
 
-def _readable(colour: str) -> str:
-    """Choose dark or light letters for a background."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
+def _seconds_in(
+    edges: NDArray[np.float64], final: Sequence[Prediction], label: str | None
+) -> NDArray[np.float64]:
+    """Return the seconds of a label in each step; None: of uncertain segments."""
+    held = np.zeros(len(edges) - 1)
+    for one in final:
+        if (one.label if one.certain else None) == label:
+            held += np.maximum(
+                0, np.minimum(edges[1:], one.end) - np.maximum(edges[:-1], one.start)
+            )
+    return held
 
 
-def _draw_pitch(axes: "Axes", seconds: NDArray[np.float64], pitch: NDArray[np.float64]) -> None:
-    axes.plot(seconds, pitch, ".", color=ACCENT, markersize=2)
-    axes.set(title="Pitch", ylabel="Hz", yscale="log", ylim=PITCH_HZ)
-    axes.set_yticks([75, 100, 150, 200, 300, 450], ["75", "100", "150", "200", "300", "450"])
-    axes.minorticks_off()
+def _draw_voice(loudness_axes: "Axes", pitch_axes: "Axes", heard: Heard) -> None:
+    seconds, loudness, pitch = tracks(heard.audio)
+    spoken = _spoken(seconds, loudness, heard.final)
+    pitch[~spoken] = np.nan
+    loudness_axes.set(title="Loudness", ylabel="dB of full scale")
+    pitch_axes.set(title="Pitch", ylabel="Hz", yscale="log", ylim=PITCH_HZ)
+    pitch_axes.set_yticks([75, 100, 150, 200, 300, 450], ["75", "100", "150", "200", "300", "450"])
+    pitch_axes.minorticks_off()
+    if len(heard.audio) / RATE > _LONG_S:
+        _draw_course(loudness_axes, seconds, np.where(spoken, loudness, np.nan))
+        _draw_course(pitch_axes, seconds, pitch)
+    else:
+        loudness_axes.plot(seconds, np.maximum(loudness, -80), color=ACCENT, linewidth=0.9)
+        pitch_axes.plot(seconds, pitch, ".", color=ACCENT, markersize=2)
 
 
-def _voiced(
+def _draw_course(axes: "Axes", seconds: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    """Draw the median of the speech in each step, and its 10th to 90th percentile."""
+    edges = _steps(seconds[-1])
+    places = np.digitize(seconds, edges) - 1
+    rows = np.full((len(edges) - 1, 3), np.nan)
+    for step in range(len(rows)):
+        held = values[(places == step) & ~np.isnan(values)]
+        if len(held):
+            rows[step] = np.percentile(held, (10, 50, 90))
+    middle = edges[:-1] + edges[1] / 2
+    axes.fill_between(middle, rows[:, 0], rows[:, 2], color=ACCENT, alpha=0.2, linewidth=0)
+    axes.plot(middle, rows[:, 1], color=ACCENT, marker=".", linewidth=1.1)
+    axes.set_title(f"{axes.get_title('left')} of the speech: median, and from 10 to 90 %")
+
+
+def _spoken(
     seconds: NDArray[np.float64], loudness: NDArray[np.float64], final: Sequence[Prediction]
 ) -> NDArray[np.bool_]:
     """Mark the frames of segments that are not much softer than the loudest of the segment."""
@@ -159,13 +267,30 @@ def _draw_moments(axes: "Axes", final: Sequence[Prediction]) -> None:
         axes.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=5)
 
 
+def _draw_clock(axes: "Axes", seconds: float) -> None:
+    """Mark the time: in seconds up to two minutes, then as a clock shows it."""
+    step = next((s for s in _TICKS_S if seconds / s <= 13), _TICKS_S[-1])
+    ticks = np.arange(0, seconds + 1e-6, step)
+    is_clock = seconds > 120
+    axes.set_xticks(ticks, [_clock(tick) if is_clock else f"{tick:g}" for tick in ticks])
+    axes.set(xlabel="time" if is_clock else "time (s)", xlim=(0, seconds))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _length(seconds: float) -> str:
+    return f"{_clock(seconds)} min" if seconds > 120 else f"{seconds:.1f} s"
+
+
 def _draw_legend(figure: "Figure", colours: Mapping[str, str], uncertain: bool) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour, label=label) for label, colour in colours.items()]
     if uncertain:
-        handles.append(
-            Patch(facecolor="#9aa0a8", edgecolor="white", hatch=_HATCH, label="uncertain")
-        )
+        handles.append(Patch(label="uncertain"))
+        handles[-1].set(**_UNCERTAIN)
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

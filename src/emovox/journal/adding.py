@@ -15,6 +15,7 @@ import soundfile
 from ..audio import RATE, Samples
 from ..decoding import Reading, ahead, read_blocks
 from ..errors import AudioError
+from ..sound import source_name
 from ..version import __version__
 from .hearing import Ear, Heard
 from .records import Session
@@ -29,9 +30,12 @@ _CHUNK = 1 << 20  # bytes read at a time
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to be added; `channel` is the person's, None where all channels are mixed."""
+    """A recording to be added, a file or its content.
 
-    file: Path
+    `channel` is the person's, None where all channels are mixed.
+    """
+
+    file: Path | bytes
     began: datetime
     channel: int | None = None
     device: str = ""
@@ -148,7 +152,9 @@ class _Reader(Reading):
         self._blocks = ahead(read_blocks(recording.file, channel=recording.channel))
         first = next(self._blocks, None)  # what cannot be read is an error before anything is kept
         if first is None:
-            raise AudioError("expected audio, got zero samples", "empty", str(recording.file))
+            raise AudioError(
+                "expected audio, got zero samples", "empty", source_name(recording.file)
+            )
         self._first = first
 
     def parts(self, cut: int) -> Iterator[tuple[Samples, float, float]]:
@@ -166,24 +172,29 @@ class _Reader(Reading):
 
 
 def _session(recording: Recording, digest: str, recognizer: "Recognizer | None") -> Session:
+    begun = begun_session(recording.began, "recording", recording.device, recognizer)
+    return replace(begun, note=recording.note, tags=recording.tags, digest=digest)
+
+
+def begun_session(
+    began: datetime, source: str, device: str, recognizer: "Recognizer | None"
+) -> Session:
+    """Return a session that has only begun, as `Journal.begin` takes it."""
     return Session(
-        recording.began,
-        "recording",
-        recording.device,
+        began,
+        source,
+        device,
         model=recognizer.fingerprint if recognizer else None,
         labels=recognizer.labels if recognizer else (),
         version=__version__,
-        note=recording.note,
-        tags=recording.tags,
-        digest=digest,
     )
 
 
-def _digest(file: Path, channel: int | None) -> str:
+def _digest(file: Path | bytes, channel: int | None) -> str:
     """Return what tells a channel of a recording from all others: by its content, not its name."""
     content = hashlib.sha256()
     try:
-        with file.open("rb") as source:
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as source:
             while chunk := source.read(_CHUNK):
                 content.update(chunk)
     except OSError as error:

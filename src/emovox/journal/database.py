@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..errors import JournalError
 from ..files import make_folder
 from .schema import COLUMNS, check, migrate
-from .vault import Lock, Open, Vault, new_lock, opened
+from .vault import Key, Lock, Open, Vault, new_lock, opened
 
 _WAIT_S = 10.0  # for another process that writes
 _FULL = ("full", "disk I/O", "too large")  # in SQLite's words for a disk without room
@@ -23,6 +23,7 @@ _SETTINGS = (
     "temp_store = MEMORY",
     "trusted_schema = OFF",
 )
+Passphrase = str | Callable[[], str] | Key | None  # or what asks for it, or what opens without it
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")  # what SQLite puts beside a database
 
 
@@ -33,9 +34,11 @@ class Database:
     methods raise a JournalError where the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, vault: Open) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, vault: Open, lock: Lock | None = None
+    ) -> None:
         self.path = path
-        self._connection, self._vault = connection, vault
+        self._connection, self._vault, self._lock = connection, vault, lock
 
     @classmethod
     @contextmanager
@@ -44,7 +47,7 @@ class Database:
         lock, vault = new_lock(passphrase) if passphrase is not None else (None, Open())
         _create_file(path)
         try:
-            database = cls(path, _connected(path, is_new=True), vault)
+            database = cls(path, _connected(path, is_new=True), vault, lock)
             with database.writing():
                 if lock:
                     database._keep_lock(lock)
@@ -54,13 +57,14 @@ class Database:
             raise
 
     @classmethod
-    def opened(cls, path: Path, passphrase: str | Callable[[], str] | None) -> Self:
+    def opened(cls, path: Path, passphrase: Passphrase) -> Self:
         """Open a file; the passphrase, or what asks for it, is used only where it has one."""
         if not path.is_file():
             raise JournalError(f"{path}: no such journal; `emovox journal new` makes one")
         connection = _connected(path)
         try:
-            return cls(path, connection, _vault_of(path, connection, passphrase))
+            key = _key_of(path, connection, passphrase)
+            return cls(path, connection, key.vault, key.lock)
         except BaseException:
             connection.close()
             raise
@@ -68,6 +72,11 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @property
+    def key(self) -> Key:
+        """What opens the file again without its passphrase, in another thread or later."""
+        return Key(self._lock, self._vault)
 
     @property
     def is_sealed(self) -> bool:
@@ -79,6 +88,17 @@ class Database:
         query = "SELECT n, flac FROM sound WHERE session_id = ? ORDER BY n"
         for row in self._read(query, (session_id,)):
             yield row["n"], self._vault.reveal_bytes(row["flac"])
+
+    def sound_places(self, session_id: int) -> list[int]:
+        """Return the places of the segments of a session whose sound is kept."""
+        query = "SELECT n FROM sound WHERE session_id = ? ORDER BY n"
+        return [row["n"] for row in self._read(query, (session_id,))]
+
+    def sound(self, session_id: int, n: int) -> bytes | None:
+        """Return the sound of a segment, None where it is not kept."""
+        query = "SELECT flac FROM sound WHERE session_id = ? AND n = ?"
+        found = next(iter(self._read(query, (session_id, n))), None)
+        return None if found is None else self._vault.reveal_bytes(found["flac"])
 
     def insert_sound(self, session_id: int, n: int, flac: bytes) -> None:
         """Add the sound of a segment."""
@@ -176,7 +196,7 @@ class Database:
                     on_progress(done + 1, len(COLUMNS) + 1)
             for number, n in self.run("SELECT session_id, n FROM sound").fetchall():
                 self._rewrite_sound(number, n, vault)
-        self._vault = vault
+        self._vault, self._lock = vault, lock
         with _told(self.path):
             self.run("VACUUM")
         self.settle()
@@ -216,18 +236,21 @@ class Database:
         _remove(self.path)
 
 
-def _vault_of(
-    path: Path, connection: sqlite3.Connection, passphrase: str | Callable[[], str] | None
-) -> Open:
+def _key_of(path: Path, connection: sqlite3.Connection, passphrase: Passphrase) -> Key:
     with _told(path):
         found = connection.execute("SELECT salt, n, r, p, wrapped FROM lock").fetchone()
     if found is None:
-        return Open()
+        return Key(None, Open())
+    lock = Lock(*found)
+    if isinstance(passphrase, Key):
+        if passphrase.lock != lock:
+            raise JournalError(f"{path}: the passphrase was changed; open the journal again")
+        return passphrase
     if passphrase is None:
         raise JournalError(f"{path}: the journal has a passphrase, and none was given")
     given = passphrase if isinstance(passphrase, str) else passphrase()
     try:
-        return opened(Lock(*found), given)
+        return Key(lock, opened(lock, given))
     except JournalError as error:
         raise JournalError(f"{path}: {error}") from None
 

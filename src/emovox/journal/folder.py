@@ -1,5 +1,6 @@
 """Where the journals of a machine's user lie, and whose they are."""
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,15 @@ def new_file() -> Path:
     return folder() / f"{secrets.token_hex(8)}{SUFFIX}"
 
 
+def file_of(person: str) -> Path:
+    """Return the file of somebody whom a service knows by a word; its name does not tell the word.
+
+    Two words never have one file.
+    """
+    digest = hashlib.sha256(f"emovox journal of {person}".encode()).hexdigest()
+    return folder() / f"{digest[:32]}{SUFFIX}"
+
+
 def find(name: str | None, passphrase: Callable[[], str] | None = None) -> Journal:
     """Open a person's journal: by its name, or the only one of the folder.
 
@@ -72,6 +82,24 @@ def find(name: str | None, passphrase: Callable[[], str] | None = None) -> Journ
         f"no journal of {name} in {folder()}, or the passphrase is another; `emovox journal list` "
         "shows whose there are"
     )
+
+
+def check_only(name: str) -> None:
+    """Refuse a second journal of one name, as far as those without a passphrase tell.
+
+    Raises
+    ------
+    JournalError
+        If there is one.
+    """
+    for file in journal_files():
+        try:
+            with Journal.open(file) as other:
+                is_same = plain(other.name) == plain(name)
+        except JournalError:
+            continue
+        if is_same:
+            raise JournalError(f"{plain(name)} has a journal: {file}")
 
 
 def plain(name: str) -> str:

@@ -143,6 +143,28 @@ class CheckIn:
             )
 
 
+@dataclass(frozen=True)
+class Practised:
+    """A session of practice: its target, and how close the takes came to it.
+
+    `is_inferred` says whether a model judged them as well; `best` holds how close the best take of
+    each sentence came, from 0 to 1.
+    """
+
+    at: datetime
+    target: str
+    is_inferred: bool
+    n_takes: int = 0
+    n_untold: int = 0
+    best: tuple[float, ...] = ()
+    id: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no session of practice has."""
+        if min(self.n_takes, self.n_untold) < 0 or not all(0 <= one <= 1 for one in self.best):
+            raise JournalError("expected counts of takes, and closeness of 0 to 1")
+
+
 def checked_text(what: str, text: str) -> str:
     """Return a text that fits into a journal.
 

@@ -12,6 +12,7 @@ from .records import (
     Conditions,
     Consent,
     Inferred,
+    Practised,
     Segment,
     Session,
     check_moment,
@@ -138,6 +139,31 @@ def checkin_of(number: int, row: Mapping[str, Any]) -> CheckIn:
     labels = tuple(json.loads(row["labels"]))
     at = datetime.fromisoformat(row["at"])
     return CheckIn(at, row["kind"], row["valence"], labels, row["note"], number)
+
+
+def practice_row(practised: Practised) -> Row:
+    """Return the columns of a session of practice."""
+    return {
+        "at": _moment(practised.at),
+        "target": checked_text("target", practised.target),
+        "inferred": int(practised.is_inferred),
+        "n_takes": practised.n_takes,
+        "n_untold": practised.n_untold,
+        "best": _compact([_rounded(one) for one in practised.best]),
+    }
+
+
+def practice_of(number: int, row: Mapping[str, Any]) -> Practised:
+    """Return the session of practice of a row and its number."""
+    return Practised(
+        datetime.fromisoformat(row["at"]),
+        row["target"],
+        bool(row["inferred"]),
+        int(row["n_takes"]),
+        int(row["n_untold"]),
+        tuple(map(float, json.loads(row["best"]))),
+        number,
+    )
 
 
 def forgotten_row(at: datetime, n_rows: int) -> Row:

@@ -27,6 +27,7 @@ COLUMNS = MappingProxyType(
         "checkin": ("at", "kind", "valence", "labels", "note"),
         "forgotten": ("at", "n_rows"),
         "baseline": ("body",),
+        "practice": ("at", "target", "inferred", "n_takes", "n_untold", "best"),
     }
 )  # fmt: skip
 """The values of each table, in their order within `sealed`; new ones go to the end."""
@@ -52,7 +53,11 @@ CREATE TABLE baseline (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT, sealed 
 CREATE TABLE lock (id INTEGER PRIMARY KEY CHECK (id = 1), salt BLOB NOT NULL, n INTEGER NOT NULL,
     r INTEGER NOT NULL, p INTEGER NOT NULL, wrapped BLOB NOT NULL);
 """
-MIGRATIONS = (_FIRST,)  # from version 0 to 1, from 1 to 2, and so on
+_PRACTICE = """
+CREATE TABLE practice (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, target TEXT,
+    inferred INTEGER, n_takes INTEGER, n_untold INTEGER, best TEXT, sealed BLOB);
+"""
+MIGRATIONS = (_FIRST, _PRACTICE)  # from version 0 to 1, from 1 to 2, and so on
 
 
 def check(connection: sqlite3.Connection) -> int:

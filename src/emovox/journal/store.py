@@ -4,16 +4,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..errors import JournalError
 from . import rows
-from .database import Database
-from .records import CheckIn, Consent, Segment, Session
+from .database import Database, Passphrase
+from .records import CheckIn, Consent, Practised, Segment, Session
 from .totals import Totals, totals_of
+from .vault import Key
 
 if TYPE_CHECKING:
     from ..baseline import Baseline
+
+
+class Entries(NamedTuple):
+    """Numbers of a journal's entries, by their kind."""
+
+    sessions: Sequence[int] = ()
+    check_ins: Sequence[int] = ()
+    practised: Sequence[int] = ()
+
+    @property
+    def n_all(self) -> int:
+        """How many there are."""
+        return sum(map(len, self))
 
 
 class Journal:
@@ -56,14 +70,15 @@ class Journal:
         return cls(file)
 
     @classmethod
-    def open(cls, path: Path, *, passphrase: str | Callable[[], str] | None = None) -> Self:
+    def open(cls, path: Path, *, passphrase: Passphrase = None) -> Self:
         """Open a journal.
 
         Parameters
         ----------
         path : Path
-        passphrase : str or callable, optional
-            The passphrase, or what asks for it; it is called only where the journal has one.
+        passphrase : str, callable or Key, optional
+            The passphrase, or what asks for it, which is called only where the journal has one;
+            or the `key` of this journal when it was open before.
 
         Raises
         ------
@@ -81,6 +96,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def key(self) -> Key:
+        """What opens this journal again without its passphrase, in another thread or later."""
+        return self._file.key
 
     # The person
 
@@ -220,6 +240,14 @@ class Journal:
         """Yield the FLAC files of a session's segments, each with the segment's place."""
         return self._file.sounds(number)
 
+    def sound_places(self, number: int) -> list[int]:
+        """Return the places of the segments of a session whose sound is kept, counted from 0."""
+        return self._file.sound_places(number)
+
+    def sound(self, number: int, n: int) -> bytes | None:
+        """Return the FLAC file of a session's n-th segment, None where it is not kept."""
+        return self._file.sound(number, n)
+
     # What the person says
 
     def check_in(self, check_in: CheckIn) -> CheckIn:
@@ -232,6 +260,29 @@ class Journal:
         """Return all check-ins, in the order of their time."""
         found = [rows.checkin_of(number, row) for number, row in self._file.rows("checkin")]
         return sorted(found, key=lambda check_in: check_in.at)
+
+    # Practice
+
+    def keep_practised(self, practised: Practised) -> Practised:
+        """Add a session of practice, or replace it if it has a number; return it with that.
+
+        Raises
+        ------
+        JournalError
+            If a model judged it and the person has not agreed to that.
+        """
+        self._check_inference(practised.is_inferred)
+        row = rows.practice_row(practised)
+        with self._file.writing():
+            if practised.id:  # where it was forgotten meanwhile, it stays so
+                self._file.seal("practice", practised.id, row)
+                return practised
+            return replace(practised, id=self._file.insert("practice", row))
+
+    def practised(self) -> list[Practised]:
+        """Return all sessions of practice, in the order of their time."""
+        found = [rows.practice_of(number, row) for number, row in self._file.rows("practice")]
+        return sorted(found, key=lambda practised: practised.at)
 
     # The person's usual voice
 
@@ -255,7 +306,7 @@ class Journal:
             If there is none of this number.
         """
         self._session_row(number)
-        self._forget([number], [])
+        self._forget(Entries([number]))
 
     def forget_check_in(self, number: int) -> None:
         """Delete a check-in.
@@ -267,25 +318,38 @@ class Journal:
         """
         if number not in (check_in.id for check_in in self.check_ins()):
             raise JournalError(f"the journal has no check-in {number}")
-        self._forget([], [number])
+        self._forget(Entries([], [number]))
 
-    def due(self, now: datetime) -> tuple[list[int], list[int]]:
-        """Return the numbers of the sessions and check-ins older than the retention."""
+    def forget_practised(self, number: int) -> None:
+        """Delete a session of practice.
+
+        Raises
+        ------
+        JournalError
+            If there is none of this number.
+        """
+        if number not in (practised.id for practised in self.practised()):
+            raise JournalError(f"the journal has no session of practice {number}")
+        self._forget(Entries([], [], [number]))
+
+    def due(self, now: datetime) -> "Entries":
+        """Return the numbers of the entries that are older than the retention."""
         days = self.consent.retention_days
         if days is None:
-            return [], []
+            return Entries()
         until = now - timedelta(days=days)
-        return (
+        return Entries(
             [session.id for session in self.sessions() if session.began < until],
             [check_in.id for check_in in self.check_ins() if check_in.at < until],
+            [practised.id for practised in self.practised() if practised.at < until],
         )
 
-    def purge(self, now: datetime) -> tuple[int, int]:
-        """Delete what is older than the retention; return how many sessions and check-ins."""
-        sessions, check_ins = self.due(now)
-        if sessions or check_ins:
-            self._forget(sessions, check_ins)
-        return len(sessions), len(check_ins)
+    def purge(self, now: datetime) -> "Entries":
+        """Delete what is older than the retention; return the numbers of what was deleted."""
+        due = self.due(now)
+        if due.n_all:
+            self._forget(due)
+        return due
 
     def forgotten(self) -> list[tuple[datetime, int]]:
         """Return when something was deleted, and how many entries."""
@@ -325,14 +389,16 @@ class Journal:
         if is_inferred and not (consent or self.consent).emotion:
             raise JournalError(f"{self.path}: the person has not agreed to inferring emotion")
 
-    def _forget(self, sessions: Sequence[int], check_ins: Sequence[int]) -> None:
+    def _forget(self, entries: "Entries") -> None:
         now = datetime.now().astimezone()
         with self._file.writing():
-            for number in sessions:
+            for number in entries.sessions:
                 self._file.run("DELETE FROM session WHERE id = ?", (number,))
-            for number in check_ins:
+            for number in entries.check_ins:
                 self._file.run("DELETE FROM checkin WHERE id = ?", (number,))
-            self._file.insert("forgotten", rows.forgotten_row(now, len(sessions) + len(check_ins)))
+            for number in entries.practised:
+                self._file.run("DELETE FROM practice WHERE id = ?", (number,))
+            self._file.insert("forgotten", rows.forgotten_row(now, entries.n_all))
         self._file.settle()
 
     def _update_session(self, session: Session, totals: Totals) -> None:

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import JournalError, optional
@@ -93,6 +93,14 @@ class Vault(Open):
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], kind)  # type: ignore[index]
         except (InvalidTag, TypeError, ValueError):
             raise JournalError(f"a row of {kind.decode()} is damaged") from None
+
+
+@dataclass(frozen=True)
+class Key:
+    """What opens a journal again without its passphrase, as long as the passphrase is the same."""
+
+    lock: Lock | None  # None where the journal has no passphrase
+    vault: Open = field(repr=False)
 
 
 def new_lock(passphrase: str) -> tuple[Lock, Vault]:

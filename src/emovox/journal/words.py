@@ -2,8 +2,11 @@
 
 from types import MappingProxyType
 
+from ..errors import counted
 from .comparison import Comparison
-from .trend import SOUNDED, is_share
+from .trend import SOUNDED, Point, Trend, Week, is_share
+
+_MAX_CHANGES = 12  # told in words
 
 _UNITS = MappingProxyType(
     {"pitch_st": " st", "pitch_range_st": " st", "level_db": " dB", "rate_hz": " /s"}
@@ -59,6 +62,38 @@ def bare_text(name: str, value: float) -> str:
 def reasons(apart: tuple[str, ...]) -> list[str]:
     """Say why a session cannot be compared."""
     return [_REASONS[reason] for reason in apart]
+
+
+def marks(week: Week) -> list[str]:
+    """Say what keeps a week, or some of its sessions, from being compared."""
+    told = reasons(week.apart)
+    if week.n_apart and not week.is_apart:
+        told = [f"{week.n_apart} set aside: {', '.join(told)}"]
+    if week.n_too_little:
+        told.append(f"{week.n_too_little} too little" if week.n_sessions else "too little")
+    return told
+
+
+def change_lines(found: Trend) -> list[str]:
+    """Tell the changes in words, those of the latest weeks."""
+    if not found.usual.sessions:
+        return []
+    lines = [_change(found, *change) for change in found.changes()[-_MAX_CHANGES:]]
+    n_first = len(found.usual.sessions)
+    return [
+        *(lines or [f"no change against your first {counted(n_first, 'session')}"]),
+        NO_DIAGNOSIS,
+    ]
+
+
+def _change(found: Trend, week: Week, name: str, point: Point) -> str:
+    more = "more" if (point.difference or 0) > 0 else "less"
+    low, high = (bare_text(name, end or 0) for end in (point.difference_low, point.difference_high))
+    return (
+        f"week of {week.monday}: {name_of(name)} {more} than in your first sessions: "
+        f"{value_text(name, point.value)}, then {value_text(name, found.usual.values[name])} "
+        f"(95 % interval of the difference {low} to {high}{unit_of(name)})"
+    )
 
 
 def cautions(found: Comparison) -> list[str]:

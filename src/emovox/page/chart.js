@@ -21,6 +21,24 @@ export class Chart {
     });
   }
 
+  // A copy on the page's own ground: a canvas is transparent, and a picture may be seen anywhere.
+  static async picture(charts) {
+    const canvases = charts.map(({ canvas }) => canvas);
+    const picture = document.createElement("canvas");
+    const edge = 12 * devicePixelRatio;
+    picture.width = Math.max(...canvases.map(({ width }) => width)) + 2 * edge;
+    picture.height = canvases.reduce((sum, { height }) => sum + height, 2 * edge);
+    const pen = picture.getContext("2d");
+    pen.fillStyle = charts[0].colour("card");
+    pen.fillRect(0, 0, picture.width, picture.height);
+    let top = edge;
+    for (const canvas of canvases) {
+      pen.drawImage(canvas, edge, top);
+      top += canvas.height;
+    }
+    return new Promise((resolve) => picture.toBlob(resolve, "image/png"));
+  }
+
   show(view) {
     Object.assign(this.view, view);
     this.draw();

@@ -1,7 +1,7 @@
 // The file tab: a recording to the server and back, its waveform, segments that play.
 
 import { Chart } from "./chart.js";
-import { $, Bars, element, notice, offerDownloads, percent, resultRow, seconds } from "./results.js";
+import { $, Bars, element, notice, offerDownloads, offerPicture, percent, resultRow, seconds } from "./results.js";
 import { keptVoice } from "./voice.js";
 
 const DRAWN_S = 45 * 60; // a browser unpacks a whole recording at once to draw it
@@ -19,7 +19,9 @@ export class Recording {
     $("cancel").addEventListener("click", () => this.cancel());
     $("player").addEventListener("timeupdate", () => this.follow());
     $("player").addEventListener("error", () => ($("player").hidden = true));
-    offerDownloads($("file-results"), () => this.download());
+    const picture = () => ({ name: this.name, picture: Chart.picture(this.charts) });
+    offerPicture($("file-name").closest(".card"), picture);
+    offerDownloads($("file-results").querySelector(".card:last-child"), () => this.download());
     $("drop").ondragover = $("drop").ondragleave = $("drop").ondrop = (event) => {
       event.preventDefault();
       $("drop").classList.toggle("over", event.type === "dragover");
@@ -86,6 +88,9 @@ export class Recording {
       `${seconds(answer.seconds)}, ${speech}. Took ${Math.round(answer.compute_ms)} ms.`;
     $("spoken").textContent = $("summary").textContent;
     this.bars.show(summary.shares, best?.[0]);
+    $("file-uncertain").textContent = segments.length
+      ? `The model is uncertain of ${percent(summary.uncertain)} of the speech, where its best guess counts.`
+      : "";
     const rows = segments.map((one) => resultRow(one, (segment) => this.play(segment)));
     $("file-results").querySelector("tbody").replaceChildren(...rows);
     URL.revokeObjectURL($("player").src);

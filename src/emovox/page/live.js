@@ -1,8 +1,9 @@
 // The live tab: microphone to session to what is seen.
 
 import { Chart } from "./chart.js";
+import { Meter } from "./meter.js";
 import { microphoneProblem, openMicrophone } from "./microphone.js";
-import { $, Bars, colour, emotion, notice, offerDownloads, percent, resultRow } from "./results.js";
+import { $, Bars, colour, emotion, notice, offerDownloads, offerPicture, percent, resultRow } from "./results.js";
 import { Session } from "./session.js";
 import { keepVoice, keptVoice } from "./voice.js";
 
@@ -18,7 +19,7 @@ const KNOWN = 0.8; // of the weight, the rest is the mean voice of the training 
 // What the button does, how it stands, and what is said until somebody was heard.
 const STATES = {
   connecting: ["Pause", "Connecting…", "Wait for the connection, then talk."],
-  live: ["Pause", "Listening.", "Talk for a few seconds."],
+  live: ["Pause", "Listening, nothing heard yet.", "Talk for a few seconds."],
   waiting: ["Pause", "Waiting for the server.", "Wait for the connection, then talk."],
   paused: ["Go on", "Paused. The microphone is off.", "Press Go on and talk for a few seconds."],
   closed: ["Start again", "Finished. The microphone is off.", "Nobody was heard."],
@@ -31,12 +32,15 @@ export class Live {
     Object.assign(this, { model, token, finals: [], gaps: [] });
     this.bars = new Bars($("live-bars"), model.labels);
     this.chart = new Chart($("timeline"), model.labels);
+    this.meter = new Meter($("level"));
     this.rows = $("live-results").querySelector("tbody");
     $("start").addEventListener("click", () => this.press());
     $("finish").addEventListener("click", () => this.release().then(() => this.session?.close()));
     $("keep").addEventListener("click", () => this.keep());
     $("forget").addEventListener("click", () => this.forget());
     offerDownloads($("live-results"), () => this.download());
+    const picture = () => ({ name: this.stamp(), picture: Chart.picture([this.chart]) });
+    offerPicture($("timeline").closest(".card"), picture);
     addEventListener("beforeunload", (event) => this.session && event.preventDefault());
     this.learn(keptVoice(model.fingerprint));
   }
@@ -74,6 +78,7 @@ export class Live {
       on: {
         state: (state, problem) => this.state(state, problem),
         result: (prediction, facts) => this.show(prediction, facts),
+        speech: () => this.hear(),
         gap: (gap) => this.gaps.push(gap),
         baseline: (baseline) => this.learn(baseline),
       },
@@ -82,7 +87,7 @@ export class Live {
   }
 
   clear() {
-    Object.assign(this, { finals: [], gaps: [], began: new Date(), latest: undefined });
+    Object.assign(this, { finals: [], gaps: [], began: new Date(), latest: undefined, heard: false });
     this.rows.replaceChildren();
     $("live-results").hidden = true;
     this.bars.show({});
@@ -107,19 +112,20 @@ export class Live {
     const { microphone } = this;
     this.microphone = undefined;
     await microphone?.close(); // its last samples still go to the session
-    $("level").style.width = "0";
+    this.meter.clear();
   }
 
-  feed({ samples, db }) {
-    $("level").style.width = `${Math.max(0, Math.min(100, (db + 70) * 1.6))}%`;
+  feed({ samples, db, peak }) {
+    this.meter.show(db, peak);
     this.session?.feed(samples);
     this.draw();
   }
 
   state(state, problem) {
     const [button, words, hint] = STATES[state];
-    [$("start").textContent, $("state").textContent] = [button, words];
-    if (!this.finals.length && !this.latest) $("certainty").textContent = hint;
+    $("start").textContent = button;
+    $("state").textContent = state === "live" && this.heard ? "Listening." : words;
+    if (!this.heard) $("certainty").textContent = hint;
     $("finish").hidden = state === "closed";
     $("heard").textContent = state === "closed" ? "Heard last" : "Heard now";
     if (state !== "connecting") notice("live-problem", problem);
@@ -131,11 +137,23 @@ export class Live {
     this.session = undefined;
   }
 
+  // Somebody spoke: what the page asked for has been done.
+  hear() {
+    if (this.heard) return;
+    this.heard = true;
+    $("state").textContent = "Listening.";
+    this.name("none", "hearing you");
+    $("certainty").textContent = "No emotion is clear yet.";
+  }
+
   show(prediction, { latency_ms, baseline_seconds }) {
     const { label, certain, score, scores, final, level } = prediction;
+    this.hear();
     this.bars.show(scores, label);
-    this.name(colour(prediction), certain ? label : "uncertain");
-    $("certainty").textContent = `${certain ? "" : `perhaps ${label}, `}${percent(score)} sure`;
+    if (certain || final) {
+      this.name(colour(prediction), certain ? label : "uncertain"); // else the last word stays
+      $("certainty").textContent = `${certain ? "" : `perhaps ${label}, `}score ${percent(score)}`;
+    }
     $("latency").textContent = `The last answer took ${Math.round(latency_ms)} ms.`;
     this.tellVoice(baseline_seconds);
     this.advise([...this.levels, level].slice(-AGREED));
@@ -155,6 +173,7 @@ export class Live {
     const [level] = levels;
     const agreed = levels.length === AGREED && levels.every((one) => one === level);
     const words = agreed && ADVICE[level];
+    this.meter.judge(agreed && level === "too quiet");
     notice("level-advice", words ? `${level}: ${words}` : "");
   }
 
@@ -204,7 +223,10 @@ export class Live {
   download() {
     const { name, fingerprint, labels } = this.model;
     const facts = { name, model: fingerprint, labels, began: this.began, gaps: this.gaps };
-    const stamp = this.began.toISOString().slice(0, 19).replaceAll(":", "-");
-    return { name: `emovox-${stamp}`, predictions: this.finals, facts };
+    return { name: this.stamp(), predictions: this.finals, facts };
+  }
+
+  stamp() {
+    return `emovox-${(this.began ?? new Date()).toISOString().slice(0, 19).replaceAll(":", "-")}`;
   }
 }

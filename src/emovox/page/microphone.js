@@ -5,7 +5,7 @@ const RATE = 16000; // what models hear; from there the browser resamples, with 
 const AS_IT_IS = { autoGainControl: false, noiseSuppression: false, echoCancellation: false };
 const PATIENCE_MS = 10000;
 
-// Gives {rate, close()}; `onFrame` gets {samples, db}, `onEnd` is called when the device is gone.
+// Gives {rate, device, close()}; `onFrame` gets {samples, db, peak}, `onEnd` is called when the device is gone.
 export async function openMicrophone(onFrame, onEnd) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
   let context;
@@ -28,7 +28,7 @@ export async function openMicrophone(onFrame, onEnd) {
       await Promise.race([tail, after(500)]);
       await stop();
     };
-    return { rate: context.sampleRate, close };
+    return { rate: context.sampleRate, device: stream.getAudioTracks()[0].label, close };
   } catch (error) {
     await stop(); // whatever went wrong, nobody listens
     throw error;

@@ -2,11 +2,14 @@
 
 import { Client } from "./client.js";
 import { Recording } from "./file.js";
+import { Journal } from "./journal.js";
 import { Live } from "./live.js";
+import { Practice } from "./practice.js";
 import { $, notice, paint } from "./results.js";
 
 async function open(token) {
-  const asked = await new Client(document.baseURI, { token }).model().catch((error) => error);
+  const client = new Client(document.baseURI, { token });
+  const asked = await client.model().catch((error) => error);
   const model = asked instanceof Error ? undefined : asked;
   $("sign-in").hidden = asked.status !== 401;
   const unknown = token && "The server does not know this token.";
@@ -18,6 +21,8 @@ async function open(token) {
   paint(model.labels);
   new Live(model, token);
   new Recording(model, token);
+  new Practice(client, model, token);
+  new Journal(model, token);
   setUpTabs();
 }
 
@@ -32,9 +37,12 @@ function setUpTabs() {
     chosen.focus();
   };
   for (const tab of tabs) {
-    const other = tabs.find((one) => one !== tab);
     tab.addEventListener("click", () => choose(tab));
-    tab.addEventListener("keydown", ({ key }) => key.startsWith("Arrow") && choose(other));
+    tab.addEventListener("keydown", ({ key }) => {
+      const shown = tabs.filter((one) => !one.hidden);
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+      if (step) choose(shown.at((shown.indexOf(tab) + step) % shown.length));
+    });
   }
 }
 

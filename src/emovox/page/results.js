@@ -76,6 +76,22 @@ function csv(predictions, labels) {
   return [[...head, ...scores], ...predictions.map(values)].map((row) => `${row}\r\n`).join("");
 }
 
+function save(name, parts) {
+  const href = URL.createObjectURL(parts instanceof Blob ? parts : new Blob([parts]));
+  Object.assign(element("a"), { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10000);
+}
+
+// Adds a button to a card that saves its picture; `what()` gives a name and a promise of a Blob.
+export function offerPicture(card, what) {
+  const button = element("button", "small", "Save picture");
+  card.querySelector(".row").append(button);
+  button.addEventListener("click", async () => {
+    const { name, picture } = what();
+    save(`${name}.png`, await picture);
+  });
+}
+
 // Adds two buttons to a card; `what()` gives name, predictions and facts.
 export function offerDownloads(card, what) {
   for (const kind of ["csv", "json"]) {
@@ -86,9 +102,7 @@ export function offerDownloads(card, what) {
       const { name, predictions, facts } = what();
       const whole = { ...facts, segments: predictions };
       const text = kind === "csv" ? csv(predictions, facts.labels) : JSON.stringify(whole, null, 2);
-      const href = URL.createObjectURL(new Blob([text]));
-      Object.assign(element("a"), { href, download: `${name}.${kind}` }).click();
-      setTimeout(() => URL.revokeObjectURL(href), 10000);
+      save(`${name}.${kind}`, text);
     });
   }
 }

@@ -10,19 +10,21 @@ export class Session {
   // `url` is the service's, `options` are those of session.update without baselines, of which there
   // is one or null for each channel. `on` holds functions: state(state, problem), result(answer,
   // facts), gap({start, end}), baseline(baseline | null, channel); and, if wanted, speech({at, began,
-  // channel}) and turn(answer | null, facts). States: connecting, live, waiting, paused, closing, closed. With `model`, another one
+  // channel}), turn(answer | null, facts), and practice(message) with that option. States: connecting, live, waiting, paused, closing, closed. With `model`, another one
   // is refused; with `forgiving`, the session goes on without a baseline that the service refuses.
-  constructor({ url, token, model, options, baselines = [null], forgiving = false, on }) {
-    const fixed = { url, token, model, forgiving, on };
+  // A session that is kept has a `path`, `protocols` and `check()` of its own, which tells why it
+  // was refused for good, if it was.
+  constructor({ url, path = "v1/stream", protocols = [], check, token, model, options, baselines = [null], forgiving = false, on }) {
+    const fixed = { url, path, protocols, check, token, model, forgiving, on };
     Object.assign(this, fixed, { options, baselines, seconds: 0, tries: 0 });
   }
 
   connect() {
     this.set("connecting");
-    const address = new URL("v1/stream", this.url);
+    const address = new URL(this.path, this.url);
     address.protocol = address.protocol.replace("http", "ws");
     try {
-      this.socket = new WebSocket(address, this.token ? [`bearer.${this.token}`] : []);
+      this.socket = new WebSocket(address, [...(this.token ? [`bearer.${this.token}`] : []), ...this.protocols]);
     } catch {
       return this.end(BAD_TOKEN); // nothing else here can be wrong for it
     }
@@ -63,12 +65,13 @@ export class Session {
   hear(message) {
     this.heard = performance.now();
     if (message.type === "session.created") this.greet(message);
-    else if (message.type === "session.updated") this.start();
+    else if (message.type === "session.updated") this.start(message);
     else if (message.type === "result") this.result(message.prediction, message);
     else if (message.type === "measurement") this.result(message.measurement, message);
     else if (message.type === "turn") this.turn(message);
     else if (message.type === "baseline") this.learn(message.baseline, message.channel);
     else if (message.type.startsWith("speech.")) this.speech(message);
+    else if (message.type.startsWith("practice.")) this.on.practice(message);
     else if (message.type === "error") this.error(message);
     else if (message.type === "session.closed") this.reason ??= message.reason;
   }
@@ -80,13 +83,14 @@ export class Session {
     this.tell({ type: "session.update", ...this.options, baselines: this.baselines });
   }
 
-  start() {
+  start({ practice }) {
     if (this.state !== "connecting") return;
     if (this.gap) this.on.gap({ start: this.gap.start, end: this.seconds });
     this.gap = this.reason = undefined;
     this.tries = 0;
     this.began = this.seconds; // on the timeline, where the server's own clock is 0
     this.set("live");
+    if (practice) this.on.practice({ type: "practice.aim", ...practice });
   }
 
   placed(answer) {
@@ -142,6 +146,8 @@ export class Session {
     const answer = await fetch(new URL("v1/model", this.url), { headers, cache: "no-store" }).catch(() => null);
     if (!answer || this.state !== "waiting") return;
     if (answer.status === 401) return this.end(NO_TOKEN);
+    const why = await this.check?.();
+    if (why) return this.end(why);
     this.set("waiting", "The server is busy: it has no free place. Trying again…");
   }
 
@@ -173,7 +179,8 @@ export class Session {
     this.state = "closing";
     if (!this.open) return this.lose();
     // Answered by what is left of the results and the baselines, then closed.
-    for (const type of ["flush", "baseline.get", "session.close"]) this.tell({ type });
+    const last = this.options.practice ? [] : ["flush", "baseline.get"];
+    for (const type of [...last, "session.close"]) this.tell({ type });
     this.closer = setTimeout(() => this.state === "closing" && this.lose(), 4000);
   }
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..prediction import Prediction
     from ..recognizer import Recognizer
 
+USUAL_S, MOST_USUAL_S = 12.0, 90.0  # of speech, and of sound, in a usual voice heard live
+MOST_TAKE_S = 30.0  # of sound, of a take heard live
 LEAST_USUAL_S = 10.0  # of speech in a person's usual voice
 _MAX_USUAL_S = 600.0  # seconds of a recording of it
 _MAX_TAKE_S = 60.0

@@ -163,6 +163,34 @@ class MeasuredSegments(_Measured):
     warning: str = Field("", description="where the recording breaks off, if it does")
 
 
+class Wanted(_Answer):
+    """A change that is aimed at, in the unit of its dimension."""
+
+    by: float
+    low: float | None = Field(description="null: there is no bound")
+    high: float | None = Field(description="null: there is no bound")
+    spread: float = Field(description="of takes of people who make the change")
+
+
+class Target(_Answer):
+    """An emotion that can be practised, and what people change for it."""
+
+    target: str
+    emotion: str | None
+    wanted: dict[str, Wanted] = Field(description="by dimension")
+    recognised: bool = Field(description="whether the model knows it")
+    measured: bool = Field(description="whether it can be practised without the model")
+
+
+class Exercises(_Answer):
+    """What can be practised in a live session."""
+
+    targets: list[Target]
+    dimensions: dict[str, str] = Field(description="their units")
+    sentences: list[str]
+    usual_seconds: float = Field(description="of speech that the usual voice takes")
+
+
 class Baseline(_Answer):
     """A speaker's baseline for one model."""
 

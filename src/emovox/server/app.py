@@ -15,9 +15,12 @@ from fastapi.staticfiles import StaticFiles
 from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import Model, Refusal, Sign
+from .bodies import Slots
 from .guard import Guard
+from .journal import add_journals
 from .messages import asyncapi
 from .metrics import CONTENT_TYPE_LATEST, Metrics
+from .practice import add_practice
 from .rates import address_of
 from .refusals import Json, RefusedError, add_refusals
 from .service import Service
@@ -27,7 +30,8 @@ from .uploads import add_uploads
 from .workers import Workers
 
 _ABOUT = """Recognise emotion in speech. Scores are estimates of the emotion that a voice expresses,
-not of what a person feels. Inform the speakers. No audio is kept."""
+not of what a person feels. Inform the speakers. No audio is kept but in the journals of people who
+agreed to that."""
 _REFERENCE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>emovox: reference</title>
 <link rel="icon" href="page/icon.svg" type="image/svg+xml">
@@ -78,8 +82,11 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     add_refusals(app)
     _add_operation(app, service, sessions)
     _add_model(app, service)
-    add_uploads(app, service)
+    add_practice(app, service)
+    slots = Slots(settings)
+    add_uploads(app, service, slots)
     add_live(app, sessions)
+    add_journals(app, service, slots, sessions)
     _add_reference(app)
     _add_page(app)
     if settings.origins:

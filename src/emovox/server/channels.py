@@ -1,13 +1,19 @@
 """The channels of a live session: encoded audio in, a stream for each channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..baseline import Baseline
+from ..errors import ConfigError
 from .encodings import decoder
-from .live import Block, LiveStream, Result, Update
+from .live import Block, LiveStream, Result, SpeakerStream, Update
+from .practice import PracticeOptions, PracticeStream
 from .protocol import MessageError, SessionOptions
 from .service import Service
+
+MakeStream = Callable[[Service, SessionOptions, int, Baseline | None], SpeakerStream]
+"""Makes the stream of a channel, of its samples' rate in Hz and its speaker's baseline."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,22 @@ class Channels:
         If the encoding needs a library that is not installed.
     """
 
-    def __init__(self, service: Service, options: SessionOptions) -> None:
+    def __init__(
+        self, service: Service, options: SessionOptions, make_stream: MakeStream = LiveStream
+    ) -> None:
         self._decode, rate = decoder(options)
-        self._streams = [
-            LiveStream(service, options, rate, baseline) for baseline in options.baselines
+        self._practice: PracticeStream | None = None
+        if options.practice:
+            recognizer = service.recognizer if options.emotion else None
+            self._practice = PracticeStream(options.practice, rate, recognizer)
+        self._live = [
+            make_stream(service, options, rate, baseline)
+            for baseline in (() if options.practice else options.baselines)
         ]
+
+    @property
+    def _streams(self) -> "Sequence[SpeakerStream | PracticeStream]":
+        return [self._practice] if self._practice else self._live
 
     @property
     def seconds(self) -> float:
@@ -64,10 +81,15 @@ class Channels:
                     raise
                 errors.append(error)
         updates: list[Update] = []
-        for index, stream in enumerate(self._streams if decoded else []):
+        for index, stream in enumerate(self._streams if decoded else ()):
             blocks = [Block(samples[:, index], arrived) for samples, arrived in decoded]
             updates += self._named(index, stream.feed(blocks))
         return updates, errors
+
+    def close(self) -> None:
+        """End the session: what is fed then is not heard."""
+        for stream in self._live:
+            stream.close()
 
     def flush(self, channel: int | None = None) -> list[Update]:
         """End the current segment of a channel, or of all; return the updates to send."""
@@ -80,19 +102,39 @@ class Channels:
     def turns(self, channel: int | None = None) -> list[dict[str, Any]]:
         """Return what was said in a channel, or in each, since its last turn."""
         return [
-            self._streams[index].turn() | ({"channel": index} if self.n_channels > 1 else {})
-            for index in self._chosen(channel)
+            self._live[index].turn() | ({"channel": index} if self.n_channels > 1 else {})
+            for index in self._chosen_live(channel)
         ]
+
+    def practise(self, options: PracticeOptions) -> list[Update]:
+        """Begin another sentence of practice; return the message about it.
+
+        Raises
+        ------
+        MessageError
+            If the session was not begun with practice, or cannot judge the aim.
+        """
+        if self._practice is None:
+            raise MessageError("parameter", "practice: expected it in session.update first")
+        try:
+            return [self._practice.practise(options)]
+        except ConfigError as error:
+            raise MessageError("parameter", f"practice: {error}") from None
 
     def baselines(self, channel: int | None = None, *, reset: bool = False) -> list[Update]:
         """Return a message with the baseline of a channel, or one for each; `reset` them first."""
         updates: list[Update] = []
-        for index in self._chosen(channel):
+        for index in self._chosen_live(channel):
             if reset:
-                self._streams[index].reset_baseline()
-            message = {"type": "baseline", "baseline": self._streams[index].baseline()}
+                self._live[index].reset_baseline()
+            message = {"type": "baseline", "baseline": self._live[index].baseline()}
             updates += self._named(index, [message])
         return updates
+
+    def _chosen_live(self, channel: int | None) -> Sequence[int]:
+        if self._practice:
+            raise MessageError("parameter", "a session of practice has no turns and no baseline")
+        return self._chosen(channel)
 
     def _chosen(self, channel: int | None) -> Sequence[int]:
         if channel is None:

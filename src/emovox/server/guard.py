@@ -22,6 +22,10 @@ from .workers import GivenUpError
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 # Paths that need no token.
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"})
+JOURNAL_PATH = "/v1/journal"
+PERSON = "emovox.person"  # in the scope: the word for the person of the request's token
+# What a proxy tells of the client behind it.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -44,8 +48,9 @@ class Guard:
         self._settings = settings
         self._metrics = metrics
         self._rates = Addresses(settings.max_requests_per_s)
-        self._hosts = {"localhost", settings.host.lower(), socket.gethostname().lower()}
-        self._hosts |= {urlsplit(origin).hostname or "" for origin in settings.origins}
+        self._own_hosts = {"localhost", settings.host.lower(), socket.gethostname().lower()}
+        others = {urlsplit(origin).hostname or "" for origin in settings.origins}
+        self._hosts = self._own_hosts | others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or open one WebSocket."""
@@ -82,6 +87,8 @@ class Guard:
                 "one address; try again later",
                 {"Retry-After": "1"},
             )
+        if scope["path"].startswith(JOURNAL_PATH):
+            self._check_private(scope, headers)
         if not is_open(scope["path"]) and scope.get("method") != "OPTIONS":
             self._check_token(scope, headers)
 
@@ -120,13 +127,38 @@ class Guard:
                 "pages of other hosts may not use this service; --origin allows them",
             )
 
+    def _check_private(self, scope: Scope, headers: Headers) -> None:
+        """Let only the service's own page, and programs, reach journals, whatever the origins.
+
+        Without tokens, only this machine may: not by way of a proxy, nor by a name of another site.
+        """
+        origin, host = headers.get("origin"), headers.get("host", "")
+        is_other = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if is_other or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise RefusedError(403, "origin", "pages of other hosts may not reach journals")
+        if self._settings.tokens:
+            return
+        name = _name_of(host)
+        if name not in self._own_hosts and not _is_address(name):
+            raise RefusedError(
+                403, "host", "expected localhost or an IP address as the host, to reach journals"
+            )
+        if not _is_loopback(address_of(scope)) or any(one in headers for one in _FORWARDED):
+            raise RefusedError(
+                403,
+                "journal_off",
+                "without a token, journals can be reached from this machine alone and not by way "
+                "of a proxy",
+            )
+
     def _check_token(self, scope: Scope, headers: Headers) -> None:
         if not self._settings.tokens:
             return
         given = _token(scope, headers).encode("utf-8", "replace")
         # All are compared, each in constant time, so that the time reveals nothing.
-        known = [hmac.compare_digest(given, token.encode()) for token in self._settings.tokens]
-        if not any(known):
+        people = self._settings.people
+        known = [token for token in people if hmac.compare_digest(given, token.encode())]
+        if not known:
             raise RefusedError(
                 401,
                 "token",
@@ -134,6 +166,7 @@ class Guard:
                 "the subprotocol bearer.TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
+        scope[PERSON] = people[known[0]]
 
     def _note(self, scope: Scope, served: Scope, status: int, seconds: float) -> None:
         route = getattr(served.get("route"), "path", None) or "other"
@@ -194,6 +227,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def is_open(path: str) -> bool:
     """Return whether a path needs no token: the page and its files, and health checks."""
     return path in _OPEN_PATHS or path.startswith("/page/")
@@ -213,4 +253,6 @@ def _token(scope: Scope, headers: Headers) -> str:
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
+    if path.startswith(JOURNAL_PATH):
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.setdefault("Cache-Control", "no-cache" if path.startswith("/page/") else "no-store")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -51,6 +51,32 @@ class Result:
 
 
 Update = dict[str, Any] | Result  # a message that is complete, or a result that needs its latency
+
+
+class SpeakerStream(Protocol):
+    """The stream of one channel, and the updates to send about it."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio received."""
+
+    def feed(self, blocks: list[Block]) -> list[Update]:
+        """Take in audio and return the updates to send, in order."""
+
+    def flush(self) -> list[Update]:
+        """End the current segment and return the updates to send."""
+
+    def turn(self) -> dict[str, Any]:
+        """Return the message about what was said since the last turn; null for nothing."""
+
+    def baseline(self) -> dict[str, Any]:
+        """Return the speaker's baseline as a JSON object."""
+
+    def reset_baseline(self) -> None:
+        """Start a new baseline."""
+
+    def close(self) -> None:
+        """End the session; may be called again, and from another thread."""
 
 
 class LiveStream:
@@ -123,6 +149,9 @@ class LiveStream:
     def reset_baseline(self) -> None:
         """Start a new baseline."""
         self._speaker.baseline = self._new_baseline()
+
+    def close(self) -> None:
+        """End the session, of which nothing is kept."""
 
     def _updates(self, answers: Sequence[Prediction | Measurement], arrived: float) -> list[Update]:
         """Return the updates after a block: start of speech, results, end of speech."""

@@ -5,8 +5,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from ..practice.exercise import N_TAKES
 from ..version import __version__
-from .answers import Baseline, Measurement, Prediction
+from .answers import Baseline, Measurement, Prediction, Prosody, Wanted
+from .practice import MAX_TAKES
 from .protocol import (
     ENCODINGS,
     MAX_CHANNELS,
@@ -34,6 +36,16 @@ class _Received(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class PracticeAsked(BaseModel):
+    """What to practise: exactly one of target, loudness and pitch."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    target: str | None = Field(None, max_length=40, description="an emotion")
+    loudness: str | None = Field(None, max_length=40, description='such as "6dB" or "-4dB"')
+    pitch: str | None = Field(None, max_length=40, description='"up", "down", or such as "+2st"')
+    takes: int = Field(N_TAKES, ge=1, le=MAX_TAKES, description="of each sentence")
+
+
 class SessionUpdate(BaseModel):
     """Set options, before the first audio; all but the type may be left out."""
 
@@ -55,6 +67,7 @@ class SessionUpdate(BaseModel):
     prosody: bool = False
     emotion: bool = True
     labels: list[str] | None = Field(None, description="answer with these labels alone")
+    practice: PracticeAsked | None = Field(None, description="takes instead of results")
 
 
 class BaselineGet(_Sent):
@@ -83,6 +96,12 @@ class AskTurn(_Sent):
 
     type: Literal["turn"]
     channel: int | None = Channel
+
+
+class Practise(PracticeAsked):
+    """Begin another sentence of practice, of the same aim or of another."""
+
+    type: Literal["practice"]
 
 
 class Ping(_Sent):
@@ -118,6 +137,15 @@ class SessionCreated(_Received):
     limits: Limits
 
 
+class Aim(_Received):
+    """What is practised."""
+
+    target: str
+    emotion: str | None = Field(description="null for loudness and pitch alone")
+    wanted: dict[str, Wanted] = Field(description="by dimension")
+    takes: int
+
+
 class SessionUpdated(_Received):
     """The options now in use."""
 
@@ -130,6 +158,7 @@ class SessionUpdated(_Received):
     prosody: bool
     emotion: bool
     labels: list[str] | None
+    practice: Aim | None
     baseline_seconds: float | list[float] = Field(description="a list if there are more channels")
 
 
@@ -195,6 +224,73 @@ class BaselineAnswer(_Received):
     channel: int = Named
 
 
+class PracticeAim(Aim):
+    """The answer to `practice`: what is practised now."""
+
+    type: Literal["practice.aim"]
+
+
+class PracticeMoment(_Received):
+    """The latest 0.3 s of sound, about ten times a second."""
+
+    type: Literal["practice.moment"]
+    seconds: float
+    speaking: bool
+    speech_seconds: float = Field(description="in this recording so far")
+    pitch_st: float | None = Field(description="semitones above the usual voice")
+    loudness_db: float | None = Field(description="dB above the usual voice")
+
+
+class PracticeUsual(_Received):
+    """The usual voice is known."""
+
+    type: Literal["practice.usual"]
+    speech_seconds: float
+    prosody: Prosody
+
+
+class PracticeAgain(_Received):
+    """The usual voice could not be used and has to be said again."""
+
+    type: Literal["practice.again"]
+    message: str
+
+
+class Hint(_Received):
+    """What to change."""
+
+    dimension: str
+    by: float
+    unit: str
+    text: str
+
+
+class Sounded(_Received):
+    """What the model heard in a take."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    certain: bool
+
+
+class PracticeAttempt(_Received):
+    """How close a take came; one that could not be told costs no take."""
+
+    type: Literal["practice.attempt"]
+    told: bool
+    why_untold: str | None
+    closeness: float | None = Field(ge=0, le=1, description="0: the usual voice, 1: the target")
+    changes: dict[str, float | None] | None = Field(description="from the usual voice")
+    hint: Hint | None
+    prosody: Prosody | None
+    emotion: Sounded | None = Field(None, description="where a model judges as well")
+    take: int = Field(description="takes of this sentence that counted")
+    takes: int
+    best: int | None = Field(description="the closest take, counted from 1")
+    over: bool = Field(description="whether the next take is of another sentence")
+
+
 class Pong(_Received):
     """The answer to `ping`."""
 
@@ -221,11 +317,13 @@ class SessionClosed(_Received):
 
 
 SENT: tuple[type[BaseModel], ...] = (
-    SessionUpdate, BaselineGet, BaselineReset, Flush, AskTurn, Ping, SessionClose,
+    SessionUpdate, BaselineGet, BaselineReset, Flush, AskTurn, Practise, Ping,
+    SessionClose,
 )  # fmt: skip
 RECEIVED: tuple[type[BaseModel], ...] = (
     SessionCreated, SessionUpdated, SpeechStart, SpeechEnd, Result, Measured, Turn, Level,
-    BaselineAnswer, Pong, Error, SessionClosed,
+    BaselineAnswer, PracticeAim, PracticeMoment, PracticeUsual, PracticeAgain, PracticeAttempt,
+    Pong, Error, SessionClosed,
 )  # fmt: skip
 
 

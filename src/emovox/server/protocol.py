@@ -9,7 +9,8 @@ from typing import Any
 
 from ..baseline import Baseline
 from ..checks import is_number
-from ..errors import BaselineError
+from ..errors import BaselineError, ConfigError
+from .practice import PracticeOptions
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 10.0
@@ -19,7 +20,8 @@ OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, of encoders: RFC 671
 MAX_CHANNELS, MAX_OPUS_CHANNELS = 8, 2  # a packet of Opus has no more
 _OPUS_BYTES_PER_S = 6_000  # of speech, or more than that
 KINDS = (
-    "session.update", "baseline.get", "baseline.reset", "flush", "turn", "ping", "session.close",
+    "session.update", "baseline.get", "baseline.reset", "flush", "turn", "practice", "ping",
+    "session.close",
 )  # fmt: skip
 _MAX_NESTED = 64  # objects and lists in a message: small ones take far more memory than their text
 _CHEAP = frozenset({"ping", "session.close"})
@@ -57,6 +59,7 @@ class SessionOptions:
     prosody: bool = False
     emotion: bool = True
     labels: tuple[str, ...] | None = None  # the only ones to answer with
+    practice: PracticeOptions | None = None
 
     @property
     def rate_hz(self) -> int:
@@ -89,6 +92,8 @@ class SessionOptions:
             )
         if options.encoding == "opus":
             _check_opus(options)
+        if options.practice and options.channels > 1:
+            raise _fatal(f"channels: expected 1 with practice, got {options.channels}")
         return options
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,13 +108,14 @@ class SessionOptions:
             "prosody": self.prosody or not self.emotion,
             "emotion": self.emotion,
             "labels": None if self.labels is None else list(self.labels),
+            "practice": self.practice.to_dict() if self.practice else None,
             "baseline_seconds": heard[0] if self.channels == 1 else heard,
         }
 
 
 @dataclass(frozen=True)
 class Request:
-    """A valid text message: its type, and the `SessionOptions` that a session.update changes.
+    """A valid text message: its type, and the `SessionOptions` that it changes.
 
     Other messages may name a channel; None means all of them.
     """
@@ -139,6 +145,9 @@ def read_message(text: str) -> Request:
     assert isinstance(message, dict)
     if kind == "session.update":
         return Request(kind, _changes(message))
+    if kind == "practice":
+        asked = {key: value for key, value in message.items() if key != "type"}
+        return Request(kind, {"practice": _practice(asked)})
     return Request(kind, channel=_channel(message.get("channel")))
 
 
@@ -218,6 +227,13 @@ def _switch(name: str, value: Any) -> bool:
     return value
 
 
+def _practice(value: Any) -> PracticeOptions | None:
+    try:
+        return None if value is None else PracticeOptions.read(value)
+    except ConfigError as error:
+        raise MessageError("parameter", f"practice: {error}") from None
+
+
 def _baseline(value: Any) -> Baseline | None:
     try:
         return None if value is None else Baseline.from_dict(value)
@@ -247,6 +263,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "baseline": _baseline,
     "baselines": _baselines,
     "labels": _labels,
+    "practice": _practice,
     **{name: partial(_switch, name) for name in ("learn", "prosody", "emotion")},
 }
 

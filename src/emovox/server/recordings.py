@@ -129,7 +129,7 @@ async def answer_turns(
 
     def recognise(turn: Turn) -> tuple[list[TurnAnswer], Conversation]:
         recognizer = service.recognizer.pausing(turn)
-        _check_sound(content, max_s, "", whole=False)
+        check_sound(content, max_s, "", whole=False)
         turns = asked.given
         if turns is None:
             turns = find_turns(
@@ -256,7 +256,7 @@ def _hear(
     segments_of: Callable[[int | None], SpeechSegments[Answer]],
 ) -> _Heard[Answer]:
     """Answer the segments of a recording's channels, one after the other."""
-    sound = _check_sound(content, max_s, "", whole=False)
+    sound = check_sound(content, max_s, "", whole=False)
     found: list[tuple[int | None, Answer]] = []
     for channel in range(sound.n_channels) if channels == "separate" else [None]:
         segments = segments_of(channel)
@@ -264,7 +264,7 @@ def _hear(
             found += [(channel, segment) for segment in segments]
         except AudioError as error:
             if error.kind == "too long":  # the header promised less, or nothing
-                raise _too_long(max_s, "") from None
+                raise too_long(max_s, "") from None
             raise
     return _Heard(sound.n_channels, round(segments.seconds, 4), segments.broken, found)
 
@@ -289,7 +289,7 @@ class _Sound:
     seconds: float | None
 
 
-def _check_sound(content: bytes, max_s: float, hint: str, *, whole: bool) -> _Sound:
+def check_sound(content: bytes, max_s: float, hint: str, *, whole: bool) -> _Sound:
     """Refuse what is no audio or too much of it, by its header, and return what that says.
 
     A header may promise too little: what reads the recording holds the limit, too.
@@ -312,11 +312,12 @@ def _check_sound(content: bytes, max_s: float, hint: str, *, whole: bool) -> _So
         return _Sound(n_channels, None)
     too_much = whole and frames * n_channels > max_s * _MAX_WHOLE_PER_S
     if frames > max_s * rate or too_much:
-        raise _too_long(max_s, hint)
+        raise too_long(max_s, hint)
     return _Sound(n_channels, frames / rate)
 
 
-def _too_long(max_s: float, hint: str) -> RefusedError:
+def too_long(max_s: float, hint: str) -> RefusedError:
+    """Return the refusal of a recording longer than the limit."""
     return RefusedError(413, "too_long", f"expected a recording of at most {max_s:g} s{hint}")
 
 
@@ -332,7 +333,7 @@ async def _timed_whole(
     """Like `_timed`; of calls with recordings that are large, once decoded, few run at a time."""
 
     def unless_large(turn: Turn) -> T | None:
-        sounds = [_check_sound(content, max_s, hint, whole=True) for content in contents]
+        sounds = [check_sound(content, max_s, hint, whole=True) for content in contents]
         if any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds):
             return None
         return call(turn)

@@ -1,6 +1,7 @@
 """Errors of the service: a status, a code for programs, a line for people."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,10 +10,27 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ..errors import AudioError, BaselineError, EmovoxError, SilenceError, TurnsError
+from ..errors import (
+    AudioError,
+    BaselineError,
+    EmovoxError,
+    JournalError,
+    MissingExtraError,
+    SilenceError,
+    TurnsError,
+)
 from .workers import GivenUpError
 
 _MAX_MESSAGE = 500  # characters
+# Of our errors, the more special ones first.
+_KINDS: Mapping[type[EmovoxError], tuple[int, str]] = {
+    SilenceError: (422, "no_speech"),
+    AudioError: (422, "audio"),
+    BaselineError: (422, "baseline"),
+    TurnsError: (422, "turns"),
+    JournalError: (409, "journal"),
+    MissingExtraError: (501, "missing_extra"),
+}
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -63,14 +81,9 @@ def as_refusal(error: Exception) -> RefusedError:
     """Map an exception to an HTTP error; hide the details of internal ones."""
     if isinstance(error, RefusedError):
         return error
-    if isinstance(error, SilenceError):
-        return RefusedError(422, "no_speech", str(error))
-    if isinstance(error, AudioError):
-        return RefusedError(422, "audio", str(error))
-    if isinstance(error, BaselineError):
-        return RefusedError(422, "baseline", str(error))
-    if isinstance(error, TurnsError):
-        return RefusedError(422, "turns", str(error))
+    for kind, (status, code) in _KINDS.items():
+        if isinstance(error, kind):
+            return RefusedError(status, code, str(error))
     if isinstance(error, ClientDisconnect):  # only the log shows this
         return RefusedError(499, "gone", "the client went away")
     if isinstance(error, GivenUpError):

@@ -13,9 +13,9 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from ..errors import ConfigError, EmovoxError, MissingExtraError
 from ..prediction import Prediction
-from .channels import Channels, Encoded
+from .channels import Channels, Encoded, MakeStream
 from .inbox import End, Inbox, Item
-from .live import Result, Update
+from .live import LiveStream, Result, Update
 from .logs import log
 from .protocol import MessageError, Request, SessionOptions, as_text, read_message
 from .rates import Bucket, Shares, address_of
@@ -59,10 +59,13 @@ class Sessions:
             raise busy("the service is stopping", _RETRY_S)
         return self._places.place(address)
 
-    async def run(self, websocket: WebSocket) -> None:
-        """Run one session from its handshake to its end."""
+    async def run(self, websocket: WebSocket, make_stream: MakeStream | None = None) -> None:
+        """Run one session from its handshake to its end.
+
+        One with streams of another kind is private: its labels are not counted.
+        """
         gauge, address = self._service.metrics.live_sessions, address_of(websocket.scope)
-        session = Session(websocket, self._service, partial(self._place, address))
+        session = Session(websocket, self._service, partial(self._place, address), make_stream)
         try:
             with self._place(address), gauge.track_inprogress():
                 self._open.add(session)
@@ -96,7 +99,10 @@ class Session:
         websocket: WebSocket,
         service: Service,
         place: Callable[[], contextlib.AbstractContextManager[None]],
+        make_stream: MakeStream | None = None,
     ) -> None:
+        self._is_private = make_stream is not None
+        self._make_channels = partial(Channels, service, make_stream=make_stream or LiveStream)
         self._websocket = websocket
         self._service = service
         self._place, self._places = place, contextlib.ExitStack()
@@ -117,7 +123,7 @@ class Session:
         """Run the session until it ends."""
         offered = self._websocket.scope.get("subprotocols", [])
         # A browser gives up unless one of the subprotocols it offered is taken.
-        chosen = next((name for name in offered if name.startswith("bearer.")), None)
+        chosen = next((name for name in offered if name.startswith(("bearer.", "key."))), None)
         await self._websocket.accept(chosen)
         reader = asyncio.create_task(self._read())
         worker = asyncio.create_task(self._work())
@@ -167,13 +173,16 @@ class Session:
 
     async def _work(self) -> str:
         """Handle the messages in the inbox until the session ends; return the reason."""
-        self._stream = await self._in_thread(partial(Channels, self._service, self._options))
-        await self._send(self._created())
-        while True:
-            item = await self._inbox.take(self._options.bytes_per_s)
-            if end := item if isinstance(item, End) else await self._handle(item):
-                await self._close(end)
-                return end.reason
+        self._stream = await self._in_thread(partial(self._make_channels, self._options))
+        try:
+            await self._send(self._created())
+            while True:
+                item = await self._inbox.take(self._options.bytes_per_s)
+                if end := item if isinstance(item, End) else await self._handle(item):
+                    await self._close(end)
+                    return end.reason
+        finally:
+            await self._in_thread(self._stream.close)
 
     async def _feed(self, messages: list[Encoded]) -> End | None:
         before = self._stream.seconds
@@ -199,7 +208,8 @@ class Session:
             self._speech_s += answer.end - answer.start
         if isinstance(answer, Prediction):
             self._decisions += 1
-            self._service.metrics.decisions.labels("live", answer.label).inc()
+            if not self._is_private:
+                self._service.metrics.decisions.labels("live", answer.label).inc()
             self._service.metrics.decision_seconds.observe(latency_s)
         return result.message(latency_s)
 
@@ -235,6 +245,9 @@ class Session:
             await self._send({"type": "pong"})
         elif request.kind == "turn":
             await self._send_updates(await self._turns(request.channel))
+        elif request.kind == "practice":
+            practise = partial(self._stream.practise, request.changes["practice"])
+            await self._send_updates(await self._in_thread(practise))
         else:
             channel, reset = request.channel, request.kind == "baseline.reset"
             call = partial(self._stream.baselines, channel, reset=reset)
@@ -257,13 +270,14 @@ class Session:
         options = self._options.changed(changes)
         self._take_places(options.channels - 1)
         try:
-            self._stream = await self._in_thread(partial(Channels, self._service, options))
+            self._stream = await self._in_thread(partial(self._make_channels, options))
         except MissingExtraError as error:
             raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
-        except ConfigError as error:  # of the labels: the other options were checked before
-            raise MessageError("parameter", str(error), fatal=True) from None
+        except ConfigError as error:
+            raise MessageError("parameter", f"practice: {error}", fatal=True) from None
         except EmovoxError as error:
-            raise MessageError("baseline", str(error), fatal=True) from None
+            code = error.code if isinstance(error, RefusedError) else "baseline"
+            raise MessageError(code, str(error), fatal=True) from None
         self._options = options
         await self._send({"type": "session.updated", **options.to_dict()})
 
@@ -278,7 +292,11 @@ class Session:
 
     async def _close(self, end: End) -> None:
         """Send the remaining messages and close the connection."""
-        await self._send_updates(await self._in_thread(self._stream.flush))
+        try:
+            await self._send_updates(await self._in_thread(self._stream.flush))
+            await self._in_thread(self._stream.close)
+        except MessageError as error:
+            end = End(error.code, _VIOLATION, str(error))
         if end.message:
             await self._send({**_error(end.reason, end.message), "fatal": True})
         await self._send(

@@ -18,6 +18,8 @@ PREFIX = "EMOVOX_"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # A browser can only send a token on a WebSocket as a subprotocol, which is a token of RFC 7230.
 _TOKEN_LETTERS = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+_PERSON = re.compile(r"[\w.-]{1,64}", re.ASCII)  # of a token's journal
+_JOURNALS = ("auto", "on", "off")
 _ORIGIN = re.compile(r"(https?)://([\w.-]+|\[[\da-f:.]+\])(?::(\d+))?/?")
 _MAX_TOKEN_FILE = 100_000  # bytes
 
@@ -44,6 +46,11 @@ class ServerSettings:
     model: str | None = _setting(None, "model file, or the name of a shipped model")
     tokens: tuple[str, ...] = _setting(
         (), "accepted bearer tokens; if empty, no token is needed", repr=False
+    )
+    journal: str = _setting(
+        "auto",
+        "`on` or `off`: whether the page keeps journals; `auto`: if the service listens on this "
+        "machine alone and needs no token",
     )
     origins: tuple[str, ...] = _setting(
         (), "origins of other sites whose pages may use the service; `*`: all"
@@ -86,8 +93,21 @@ class ServerSettings:
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 _expect(0 < value < math.inf, setting.name, value, "more than 0")
         _expect(self.max_share <= 1, "max_share", self.max_share, "at most 1")
-        for token in self.tokens:
+        for token, person in self.people.items():
             _check_token(token)
+            if person is not None and not _PERSON.fullmatch(person):
+                raise ConfigError(
+                    "expected TOKEN=PERSON, the person as 1 to 64 letters, digits and ._-; a token "
+                    "has no = in it"
+                )
+        if len(set(self.tokens)) != len(self.people):
+            raise ConfigError("expected one person for each token, got two for the same one")
+        _expect(self.journal in _JOURNALS, "journal", self.journal, ", ".join(_JOURNALS))
+        if self.journal == "on" and not (self.local or self.tokens):
+            raise ConfigError(
+                "journal: others can reach this service; give each person a token, in a token "
+                "file with lines of TOKEN=PERSON"
+            )
         object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ConfigError("TLS needs both: ssl_certfile and ssl_keyfile")
@@ -96,6 +116,20 @@ class ServerSettings:
     def local(self) -> bool:
         """Whether only programs on the same machine can reach the service."""
         return self.host in _LOOPBACK
+
+    @property
+    def people(self) -> dict[str, str | None]:
+        """Each token, with the word for the person whose journal it opens; None where it has none.
+
+        A token is given as TOKEN or as TOKEN=PERSON; several may be of one person.
+        """
+        parts = (entry.partition("=") for entry in self.tokens)
+        return {token: person if equals else None for token, equals, person in parts}
+
+    @property
+    def has_journals(self) -> bool:
+        """Whether the page keeps journals."""
+        return self.journal == "on" or (self.journal == "auto" and self.local and not self.tokens)
 
     @classmethod
     def from_environment(

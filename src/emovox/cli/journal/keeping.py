@@ -32,7 +32,7 @@ def new(
     ] = False,
 ) -> None:
     """Begin the journal of a person, who is asked to agree."""
-    from ...journal.folder import new_file, plain
+    from ...journal.folder import check_only, new_file, plain
     from ...journal.records import Consent
     from ...journal.store import Journal
 
@@ -43,7 +43,7 @@ def new(
         secret = read_passphrase(passphrase_file, is_new=True)
     path = journal or new_file()
     if not journal:
-        _check_only(plain(name))
+        check_only(name)
     Journal.create(path, plain(name), consent, passphrase=secret).close()
     say(f"made {path}")
 
@@ -65,22 +65,6 @@ def consent_lines(consent: "Consent") -> list[str]:
         f"keep the sound: {'yes' if consent.sound else 'no'}",
         f"keep entries for: {counted(days, 'day') if days else 'as long as you like'}",
     ]
-
-
-def _check_only(name: str) -> None:
-    """Refuse a second journal of one name, as far as those without a passphrase tell."""
-    from ...errors import JournalError
-    from ...journal.folder import journal_files, plain
-    from ...journal.store import Journal
-
-    for file in journal_files():
-        try:
-            with Journal.open(file) as other:
-                is_same = plain(other.name) == name
-        except JournalError:
-            continue
-        if is_same:
-            raise JournalError(f"{name} has a journal: {file}")
 
 
 def consent(
@@ -131,14 +115,18 @@ def forget(
     check_ins: Annotated[
         list[int] | None, typer.Option("--checkin", help="Delete a check-in; may be repeated.")
     ] = None,
+    practised: Annotated[
+        list[int] | None,
+        typer.Option("--practice", help="Delete a session of practice; may be repeated."),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Delete the whole journal.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete sessions and check-ins, or the whole journal; this cannot be undone."""
-    if everything == bool(sessions or check_ins):
-        raise typer.BadParameter("expected --session, --checkin or --everything")
+    """Delete sessions, check-ins and practice, or the whole journal; this cannot be undone."""
+    if everything == bool(sessions or check_ins or practised):
+        raise typer.BadParameter("expected --session, --checkin, --practice or --everything")
     with open_journal(journal, person, passphrase_file) as opened:
         if everything:
             if not yes:
@@ -152,6 +140,9 @@ def forget(
         for number in check_ins or ():
             opened.forget_check_in(number)
             say(f"deleted check-in {number}")
+        for number in practised or ():
+            opened.forget_practised(number)
+            say(f"deleted practice {number}")
 
 
 def purge(
@@ -164,8 +155,9 @@ def purge(
         if opened.consent.retention_days is None:
             say("nothing to delete: no retention was agreed to (`consent --retention DAYS`)")
             return
-        n_sessions, n_check_ins = opened.purge(datetime.now().astimezone())
-    say(f"deleted {counted(n_sessions, 'session')} and {counted(n_check_ins, 'check-in')}")
+        gone = opened.purge(datetime.now().astimezone())
+    said = f"{counted(len(gone.sessions), 'session')}, {counted(len(gone.check_ins), 'check-in')}"
+    say(f"deleted {said} and {counted(len(gone.practised), 'session')} of practice")
 
 
 def lock(

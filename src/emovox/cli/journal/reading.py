@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import one_line
-from ..console import print_table, say, say_json
+from ..console import counted, print_table, say, say_json
 from .options import JournalOption, JsonOption, PassphraseOption, PersonOption, open_journal
 
 if TYPE_CHECKING:
-    from ...journal.records import CheckIn, Session
+    from ...journal.records import CheckIn, Practised, Session
     from ...journal.totals import Totals
 
 
@@ -24,18 +24,22 @@ def list_entries(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the sessions and check-ins of a journal, or the journals of this machine."""
+    """List the sessions, check-ins and practice of a journal, or the journals of this machine."""
+    from ...journal.as_json import checkin_json, practice_json, session_json
+
     if people:
         _list_people(as_json)
         return
     with open_journal(journal, person, passphrase_file) as opened:
         pairs, check_ins = opened.sessions_with_totals(), opened.check_ins()
+        practised = opened.practised()
         due = opened.due(datetime.now().astimezone())
     if as_json:
         say_json(
             {
                 "sessions": [session_json(session, totals) for session, totals in pairs],
                 "check_ins": [checkin_json(check_in) for check_in in check_ins],
+                "practice": [practice_json(one) for one in practised],
             }
         )
         return
@@ -44,7 +48,10 @@ def list_entries(
     if check_ins:
         rows = [_checkin_cells(check_in) for check_in in check_ins]
         print_table("", ("check-in", "at", "valence", "said", "note"), rows)
-    if n_due := sum(map(len, due)):
+    if practised:
+        rows = [_practice_cells(one) for one in practised]
+        print_table("", ("practice", "at", "target", "takes", "best of each sentence"), rows)
+    if n_due := due.n_all:
         entries = "1 entry is" if n_due == 1 else f"{n_due:,} entries are"
         say(f"{entries} older than the retention: `emovox journal purge` deletes them")
 
@@ -89,6 +96,16 @@ def _checkin_cells(check_in: "CheckIn") -> tuple[str, ...]:
     )
 
 
+def _practice_cells(practised: "Practised") -> tuple[str, ...]:
+    return (
+        str(practised.id),
+        practised.at.strftime("%Y-%m-%d %H:%M"),
+        practised.target + ("" if practised.is_inferred else " (measured)"),
+        str(practised.n_takes),
+        ", ".join(f"{close:.0%}" for close in practised.best),
+    )
+
+
 def sounded(totals: "Totals", n_labels: int = 3) -> str:
     """Return the largest shares of a session, such as "neutral 60%, sad 25%"."""
     if not totals.inferred_s:
@@ -98,38 +115,24 @@ def sounded(totals: "Totals", n_labels: int = 3) -> str:
     return f"{shares}; uncertain {totals.uncertain_s / totals.inferred_s:.0%}"
 
 
-def session_json(session: "Session", totals: "Totals") -> dict[str, Any]:
-    """Return a session and what its segments come to, as JSON carries them."""
-    from dataclasses import asdict
-
-    fields = asdict(session) | session.conditions.__dict__ | {"began": session.began.isoformat()}
-    del fields["conditions"], fields["labels"]
-    shares = {label: round(totals.share(label), 4) for label in totals.seconds}
-    uncertain = totals.uncertain_s / totals.inferred_s if totals.inferred_s else None
-    return fields | {
-        "segments": totals.n_segments,
-        "speech_s": totals.speech_s,
-        "sounded": shares or None,
-        "uncertain": uncertain if uncertain is None else round(uncertain, 4),
-        "measured": dict(totals.means),
-    }
-
-
-def checkin_json(check_in: "CheckIn") -> dict[str, Any]:
-    """Return a check-in as JSON carries it."""
-    return {**check_in.__dict__, "at": check_in.at.isoformat(), "labels": list(check_in.labels)}
-
-
 def show(
     number: Annotated[int, typer.Argument(help="A session's number, from list.")],
+    practice: Annotated[
+        bool, typer.Option("--practice", help="The number is that of a session of practice.")
+    ] = False,
     journal: JournalOption = None,
     person: PersonOption = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the segments of a session."""
+    """Show the segments of a session, or how a session of practice went."""
+    if practice:
+        with open_journal(journal, person, passphrase_file) as opened:
+            _show_practice(opened.practised(), number, as_json)
+        return
     from dataclasses import asdict
 
+    from ...journal.as_json import session_json
     from ...journal.totals import totals_of
 
     with open_journal(journal, person, passphrase_file) as opened:
@@ -145,6 +148,25 @@ def show(
     began = session.began.isoformat(timespec="minutes")
     of_all = f"{totals.speech_s:.1f} s of speech in {conditions.seconds:.1f} s"
     say(f"{began}, {of_all}; signal to noise {snr}; sounded {sounded(totals, 9)}")
+
+
+def _show_practice(kept: "list[Practised]", number: int, as_json: bool) -> None:
+    from ...errors import JournalError
+    from ...journal.as_json import practice_json
+
+    one = next((practised for practised in kept if practised.id == number), None)
+    if one is None:
+        raise JournalError(f"the journal has no session of practice {number}; `list` shows them")
+    if as_json:
+        say_json(practice_json(one))
+        return
+    rows = [(str(place), f"{close:.0%}") for place, close in enumerate(one.best, 1)]
+    print_table("", ("sentence", "best take"), rows)
+    judged = "judged by a model as well" if one.is_inferred else "measured alone"
+    say(
+        f"{one.at.isoformat(timespec='minutes')}, {one.target}, {judged}; "
+        f"{counted(one.n_takes, 'take')} counted, {one.n_untold} not"
+    )
 
 
 def segment_table(segments: "Any") -> tuple[list[str], list[list[str]]]:

@@ -72,21 +72,13 @@ def record(
 def _session(
     source: "LiveSource", recognizer: "Recognizer | None", note: str, tags: Sequence[str]
 ) -> "Session":
-    from ...journal.records import Session
+    from ...journal.adding import begun_session
     from ...live.playback import Playback
-    from ...version import __version__
 
     is_played = isinstance(source, Playback)
-    return Session(
-        datetime.now().astimezone(),
-        "recording" if is_played else "microphone",
-        "" if is_played else source.name,
-        model=recognizer.fingerprint if recognizer else None,
-        labels=recognizer.labels if recognizer else (),
-        version=__version__,
-        note=note,
-        tags=tuple(tags),
-    )
+    kind, device = ("recording", "") if is_played else ("microphone", source.name)
+    begun = begun_session(datetime.now().astimezone(), kind, device, recognizer)
+    return replace(begun, note=note, tags=tuple(tags))
 
 
 def _record(

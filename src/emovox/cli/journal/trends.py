@@ -1,13 +1,12 @@
 """`emovox journal trend`, `compare` and `report`: a person against their own usual."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import counted, print_table, say, say_json
+from ..console import print_table, say, say_json
 from ..outputs import check_outputs
 from .options import (
     JournalOption,
@@ -19,10 +18,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ...journal.comparison import Comparison
     from ...journal.trend import Point, Trend, Week
-
-_MAX_CHANGES = 12  # told in words
 
 
 def trend(
@@ -36,6 +32,7 @@ def trend(
     as_json: JsonOption = False,
 ) -> None:
     """Show how you sounded week by week, against your own first sessions."""
+    from ...journal.as_json import trend_json
     from ...journal.trend import trend as trend_of
 
     with open_journal(journal, person, passphrase_file) as opened:
@@ -47,19 +44,8 @@ def trend(
     _print_trend(found)
 
 
-def trend_json(found: "Trend") -> dict[str, Any]:
-    """Return a trend as JSON carries it."""
-    usual = asdict(found.usual)
-    weeks = [{**asdict(week), "monday": week.monday.isoformat()} for week in found.weeks]
-    names = ("devices", "models")
-    return {
-        "usual": usual | {name: sorted(map(str, usual[name])) for name in names},
-        "weeks": weeks,
-    }
-
-
 def _print_trend(found: "Trend") -> None:
-    from ...journal.words import label_of
+    from ...journal.words import change_lines, label_of
 
     if not found.usual.sessions:
         say("too little: no session holds 60 s of speech yet")
@@ -89,21 +75,19 @@ def _usual_row(found: "Trend", names: Sequence[str]) -> list[str]:
 
 
 def _row(week: "Week", names: Sequence[str]) -> list[str]:
+    from ...journal.words import marks
+
     said = "" if week.valence is None else f"{week.valence:+.2f} ({week.n_check_ins})"
     cells = [_cell(name, week.points.get(name)) for name in names]
     speech = f"{week.speech_s / 60:.0f} min" if week.n_sessions else ""
-    return [week.monday.isoformat(), str(week.n_sessions), speech, *cells, said, _mark(week)]
-
-
-def _mark(week: "Week") -> str:
-    from ...journal.words import reasons
-
-    marks = reasons(week.apart)
-    if week.n_apart and not week.is_apart:
-        marks = [f"{week.n_apart} set aside: {', '.join(marks)}"]
-    if week.n_too_little:
-        marks.append(f"{week.n_too_little} too little" if week.n_sessions else "too little")
-    return "; ".join(marks)
+    return [
+        week.monday.isoformat(),
+        str(week.n_sessions),
+        speech,
+        *cells,
+        said,
+        "; ".join(marks(week)),
+    ]
 
 
 def _cell(name: str, point: "Point | None") -> str:
@@ -119,28 +103,6 @@ def _cell(name: str, point: "Point | None") -> str:
     return value + arrow
 
 
-def change_lines(found: "Trend") -> list[str]:
-    """Tell the changes in words, those of the latest weeks."""
-    from ...journal.words import NO_DIAGNOSIS, bare_text, name_of, unit_of, value_text
-
-    if not found.usual.sessions:
-        return []
-    lines = []
-    for week, name, point in found.changes()[-_MAX_CHANGES:]:
-        more = "more" if (point.difference or 0) > 0 else "less"
-        low, high = (
-            bare_text(name, end or 0) for end in (point.difference_low, point.difference_high)
-        )
-        lines.append(
-            f"week of {week.monday}: {name_of(name)} {more} than in your first sessions: "
-            f"{value_text(name, point.value)}, then {value_text(name, found.usual.values[name])} "
-            f"(95 % interval of the difference {low} to {high}{unit_of(name)})"
-        )
-    n_first = len(found.usual.sessions)
-    lines = lines or [f"no change against your first {counted(n_first, 'session')}"]
-    return [*lines, NO_DIAGNOSIS]
-
-
 def compare(
     before: Annotated[int, typer.Argument(help="A session's number.", show_default=False)],
     after: Annotated[int, typer.Argument(help="Another's.", show_default=False)],
@@ -150,6 +112,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two sessions, with how far your sessions lie apart by chance."""
+    from ...journal.as_json import comparison_json
     from ...journal.comparison import compare as compared
     from ...journal.words import cautions, label_of, value_text
 
@@ -172,20 +135,6 @@ def compare(
     print_table("", header, rows)
     for line in cautions(found):
         say(line)
-
-
-def comparison_json(found: "Comparison") -> dict[str, Any]:
-    """Return a comparison as JSON carries it."""
-    return {
-        "before": found.before.id,
-        "after": found.after.id,
-        "apart": list(found.apart),
-        "too_little": list(found.too_little),
-        "measures": {
-            name: asdict(one) | {"beyond_chance": one.is_beyond_chance}
-            for name, one in found.differences.items()
-        },
-    }
 
 
 def report(

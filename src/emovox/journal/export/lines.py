@@ -17,7 +17,7 @@ from ..totals import Totals
 
 FORMAT = 1
 _HEAD = "emovox_journal"
-_ORDER = ("person", "consent", "baseline", "session", "checkin", "forgotten")
+_ORDER = ("person", "consent", "baseline", "session", "checkin", "practice", "forgotten")
 
 
 def lines_of(journal: Journal) -> Iterator[str]:
@@ -108,6 +108,10 @@ def _checkin(values: dict[str, Any]) -> rows.Row:
     return rows.checkin_row(rows.checkin_of(0, values))
 
 
+def _practice(values: dict[str, Any]) -> rows.Row:
+    return rows.practice_row(rows.practice_of(0, values))
+
+
 def _forgotten(values: dict[str, Any]) -> rows.Row:
     return rows.forgotten_row(*rows.forgotten_of(values))
 
@@ -124,6 +128,7 @@ _CHECKED: Mapping[str, Callable[[dict[str, Any]], rows.Row]] = {
     "session": _session,
     "segment": _segment,
     "checkin": _checkin,
+    "practice": _practice,
     "forgotten": _forgotten,
     "baseline": _baseline,
 }

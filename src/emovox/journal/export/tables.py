@@ -1,4 +1,4 @@
-"""Sessions, segments and check-ins as tables: CSV and Parquet."""
+"""Sessions, segments, check-ins and practice as tables: CSV and Parquet."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass
@@ -24,6 +24,10 @@ _SEGMENT = {
 }  # fmt: skip
 _CHECKIN = {
     "check_in": int, "at": str, "kind": str, "valence": float, "labels": str, "note": str,
+}  # fmt: skip
+_PRACTICE = {
+    "practice": int, "at": str, "target": str, "inferred": bool, "takes": int, "not_counted": int,
+    "best": str,
 }  # fmt: skip
 
 
@@ -57,10 +61,17 @@ def tables_of(journal: Journal) -> dict[str, Table]:
                 one.note,
             ]
 
+    def practice_rows() -> Iterator[Cells]:
+        for one in journal.practised():
+            best = "|".join(f"{close:g}" for close in one.best)
+            counts = (one.n_takes, one.n_untold, best)
+            yield [one.id, one.at.isoformat(), one.target, one.is_inferred, *counts]
+
     return {
         "sessions": Table(_SESSION, lambda: map(_session_cells, sessions)),
         "segments": Table({**_SEGMENT, **scores}, segment_rows),
         "check_ins": Table(_CHECKIN, check_in_rows),
+        "practice": Table(_PRACTICE, practice_rows),
     }
 
 
