@@ -257,7 +257,7 @@ class TestViews:
         owner.page.click("[aria-label='Month before']")
         assert owner.text("#journal-month") == "February 2026"
         owner.page.click("[aria-label^='Open session 6']")
-        owner.wait("document.querySelector('#journal-session canvas').height > 60")
+        owner.wait("document.querySelector('#journal-session canvas')?.height > 60")
         assert "sounded: " in owner.text("#journal-session").lower()
         assert "No sound of this session is kept" in owner.text("#journal-session")
         owner.check_clean()

@@ -24,7 +24,7 @@ export class SessionCard {
     if (number !== this.number) return; // another one was opened meanwhile
     this.whole = whole;
     const { session, segments, sounds } = whole;
-    const has_sound = new Set(sounds);
+    const kept = new Set(sounds);
     this.player = make("audio", { controls: true, hidden: !sounds.length, "aria-label": `Sound of session ${number}` });
     this.player.addEventListener("ended", () => this.playAfter(this.playing));
     this.player.addEventListener("timeupdate", () => this.follow());
@@ -36,7 +36,7 @@ export class SessionCard {
       make("p", {}, this.facts(session)),
       inferred ? canvas : "", this.player,
       sounds.length ? make("div", { className: "buttons" }, make("button", { onclick: () => this.play(sounds[0]) }, "Play all")) : soft("No sound of this session is kept."),
-      table(`Segments of session ${number}`, this.head(inferred, sounds.length), segments.map((one, place) => this.row(one, place, inferred, sounds.length, has_sound))),
+      table(`Segments of session ${number}`, this.head(inferred, sounds.length), segments.map((one, place) => this.row(one, place, inferred, sounds.length, kept))),
       this.noteForm(session),
     ];
     this.place.replaceChildren(make("div", { className: "card", id: "journal-session" }, parts));
@@ -65,14 +65,14 @@ export class SessionCard {
     return [...(sounds ? ["Listen"] : []), "When", ...(inferred ? ["Sounded", "Score"] : []), "Pitch", "Level", "Tempo", "Pauses"];
   }
 
-  row(one, place, inferred, sounds, has_sound) {
+  row(one, place, inferred, sounds, kept) {
     const { start, end, prosody } = one;
     const when = `${start.toFixed(1)} to ${end.toFixed(1)} s`;
     const told = one.inferred;
     const heard = told
       ? [make("span", {}, told.certain ? swatch(told.label) : "", emotion(told)), percent(told.score)]
       : ["", ""];
-    const play = has_sound.has(place)
+    const play = kept.has(place)
       ? make("button", { className: "small", "aria-label": `Play ${when}`, onclick: () => this.play(place) }, "Play") : "";
     return [
       ...(sounds ? [play] : []), when, ...(inferred ? heard : []), figure(prosody.pitch_st, "st"), figure(prosody.level_db, "dB"),
