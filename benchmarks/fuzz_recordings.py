@@ -183,7 +183,9 @@ def _decode(one: Recording, note: Note) -> None:
 
 
 def _segment(recognizer: Recognizer, one: Recording, note: Note, channel: int | None) -> None:
-    segments = recognizer.segments(one.content, channel=channel, max_seconds=LIMIT_S)
+    segments = recognizer.segments(
+        one.content, channel=channel, without_bleed=channel is not None, max_seconds=LIMIT_S
+    )
     try:
         found = list(segments)
     except EmovoxError as error:

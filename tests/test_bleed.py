@@ -75,6 +75,10 @@ def test_channels_without_bleed_stay_as_they_are(voice, noise):
 
 def test_a_damaged_channel_does_not_silence_the_other(voice):
     """Samples that are no numbers count as silence."""
+    for value in (np.nan, np.inf, -np.inf):
+        damaged = voice.copy()
+        damaged[::100] = value
+        assert np.array_equal(gated(np.stack([voice, damaged], 1), RATE)[:, 0], voice)
     sound = np.stack([voice, np.full_like(voice, np.nan)], 1)
     assert np.array_equal(gated(sound, RATE)[:, 0], voice)
 

@@ -107,7 +107,8 @@ class Bleed:
         agreed = _sums(self._own, _OF) >= _AGREE
         kept = (_sums(agreed, _AROUND) > 0)[:n_chunks] | self._noise[_LAG:][:n_chunks]
         n_samples = n_chunks * self._n_chunk
-        judged = self._waiting[:n_samples] * np.repeat(kept, self._n_chunk, axis=0)
+        kept_samples = np.repeat(kept, self._n_chunk, axis=0)
+        judged = np.where(kept_samples, self._waiting[:n_samples], np.float32(0))
         self._waiting, self._own = self._waiting[n_samples:], self._own[n_chunks:]
         self._noise = self._noise[n_chunks:]
         self._n_known -= n_chunks
@@ -116,7 +117,9 @@ class Bleed:
 
 def _powers(chunks: Samples) -> Powers:
     """Return the power of chunks, shape (n_chunks, n_samples, n_channels), without their offset."""
-    powers: Powers = np.nan_to_num(chunks.var(1, dtype=np.float64), nan=0.0, posinf=0.0) + _FAINT
+    with np.errstate(invalid="ignore"):  # what is no number counts as silence; reading refuses it
+        variances = chunks.var(1, dtype=np.float64)
+    powers: Powers = np.nan_to_num(variances, nan=0.0, posinf=0.0) + _FAINT
     return powers
 
 

@@ -50,7 +50,7 @@ def find_turns(
     Parameters
     ----------
     audio : path, bytes, file object, or array, shape=(n_samples,) or (n_samples, n_channels)
-        Of any length; a file object is read from its beginning.
+        Of any length. Rewind a file object before its turns are recognised.
     rate : float, optional
         Hz; needed with an array, and only then.
     speakers : int, 1 to 10, optional
