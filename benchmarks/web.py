@@ -34,6 +34,7 @@ from emovox import Recognizer
 from emovox.audio import RATE, load_audio
 from emovox.corpora import load_corpus
 from emovox.corpora.utterance import Utterance
+from emovox.errors import AudioError
 from emovox.model import find_model
 from emovox.prediction import summarise
 from machine import REPOSITORY, data_folder, machine, write_result
@@ -81,15 +82,22 @@ def answer(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
         found += stream.feed(samples[first : first + rate // 10].mean(1, dtype=np.float32))
     found += stream.flush()
     turn = stream.turn()
-    whole = recognizer.predict(path).to_dict() if job["kind"] == "recording" else None
     return {
         "name": job["name"],
-        "whole": whole,
+        "whole": predicted(recognizer, path) if job["kind"] == "recording" else None,
         "decisions": [one.to_dict() for one in found],
         "summary": summarise(found).to_dict(),
         "turn": None if turn is None else turn.to_dict(),
         "baseline": stream.baseline.to_dict(),
     }
+
+
+def predicted(recognizer: Recognizer, path: Path) -> dict[str, Any]:
+    """Return the prediction of a whole recording, or the name of the error."""
+    try:
+        return recognizer.predict(path).to_dict()
+    except AudioError as error:
+        return {"refused": type(error).__name__}
 
 
 def write_recordings(folder: Path) -> list[Job]:
@@ -218,10 +226,13 @@ def collect(
 
 def compare(python: dict[str, Any], browser: dict[str, Any]) -> dict[str, Any]:
     """Compare all answers: labels, scores, borders of segments, baselines."""
-    wholes, finals, interims, borders, baselines, uncounted = [], [], [], [], [], 0
+    wholes, finals, interims, borders, baselines = [], [], [], [], []
+    refused, uncounted = [], 0
     for name, mine in python.items():
         other = browser[name]
-        if mine["whole"]:
+        if "refused" in {*(mine["whole"] or {}), *(other["whole"] or {})}:
+            refused.append(mine["whole"] == other["whole"])
+        elif mine["whole"]:
             wholes.append((mine["whole"], other["whole"]))
         if len(mine["decisions"]) != len(other["decisions"]):
             uncounted += 1
@@ -234,6 +245,8 @@ def compare(python: dict[str, Any], browser: dict[str, Any]) -> dict[str, Any]:
             baselines.append(float(np.abs(of[0] - of[1]).max() / mine["baseline"]["seconds"]))
     return {
         "recordings": agreement(wholes),
+        "without_speech": len(refused),
+        "without_speech_for_one_alone": refused.count(False),
         "segments": agreement(finals),
         "interim_decisions": agreement(interims),
         "with_other_segments": uncounted,

@@ -36,6 +36,7 @@ export class Stream {
     this.voice = voice;
     this.rate = checkRate(rate);
     this.learn = learn;
+    /** @type {{interval_s: number | null, max_segment_s: number}} */
     this.options = { interval_s, max_segment_s };
     /** @type {Promise<unknown>} */
     this.working = Promise.resolve();
@@ -63,6 +64,15 @@ export class Stream {
   setBaseline(baseline) {
     this.model.checkBaseline(baseline);
     this.learned = this.beforeTurn = baseline;
+  }
+
+  /**
+   * Set the seconds of speech between interim decisions from now on; null: make none.
+   * @param {number | null} interval_s
+   */
+  decideEvery(interval_s) {
+    this.activity.decideEvery(interval_s);
+    this.options.interval_s = interval_s;
   }
 
   /** Seconds of audio fed so far. */
@@ -195,7 +205,7 @@ export class Stream {
   async interim(segment) {
     const { prediction } = await this.model.hear(cleaned(segment.audio), this.learned);
     const now = { ...placed(prediction, segment.start / RATE, segment.end / RATE, this.originS), final: false };
-    const kept = 0.5 ** (/** @type {number} */ (this.options.interval_s) / HALF_LIFE_S);
+    const kept = 0.5 ** ((this.options.interval_s ?? INTERVAL_S) / HALF_LIFE_S);
     const { threshold } = this.model.card;
     const { before } = this;
     this.before = before && !segment.first ? smoothed(now, before, kept, threshold) : now;

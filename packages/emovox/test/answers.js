@@ -19,7 +19,8 @@ async function decisions(recognizer, { name, kind }, bytes) {
   for (const block of blocks()) found.push(...(await stream.feed(block)));
   found.push(...(await stream.flush()));
   const turn = await stream.turn();
-  const whole = kind === "recording" ? await recognizer.predict(bytes) : null;
+  const refused = (error) => ({ refused: error.name });
+  const whole = kind === "recording" ? await recognizer.predict(bytes).catch(refused) : null;
   const { baseline } = stream;
   const answers = { name, whole, decisions: found, summary: summarise(found), turn, baseline };
   return JSON.parse(JSON.stringify(answers)); // as JSON carries it

@@ -17,6 +17,7 @@ from .info import info
 from .journal import journal_app
 from .listen import listen
 from .measure import measure
+from .page import page
 from .plot import plot_app
 from .practice import practice
 from .predict import predict
@@ -41,6 +42,7 @@ app.command()(listen)
 app.command()(practice)
 app.command()(info)
 app.command()(serve)
+app.command()(page)
 app.command()(train)
 app.command()(evaluate)
 app.command()(audit)

@@ -1,6 +1,7 @@
 // What comes first: the model behind the page, an access token where one is asked for, the tabs.
 
 import { Client } from "./client.js";
+import { deviceModel, isAlone, offerDevice, tellWhere } from "./device.js";
 import { Recording } from "./file.js";
 import { Live } from "./live.js";
 import { $, notice } from "./results.js";
@@ -13,6 +14,20 @@ async function open(token) {
   const gone = `The server does not answer as it should (${asked.status || "not at all"}).`;
   notice("problem", model ? "" : asked.status === 401 ? unknown : gone);
   if (!model) return;
+  begin(model, token);
+  offerDevice(model);
+}
+
+// Without a server the model's card is a file beside the page.
+async function openAlone() {
+  const model = await deviceModel();
+  notice("problem", model ? "" : "The files of this page are not complete. Reload it.");
+  if (!model) return;
+  begin(model, "");
+  tellWhere();
+}
+
+function begin(model, token) {
   $("model").textContent = `Model ${model.name} (${model.fingerprint}).`;
   $("product").hidden = false;
   new Live(model, token);
@@ -41,4 +56,5 @@ $("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   open($("token").value.trim());
 });
-open("");
+if (isAlone) openAlone();
+else open("");

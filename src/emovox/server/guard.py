@@ -24,9 +24,10 @@ _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"})
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+        "connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -196,7 +197,7 @@ def _is_address(name: str) -> bool:
 
 def is_open(path: str) -> bool:
     """Return whether a path needs no token: the page and its files, and health checks."""
-    return path in _OPEN_PATHS or path.startswith("/page/")
+    return path in _OPEN_PATHS or path.startswith(("/page/", "/device/"))
 
 
 def _token(scope: Scope, headers: Headers) -> str:
@@ -213,4 +214,6 @@ def _token(scope: Scope, headers: Headers) -> str:
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-cache" if path.startswith("/page/") else "no-store")
+    headers.setdefault(
+        "Cache-Control", "no-cache" if path.startswith(("/page/", "/device/")) else "no-store"
+    )
