@@ -6,6 +6,11 @@
 //   const recognizer = await Recognizer.load("speech.onnx", { voice: "silero_vad.onnx", ort });
 //   const { label, score } = await recognizer.predict(samples, 48000);
 
+/** @typedef {import("./prediction.js").Prediction} Prediction */
+/** @typedef {import("./prediction.js").Summary} Summary */
+/** @typedef {import("./card.js").Card} Card */
+/** @typedef {import("./stream.js").Stream} Stream */
+
 export { resampled } from "./audio.js";
 export { Baseline } from "./baseline.js";
 export * from "./errors.js";

@@ -165,6 +165,8 @@ function softmax(logits, temperature) {
 
 /** @param {Uint8Array} content */
 async function fingerprint(content) {
+  if (!globalThis.crypto?.subtle)
+    throw new ModelError("browsers open a model only on pages from HTTPS or localhost");
   // @ts-ignore: TypeScript takes its memory for shared
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
   return Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -8,7 +8,7 @@ export const open = ({ model, voice, ort }) => Recognizer.load(model, { voice, o
 export function answer(recognizer, job, bytes) {
   if (job.kind === "timed") return timed(recognizer, bytes);
   if (job.kind === "segments") return segments(recognizer, bytes);
-  if (job.kind === "memory") return memory(recognizer, job, bytes);
+  if (job.kind === "long") return long(recognizer, job, bytes);
   return decisions(recognizer, job, bytes);
 }
 
@@ -56,16 +56,10 @@ async function segments(recognizer, bytes) {
   return { n, seconds: (performance.now() - began) / 1000 };
 }
 
-// Megabytes of the worker after these minutes of a stream, over which the recording is repeated.
-async function memory(recognizer, { minutes }, bytes) {
+// Goes on with a stream until it has so many minutes; the recording is repeated.
+async function long(recognizer, { minutes }, bytes) {
   const { rate, blocks } = blocksOf(bytes);
-  const stream = recognizer.stream(rate);
-  const mb = [];
-  while (mb.length < minutes.length)
-    for (const block of blocks()) {
-      await stream.feed(block);
-      if (stream.seconds < 60 * minutes[mb.length]) continue;
-      mb.push(Math.round(performance.memory.usedJSHeapSize / 1e6));
-    }
-  return { mb };
+  const stream = (recognizer.long ??= recognizer.stream(rate));
+  while (stream.seconds < 60 * minutes) for (const block of blocks()) await stream.feed(block);
+  return { seconds: stream.seconds };
 }
