@@ -150,11 +150,11 @@ def web_answers_table(result: Mapping[str, Any]) -> str:
         for name in named
     ]
     header = ("answers to", "number", "same label", "all scores within 0.02", "largest difference")
+    others = answers["with_other_segments"]
     borders = (
-        f"Both find the same number of segments in all recordings but "
-        f"{answers['with_other_segments']}; {percent(answers['borders_within_32_ms'])} of the "
-        "borders are the same within 32 ms, and all within "
-        f"{1000 * answers['largest_border_s']:.0f} ms. "
+        "Both find the same number of segments in all recordings"
+        f"{f' but {others}' if others else ''}, "
+        f"and no border differs by more than {1000 * answers['largest_border_s']:.0f} ms. "
     )
     return f"{_markdown(header, rows)}\n\n{borders}{_measured(result)}"
 

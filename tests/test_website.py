@@ -212,6 +212,7 @@ class TestOffline:
             (one["start"], one["end"]) for one in wanted
         ]
         assert all(map(near, found, wanted))
+        assert re.search(r"Took \d+ ms", visitor.text("#summary"))
         visitor.open(spoken)
         found = json.loads(visitor.saved("#file-results", "JSON"))["segments"]
         wanted = [one.to_dict() for one in shipped.segments(spoken)]

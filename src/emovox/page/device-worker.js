@@ -76,6 +76,7 @@ function end({ session }) {
 // Recordings: `wav` is a file that is read block by block; others come decoded, as channels.
 
 async function hear({ wav, rate, channels, baseline, separate }, id) {
+  const began = performance.now();
   const found = [];
   let streams;
   let heard = 0;
@@ -89,7 +90,8 @@ async function hear({ wav, rate, channels, baseline, separate }, id) {
     postMessage({ id, share: heard / block.seconds });
   }
   for (const [k, stream] of streams.entries()) found.push([k, await stream.flush()]);
-  return answer(found, streams.length, heard, separate);
+  const compute_ms = performance.now() - began;
+  return { compute_ms, ...answer(found, streams.length, heard, separate) };
 }
 
 function* cut(channels, rate) {

@@ -91,7 +91,7 @@ export function tellWhere() {
   $("where").textContent = here
     ? "Sound stays on this device and is not stored."
     : "Sound goes only to this server and is not stored.";
-  $("reference").hidden = isAlone;
+  for (const one of document.querySelectorAll("[data-server]")) one.hidden = isAlone;
   $("here-words").textContent = here ? "Loading the model…" : "";
   if (!here) return;
   const say = (words) => ($("here-words").textContent = hearsHere() ? words : "");
