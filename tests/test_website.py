@@ -285,3 +285,4 @@ def test_switch(chromium, written, shipped):  # noqa: F811
         visitor = Visitor(chromium().new_context(), service.url)
         visitor.wait("!document.getElementById('product').hidden")
         assert not visitor.page.is_visible("#switch")
+        visitor.check_clean()

@@ -76,7 +76,7 @@ async function kept() {
 // The card of the model on this device, and its fingerprint; null where there is none.
 export async function deviceModel() {
   const answer = await fetch(new URL("model.json", FILES)).catch(() => null);
-  return answer?.ok ? await answer.json() : null;
+  return answer?.status === 200 ? await answer.json() : null;
 }
 
 // Offers the switch beside a server that has the same model; else it stays hidden.

@@ -158,3 +158,8 @@ def _add_page(app: FastAPI, device: Path | None) -> None:
     app.mount("/page", scripts, name="page")
     if device is not None:
         app.mount("/device", StaticFiles(directory=device), name="device")
+        return
+
+    @app.get("/device/model.json", include_in_schema=False)
+    async def nothing() -> Response:  # a browser would log 404 as an error
+        return Response(status_code=204)
