@@ -245,6 +245,21 @@ class TestOffline:
         assert visitor.hosts <= {"127.0.0.1", None}
         visitor.check_clean("ERR_CONNECTION_REFUSED")
 
+    def test_pause_while_loading(self, chromium, host, spoken):  # noqa: F811
+        """One may press Start, Pause and Finish before the model is loaded."""
+        visitor = Visitor(chromium(spoken).new_context(), host.url)
+        visitor.wait("!document.getElementById('product').hidden")
+        visitor.page.click("#start")
+        visitor.wait("document.getElementById('start').textContent === 'Pause'")
+        visitor.page.click("#start")
+        visitor.wait_state("Paused")
+        visitor.live()
+        visitor.page.click("#finish")
+        visitor.wait_state("Finished")
+        visitor.live()
+        visitor.wait_rows(1)
+        visitor.check_clean()
+
     def test_unreadable(self, chromium, host, tmp_path):  # noqa: F811
         """What the browser cannot decode, or holds no speech, is told in words."""
         visitor = Visitor(chromium().new_context(), host.url)

@@ -106,9 +106,9 @@ export class DeviceSession {
 
   async connect() {
     this.set("connecting");
+    this.ready ??= device.open().then(() => this.begin());
     try {
-      await device.open();
-      await this.begin();
+      await this.ready;
     } catch (error) {
       return this.end(`Not on this device: ${error.message}.`);
     }
@@ -170,26 +170,26 @@ export class DeviceSession {
   }
 
   pause() {
-    this.tell("flush");
+    if (this.state === "live") this.tell("flush");
     this.set("paused");
   }
 
   async resume(rate) {
     const isOther = rate !== this.options.rate; // another microphone: a session keeps its rate
     this.options.rate = rate;
-    if (isOther) await this.begin();
-    this.set("live");
+    if (isOther) this.ready = this.ready.then(() => this.begin());
+    await this.connect();
   }
 
   async close() {
     this.state = "closing";
-    await this.tell("flush");
+    if (this.session) await this.tell("flush");
     if (this.state === "closing") this.end("");
   }
 
   end(problem) {
     if (this.state === "closed") return;
-    if (device.worker) device.ask("end", { session: this.session });
+    if (this.session) device.ask("end", { session: this.session });
     this.set("closed", problem);
   }
 }
