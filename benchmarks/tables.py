@@ -155,6 +155,8 @@ def web_answers_table(result: Mapping[str, Any]) -> str:
         "Both find the same number of segments in all recordings"
         f"{f' but {others}' if others else ''}, "
         f"and no border differs by more than {1000 * answers['largest_border_s']:.0f} ms. "
+        f"Numbers of a baseline, which reach {answers['largest_in_baseline']:g}, differ by "
+        f"{answers['largest_baseline_difference']:g} at most. "
     )
     return f"{_markdown(header, rows)}\n\n{borders}{_measured(result)}"
 
