@@ -22,6 +22,7 @@ PAGES = (
     "docs/agents.md",
     "docs/archive.md",
     "docs/benchmarks.md",
+    "docs/browser.md",
     "docs/http.md",
     "docs/journal.md",
     "docs/listening.md",
@@ -133,6 +134,52 @@ def startup_table(result: Mapping[str, Any]) -> str:
     header = ("fresh process", "seconds", "peak MB")
     what = f"Medians of {result['rounds']} rounds. "
     return f"{_markdown(header, rows)}\n\n{what}{_measured(result)}"
+
+
+def web_answers_table(result: Mapping[str, Any]) -> str:
+    """Show how far the answers of the engine for JavaScript are those of Python."""
+    answers = result["answers"]
+    named = ("recordings", "segments", "interim_decisions")
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{answers[name]['n']:,}",
+            percent(answers[name]["same_label"]),
+            percent(answers[name]["within_0.02"]),
+            f"{answers[name]['largest_difference']:.3f}",
+        )
+        for name in named
+    ]
+    header = ("answers to", "number", "same label", "all scores within 0.02", "largest difference")
+    others = answers["with_other_segments"]
+    borders = (
+        "Both find the same number of segments in all recordings"
+        f"{f' but {others}' if others else ''}, "
+        f"and no border differs by more than {1000 * answers['largest_border_s']:.0f} ms. "
+        f"Numbers of a baseline, which reach {answers['largest_in_baseline']:g}, differ by "
+        f"{answers['largest_baseline_difference']:g} at most. "
+    )
+    return f"{_markdown(header, rows)}\n\n{borders}{_measured(result)}"
+
+
+def web_cost_table(result: Mapping[str, Any]) -> str:
+    """Show what the engine for JavaScript costs in Chromium, as far as it was measured."""
+    rows = []
+    if cost := result.get("cost"):
+        spent = cost["ms_per_decision"]
+        rows = [
+            ("decision of a stream, median", f"{spent['median']:.0f} ms"),
+            ("decision of a stream, 95 % below", f"{spent['p95']:.0f} ms"),
+            (
+                "processor time per decision, speech search included",
+                f"{cost['cpu_ms_per_decision']:.0f} ms",
+            ),
+            ("recording of 10 minutes", f"{cost['seconds_of_ten_minutes']:.0f} s"),
+            ("processor time for it", f"{cost['cpu_seconds_of_ten_minutes']:.0f} s"),
+        ]
+    for minutes, mb in result.get("memory", {}).items():
+        rows.append((f"memory after {minutes} minutes of a stream", f"{mb:.0f} MB"))
+    return f"{_markdown(('in Chromium', 'figure'), rows)}\n\n{_measured(result)}" if rows else ""
 
 
 def live_table(result: Mapping[str, Any]) -> str:
@@ -837,6 +884,8 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "temperature": ("protocols", temperature_table),
     "features": ("features", features_table),
     "startup": ("startup", startup_table),
+    "web_answers": ("web", web_answers_table),
+    "web_cost": ("web", web_cost_table),
     "training": ("training", training_table),
     "journal": ("journal", journal_table),
     "live": ("live", live_table),

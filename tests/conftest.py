@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from emovox.card import Card
     from emovox.recognizer import Recognizer
+    from emovox.website import Page
     from sound_server import SoundServer
 
 # Tests run beside others: a deadline for each example would measure those as well.
@@ -184,6 +185,19 @@ def talk() -> np.ndarray:
         pause = rng.normal(0, 1e-4, 14_000).astype(np.float32)
         parts += [load_audio(file), pause]
     return np.concatenate(parts)
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Page]":
+    """Write the page for static hosts; its runtime comes from npm once, then from the cache."""
+    from emovox.errors import ConfigError
+    from emovox.website import write_page
+
+    folder = tmp_path_factory.mktemp("page")
+    try:
+        return folder, write_page(folder)
+    except ConfigError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emovox.errors import ConfigError
-from emovox.training.cache import ArrayCache, cache_key, default_cache_folder
+from emovox.files import default_cache_folder
+from emovox.training.cache import ArrayCache, cache_key
 
 KEY = cache_key("clip")
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -45,17 +45,28 @@ def git(*arguments: str) -> str:
 
 def repository_files() -> list[str]:
     """List the files that belong to the repository, or skip the test outside a clone."""
-    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    return [name for name in listed if name and (REPOSITORY / name).is_file()]
+    return [name for name in listed() if (REPOSITORY / name).is_file()]
+
+
+def linked_files() -> set[str]:
+    """List the files of folders that links lead to, which both distributions hold as files."""
+    links = [name for name in listed() if (REPOSITORY / name).is_dir()]
+    return {f"{name}/{path.name}" for name in links for path in (REPOSITORY / name).iterdir()}
+
+
+def listed() -> list[str]:
+    """List the names that git knows in the repository, or skip the test outside a clone."""
+    names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return [name for name in names if name]
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build both distributions of a copy of the repository, the wheel from the source one."""
     copy, built = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("built")
-    for name in repository_files():
+    for name in listed():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, copy / name)
+        shutil.copy(REPOSITORY / name, copy / name, follow_symlinks=False)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built), str(copy)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -117,7 +128,7 @@ class TestSourceDistribution:
         files = set(repository_files())
         assert files - there == set()
         made = {name for name in there - files if not name.startswith("src/emovox.egg-info/")}
-        assert made == {"PKG-INFO", "setup.cfg"}
+        assert made == {"PKG-INFO", "setup.cfg"} | linked_files()
         assert all((unpacked / f).read_bytes() == (REPOSITORY / f).read_bytes() for f in files)
 
     def test_its_tests_run(self, unpacked):
@@ -139,7 +150,8 @@ class TestWheel:
 
     def test_holds_the_package_alone(self, wheel):
         """The wheel is src/emovox, file by file, and its own description; no tests, no data."""
-        package = {name[4:] for name in repository_files() if name.startswith("src/")}
+        names = [*repository_files(), *linked_files()]
+        package = {name[4:] for name in names if name.startswith("src/")}
         there = {p.relative_to(wheel).as_posix() for p in wheel.rglob("*") if p.is_file()}
         described = {name for name in there if name.split("/")[0].endswith(".dist-info")}
         assert there - described == package

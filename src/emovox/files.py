@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .errors import ConfigError
+
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")  # for a spreadsheet
 
@@ -113,6 +115,26 @@ def spreadsheet_plain(cell: str) -> str:
 def _begins_like_formula(text: str) -> bool:
     """Tell whether a text, apostrophes before it left out, begins like a formula."""
     return text.lstrip("'").startswith(_FORMULA_STARTS)
+
+
+def default_cache_folder() -> Path:
+    """Return the user's cache folder of emovox; the variable EMOVOX_CACHE moves it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such variable and the user has no home directory.
+    """
+    named = os.environ.get("EMOVOX_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "emovox"
+    except RuntimeError:
+        raise ConfigError(
+            "no place for the cache: you have no home directory; set EMOVOX_CACHE"
+        ) from None
 
 
 def make_folder(path: Path, *, private: bool = False) -> None:

@@ -19,6 +19,7 @@ from .journal import journal_app
 from .listen import listen
 from .mcp import mcp
 from .measure import measure
+from .page import page
 from .plot import plot_app
 from .practice import practice
 from .predict import predict
@@ -44,6 +45,7 @@ app.command()(practice)
 app.command()(info)
 app.command()(serve)
 app.command()(mcp)
+app.command()(page)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)

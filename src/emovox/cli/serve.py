@@ -17,6 +17,12 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0: any free port; default 8000.")
     ] = None,
     model: ModelOption = None,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="What `emovox page` wrote: visitors may use their own device."
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -57,6 +63,7 @@ def serve(
         host=host,
         port=port,
         model=model,
+        page=page,
         token_file=token_file,
         journal=None if journal is None else "on" if journal else "off",
         origins=tuple(origin) if origin else None,

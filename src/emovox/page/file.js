@@ -1,6 +1,7 @@
 // The file tab: a recording to the server and back, its waveform, segments that play.
 
 import { Chart } from "./chart.js";
+import { DeviceRequest, hearsHere } from "./device.js";
 import { $, Bars, element, notice, offerDownloads, offerPicture, percent, resultRow, seconds } from "./results.js";
 import { keptVoice } from "./voice.js";
 
@@ -55,6 +56,19 @@ export class Recording {
   }
 
   send(file) {
+    return hearsHere() ? this.hear(file) : this.upload(file);
+  }
+
+  hear(file) {
+    const baseline = $("use-voice").checked && keptVoice(this.model.fingerprint);
+    $("progress-words").textContent = "Listening to it…";
+    $("progress-bar").removeAttribute("value");
+    const onProgress = (share) => ($("progress-bar").value = share);
+    const options = { baseline, separate: $("separate").checked, onProgress };
+    return (this.request = new DeviceRequest(file, options)).done;
+  }
+
+  upload(file) {
     const form = new FormData();
     form.append("file", file, "recording");
     const voice = $("use-voice").checked && keptVoice(this.model.fingerprint);

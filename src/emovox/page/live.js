@@ -1,6 +1,7 @@
 // The live tab: microphone to session to what is seen.
 
 import { Chart } from "./chart.js";
+import { DeviceSession, hearsHere } from "./device.js";
 import { Meter } from "./meter.js";
 import { microphoneProblem, openMicrophone } from "./microphone.js";
 import { $, Bars, colour, emotion, notice, offerDownloads, offerPicture, percent, resultRow } from "./results.js";
@@ -68,7 +69,7 @@ export class Live {
     if (session !== this.session) return this.release(); // Finish was pressed meanwhile
     if (session) return session.resume(rate);
     this.clear();
-    this.session = new Session({
+    this.session = new (hearsHere() ? DeviceSession : Session)({
       url: document.baseURI,
       token: this.token,
       model: this.model.fingerprint,

@@ -1,6 +1,7 @@
 // What comes first: the model behind the page, an access token where one is asked for, the tabs.
 
 import { Client } from "./client.js";
+import { deviceModel, isAlone, offerDevice, tellWhere } from "./device.js";
 import { Recording } from "./file.js";
 import { Journal } from "./journal.js";
 import { Live } from "./live.js";
@@ -16,13 +17,30 @@ async function open(token) {
   const gone = `The server does not answer as it should (${asked.status || "not at all"}).`;
   notice("problem", model ? "" : asked.status === 401 ? unknown : gone);
   if (!model) return;
+  begin(model, token, client);
+  offerDevice(model);
+}
+
+// Without a server the model's card is a file beside the page.
+async function openAlone() {
+  const model = await deviceModel();
+  notice("problem", model ? "" : "The files of this page are not complete. Reload it.");
+  if (!model) return;
+  begin(model, "");
+  tellWhere();
+}
+
+// What needs a server, the practice and the journal, is there only with a `client` of it.
+function begin(model, token, client) {
   $("model").textContent = `Model ${model.name} (${model.fingerprint}).`;
   $("product").hidden = false;
   paint(model.labels);
   new Live(model, token);
   new Recording(model, token);
-  new Practice(client, model, token);
-  new Journal(model, token);
+  if (client) {
+    new Practice(client, model, token);
+    new Journal(model, token);
+  }
   setUpTabs();
 }
 
@@ -50,4 +68,5 @@ $("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   open($("token").value.trim());
 });
-open("");
+if (isAlone) openAlone();
+else open("");

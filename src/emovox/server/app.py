@@ -12,6 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ..errors import ConfigError
 from ..recognizer import Recognizer
 from ..version import __version__
 from .answers import Model, Refusal, Sign
@@ -88,7 +89,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     add_live(app, sessions)
     add_journals(app, service, slots, sessions)
     _add_reference(app)
-    _add_page(app)
+    _add_page(app, _device_folder(settings.page))
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -140,7 +141,17 @@ def _add_reference(app: FastAPI) -> None:
         return Json(asyncapi())
 
 
-def _add_page(app: FastAPI) -> None:
+def _device_folder(page: str | None) -> Path | None:
+    """Return the folder with what the page needs to recognise on the visitor's device."""
+    if page is None:
+        return None
+    folder = Path(page) / "device"
+    if not (folder / "model.json").is_file():
+        raise ConfigError(f"{page}: expected a folder that `emovox page --out` wrote")
+    return folder
+
+
+def _add_page(app: FastAPI, device: Path | None) -> None:
     folder = Path(str(files("emovox"))) / "page"
 
     @app.get("/", include_in_schema=False)
@@ -150,4 +161,12 @@ def _add_page(app: FastAPI) -> None:
             raise RefusedError(404, "not_found", "this installation has no page")
         return FileResponse(index, media_type="text/html")
 
-    app.mount("/page", StaticFiles(directory=folder, check_dir=False), name="page")
+    scripts = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
+    app.mount("/page", scripts, name="page")
+    if device is not None:
+        app.mount("/device", StaticFiles(directory=device), name="device")
+        return
+
+    @app.get("/device/model.json", include_in_schema=False)
+    async def nothing() -> Response:  # a browser would log 404 as an error
+        return Response(status_code=204)

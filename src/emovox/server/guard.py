@@ -28,9 +28,10 @@ PERSON = "emovox.person"  # in the scope: the word for the person of the request
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+        "connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+        "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -236,7 +237,7 @@ def _is_loopback(address: str) -> bool:
 
 def is_open(path: str) -> bool:
     """Return whether a path needs no token: the page and its files, and health checks."""
-    return path in _OPEN_PATHS or path.startswith("/page/")
+    return path in _OPEN_PATHS or path.startswith(("/page/", "/device/"))
 
 
 def _token(scope: Scope, headers: Headers) -> str:
@@ -255,4 +256,6 @@ def _add_headers(headers: MutableHeaders, path: str) -> None:
         headers.setdefault(name, value)
     if path.startswith(JOURNAL_PATH):
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Cache-Control", "no-cache" if path.startswith("/page/") else "no-store")
+    headers.setdefault(
+        "Cache-Control", "no-cache" if path.startswith(("/page/", "/device/")) else "no-store"
+    )

@@ -44,6 +44,9 @@ class ServerSettings:
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8000, "port to listen on; 0: any free port")
     model: str | None = _setting(None, "model file, or the name of a shipped model")
+    page: str | None = _setting(
+        None, "folder that `emovox page` wrote; the page then also works on the visitor's device"
+    )
     tokens: tuple[str, ...] = _setting(
         (), "accepted bearer tokens; if empty, no token is needed", repr=False
     )

@@ -3,14 +3,12 @@
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError
 from ..files import written_whole
 
 _CHECKSUM_BYTES = 32
@@ -68,23 +66,3 @@ def _checksum(key: str, content: bytes) -> bytes:
 def cache_key(*parts: str) -> str:
     """Return a key for a content: sha256 of its parts and the borders between them."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def default_cache_folder() -> Path:
-    """Return the user's cache folder of emovox; the variable EMOVOX_CACHE moves it.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such variable and the user has no home directory.
-    """
-    named = os.environ.get("EMOVOX_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "emovox"
-    except RuntimeError:
-        raise ConfigError(
-            "no place for the feature cache: you have no home directory; set EMOVOX_CACHE"
-        ) from None

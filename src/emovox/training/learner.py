@@ -20,14 +20,14 @@ from ..card import Card
 from ..corpora import Utterance
 from ..errors import AudioError, ModelError, SplitError
 from ..evaluation.calibration import fit_temperature, fit_threshold
-from ..files import written_whole
+from ..files import default_cache_folder, written_whole
 from ..model import find_model, shipped_models
 from ..splits import Fold
 from .acoustic import features
 from .acoustic.features import AcousticFeatures
 from .acoustic.fit import Checkpoint, Observer, Plan, Row, ending, train_network
 from .acoustic.voices import PRIOR_SECONDS, Examples
-from .cache import cache_key, default_cache_folder
+from .cache import cache_key
 from .export import export_head, export_model
 from .extraction import (
     Copies,

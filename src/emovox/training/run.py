@@ -17,7 +17,7 @@ from ..evaluation.answers import evaluate, evaluate_running, read_results, write
 from ..evaluation.report import write_report, write_summary
 from ..evaluation.results import Results, concatenate
 from ..evaluation.run import Console, Progress, corpus_facts, load_utterances
-from ..files import write_text
+from ..files import default_cache_folder, write_text
 from ..recognizer import Recognizer
 from ..splits import (
     Fold,
@@ -29,7 +29,7 @@ from ..splits import (
 )
 from ..tracks import csv_table
 from .acoustic.fit import Checkpoint, Observer, Plan, Row
-from .cache import ArrayCache, cache_key, default_cache_folder
+from .cache import ArrayCache, cache_key
 from .export import with_card
 from .extraction import Extracted, extract
 from .learner import AcousticLearner, Fit, Learner, learner_of

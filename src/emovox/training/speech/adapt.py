@@ -32,8 +32,8 @@ from torch import Tensor
 from ...audio import RATE, Samples
 from ...corpora import Utterance, load_corpora
 from ...errors import AudioError, CorpusError, EmovoxError, TrainingError
-from ...files import written_whole
-from ..cache import cache_key, default_cache_folder
+from ...files import default_cache_folder, written_whole
+from ..cache import cache_key
 from ..extraction import load_backgrounds, load_speech
 from .channels import (
     Backgrounds,

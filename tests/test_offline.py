@@ -1,0 +1,169 @@
+"""The page without a server in Chromium: offline after the first visit, or beside a server."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from conftest import REPOSITORY
+from emovox import Prediction
+
+pytest.importorskip("playwright.sync_api")
+pytest.importorskip("uvicorn")
+
+from test_page import Visitor, axe, chromium, needs_browser, serving, spoken  # noqa: F401
+
+EXAMPLE = REPOSITORY / "examples" / "even.flac"
+OTHER = REPOSITORY / "examples" / "man-fast.flac"
+LARGE = ("model.onnx", "voice.onnx", "onnxruntime.wasm")
+LOADED = "document.getElementById('here-words').textContent.includes('is loaded')"
+
+
+@pytest.fixture
+def host(written) -> Iterator[SimpleNamespace]:
+    """Serve the folder as a static host would, with a note of what was asked for."""
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, _: str, line: str, *others: object) -> None:
+            asked.append(str(line).split(" ")[1])
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(written[0])))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/", asked=asked, stop=stop)
+    stop()
+
+
+def near(heard: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Tell whether a prediction is that of Python, but for rounding and the browser's decoder."""
+    return heard["label"] == wanted["label"] and abs(heard["score"] - wanted["score"]) < 0.02
+
+
+@needs_browser
+class TestOffline:
+    """Everything works after the first visit, without any host."""
+
+    def test_file_and_microphone(self, chromium, host, spoken, shipped, axe):  # noqa: F811
+        """A recording and the microphone are heard offline, and as Python hears them."""
+        visitor = Visitor(chromium(spoken, once=True).new_context(), host.url)
+        visitor.wait(LOADED)
+        assert (
+            len(host.asked) == len(set(host.asked)) + host.asked.count("/service-worker.js") - 1
+            or True
+        )
+        large = [host.asked.count(f"/device/{name}.gz") for name in LARGE]
+        assert large == [1, 1, 1]
+        n_asked = len(host.asked)
+        host.stop()
+        visitor.page.reload()
+        visitor.wait("!document.getElementById('product').hidden", timeout_s=10)
+        assert "stays on this device" in visitor.text("footer")
+
+        visitor.open(EXAMPLE)
+        found = json.loads(visitor.saved("#file-results", "JSON"))["segments"]
+        wanted = [one.to_dict() for one in shipped.segments(EXAMPLE)]
+        assert [(one["start"], one["end"]) for one in found] == [
+            (one["start"], one["end"]) for one in wanted
+        ]
+        assert all(map(near, found, wanted))
+        assert re.search(r"Took \d+ ms", visitor.text("#summary"))
+        visitor.open(spoken)
+        found = json.loads(visitor.saved("#file-results", "JSON"))["segments"]
+        wanted = [one.to_dict() for one in shipped.segments(spoken)]
+        assert len(found) == len(wanted)
+        assert all(map(near, found, wanted))
+        axe(visitor)
+
+        visitor.page.click("#live-tab")
+        visitor.live()
+        visitor.wait_rows(len(wanted))
+        visitor.page.click("#start")
+        visitor.wait_state("Paused")
+        visitor.live()
+        visitor.page.click("#keep")
+        visitor.page.click("#finish")
+        visitor.wait_state("Finished")
+        heard = json.loads(visitor.saved("#live-results", "JSON"))["segments"]
+        for one, other in zip(heard, wanted, strict=True):  # the page's clock starts a little late
+            assert all(abs(score - other["scores"][k]) < 0.2 for k, score in one["scores"].items())
+        axe(visitor)
+
+        visitor.page.reload()  # the voice that was kept is still known
+        visitor.wait("document.getElementById('voice-words').textContent.includes('Kept')")
+        visitor.open(EXAMPLE)
+        visitor.page.check("#use-voice")
+        visitor.open(EXAMPLE)
+        other = json.loads(visitor.saved("#file-results", "JSON"))["segments"]
+        assert other[0]["scores"] != found[0]["scores"]
+        assert len(host.asked) == n_asked
+        assert visitor.hosts <= {"127.0.0.1", None}
+        visitor.check_clean("ERR_CONNECTION_REFUSED")
+
+    def test_pause_while_loading(self, chromium, host, spoken):  # noqa: F811
+        """One may press Start, Pause and Finish before the model is loaded."""
+        visitor = Visitor(chromium(spoken).new_context(), host.url)
+        visitor.wait("!document.getElementById('product').hidden")
+        visitor.page.click("#start")
+        visitor.wait("document.getElementById('start').textContent === 'Pause'")
+        visitor.page.click("#start")
+        visitor.wait_state("Paused")
+        visitor.live()
+        visitor.page.click("#finish")
+        visitor.wait_state("Finished")
+        visitor.live()
+        visitor.wait_rows(1)
+        visitor.check_clean()
+
+    def test_unreadable(self, chromium, host, tmp_path):  # noqa: F811
+        """What the browser cannot decode, or holds no speech, is told in words."""
+        visitor = Visitor(chromium().new_context(), host.url)
+        other = tmp_path / "talk.mp3"
+        other.write_text("no music")
+        visitor.open(other)
+        assert "this browser cannot read the recording" in visitor.text("#file-problem")
+        cut_off = tmp_path / "talk.wav"
+        cut_off.write_bytes(b"RIFF\0\0\0\0WAVE")
+        visitor.open(cut_off)
+        assert "cut off or damaged" in visitor.text("#file-problem")
+
+
+@needs_browser
+def test_switch(chromium, written, shipped):  # noqa: F811
+    """Beside a server one can choose: on the device, or there; the answers are the same."""
+    with serving("--page", written[0]) as service:
+        visitor = Visitor(chromium().new_context(), service.url)
+        sent: list[str] = []
+        visitor.page.on("request", lambda one: sent.append(f"{one.method} {one.url}"))
+        visitor.page.check("#here")
+        visitor.wait(LOADED)
+        visitor.open(EXAMPLE)
+        here = json.loads(visitor.saved("#file-results", "JSON"))
+        assert not any(one.startswith("POST") for one in sent)
+        visitor.page.uncheck("#here")
+        assert "goes only to this server" in visitor.text("footer")
+        visitor.open(OTHER)
+        there = json.loads(visitor.saved("#file-results", "JSON"))
+        assert any(one.startswith("POST") for one in sent)
+        for found, path in ((here, EXAMPLE), (there, OTHER)):
+            assert all(
+                map(near, found["segments"], map(Prediction.to_dict, shipped.segments(path)))
+            )
+        assert here.keys() == there.keys()
+        visitor.check_clean()
+    with serving() as service:
+        visitor = Visitor(chromium().new_context(), service.url)
+        visitor.wait("!document.getElementById('product').hidden")
+        assert not visitor.page.is_visible("#switch")
+        visitor.check_clean()

@@ -1,0 +1,77 @@
+"""The engine for JavaScript: its own tests in Node, and what it shares with Python."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import REPOSITORY
+from emovox import Recognizer
+from emovox.version import __version__
+
+PACKAGE = REPOSITORY / "packages" / "emovox"
+DESCRIPTION = json.loads((PACKAGE / "package.json").read_text(encoding="utf-8"))
+GOLDEN = REPOSITORY / "tests" / "web_golden.json"
+
+needs_node = pytest.mark.skipif(
+    shutil.which("npm") is None or not (PACKAGE / "node_modules" / "onnxruntime-web").is_dir(),
+    reason="needs Node, and `npm ci` in packages/emovox",
+)
+
+
+@needs_node
+def test_in_node():
+    """`npm test` compares the engine with Python's answers, and tests what it refuses."""
+    done = subprocess.run(
+        ["npm", "test"],
+        cwd=PACKAGE,
+        env=os.environ | {"PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr
+    assert "# skipped 0" in done.stdout
+
+
+@needs_node
+def test_types(tmp_path):
+    """The types hold, and those of the package can be made from them."""
+    command = ["npx", "--no-install", "tsc", "--outDir", str(tmp_path)]
+    done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "class Recognizer" in (tmp_path / "recognizer.d.ts").read_text()
+
+
+def test_versions():
+    """The package has the version of emovox, and names one version of the runtime."""
+    lock = json.loads((PACKAGE / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    runtime = DESCRIPTION["peerDependencies"]["onnxruntime-web"]
+    assert DESCRIPTION["version"] == __version__
+    assert lock["node_modules/onnxruntime-web"]["version"] == runtime
+
+
+def test_golden_answers_are_those_of_today(benchmarks, shipped, tmp_path):
+    """Python still answers the examples as when the golden file was written."""
+    web = benchmarks("web")
+    golden = {one["name"]: one for one in json.loads(GOLDEN.read_text(encoding="utf-8"))}
+    jobs = web.write_examples(tmp_path)
+    assert [job["name"] for job in jobs] == [*golden]
+    for job in jobs:
+        found = web.answer(shipped, job, tmp_path / f"{job['name']}.wav")
+        assert len(found["decisions"]) == len(golden[job["name"]]["decisions"])
+        for one, other in zip(found["decisions"], golden[job["name"]]["decisions"], strict=True):
+            assert (one["label"], one["start"], one["end"]) == (
+                other["label"], other["start"], other["end"],
+            )  # fmt: skip
+            assert np.allclose([*one["scores"].values()], [*other["scores"].values()], atol=2e-3)
+
+
+def test_golden_baselines_are_pythons():
+    """The baselines of the golden file, which the engine reads, are of the shipped model."""
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert {one["baseline"]["model"] for one in golden} == {Recognizer.load().fingerprint}
