@@ -7,6 +7,7 @@ WORKDIR /build
 COPY requirements-serve.lock .
 RUN pip --python /opt/emovox/bin/python install --no-cache-dir --require-hashes -r requirements-serve.lock
 COPY pyproject.toml README.md LICENSE LICENSE-WEIGHTS LICENSE-APACHE NOTICE .
+COPY packages/emovox/src packages/emovox/src
 COPY src src
 RUN pip --python /opt/emovox/bin/python install --no-cache-dir --no-deps .
 

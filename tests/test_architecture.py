@@ -61,7 +61,7 @@ WITH_LIBRARY = {  # parts that cannot be imported without a library
     "integrations.mcp": "mcp",
 }
 LAZY = {*ALLOWED} - {"starlette"}
-MAX_NAMES = 37  # that a reader of src/emovox sees
+MAX_NAMES = 39  # that a reader of src/emovox sees
 MAX_FLOORS = 11  # of the import contract
 MAX_FILE = 450  # lines
 MAX_FUNCTION = 60  # lines of code: no docstrings, blank lines or comments

@@ -93,7 +93,7 @@ def test_curl(server, tmp_path):
     """Each curl command is answered without an error."""
     (tmp_path / "examples").symlink_to(EXAMPLES)
     commands = [body for _, body in blocks(server, "sh")]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for body in commands:
         done = subprocess.run(
             ["bash", "-euc", body], cwd=tmp_path, capture_output=True, text=True, timeout=60

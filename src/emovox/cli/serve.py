@@ -1,12 +1,15 @@
 """`emovox serve`: the network service and its page."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import warn
 from .predict import ModelOption
+
+if TYPE_CHECKING:
+    from ..server.settings import ServerSettings
 
 
 def serve(
@@ -72,13 +75,18 @@ def serve(
         ffmpeg=ffmpeg,
         workers=workers,
     )
-    if not settings.local and not (settings.tokens and settings.ssl_certfile):
-        missing = [
-            *([] if settings.tokens else ["a token (--token-file)"]),
-            *([] if settings.ssl_certfile else ["TLS (--ssl-certfile, --ssl-keyfile)"]),
-        ]
+    _warn_if_open(settings)
+    run(settings)
+
+
+def _warn_if_open(settings: "ServerSettings") -> None:
+    """Say what a service lacks that others can reach."""
+    missing = [
+        *([] if settings.tokens else ["a token (--token-file)"]),
+        *([] if settings.ssl_certfile else ["TLS (--ssl-certfile, --ssl-keyfile)"]),
+    ]
+    if missing and not settings.local:
         warn(
             f"emovox: others can reach this service at {settings.host}; it lacks "
             f"{' and '.join(missing)}"
         )
-    run(settings)
