@@ -22,6 +22,7 @@ from .workers import GivenUpError
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 # Paths that need no token.
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"})
+_FILES = ("/page/", "/device/")  # of the page: they need none, either
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
@@ -197,7 +198,7 @@ def _is_address(name: str) -> bool:
 
 def is_open(path: str) -> bool:
     """Return whether a path needs no token: the page and its files, and health checks."""
-    return path in _OPEN_PATHS or path.startswith(("/page/", "/device/"))
+    return path in _OPEN_PATHS or path.startswith(_FILES)
 
 
 def _token(scope: Scope, headers: Headers) -> str:
@@ -214,6 +215,4 @@ def _token(scope: Scope, headers: Headers) -> str:
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault(
-        "Cache-Control", "no-cache" if path.startswith(("/page/", "/device/")) else "no-store"
-    )
+    headers.setdefault("Cache-Control", "no-cache" if path.startswith(_FILES) else "no-store")
