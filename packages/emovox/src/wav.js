@@ -3,7 +3,7 @@
 import { AudioError } from "./errors.js";
 
 const [PCM, FLOAT, EXTENSIBLE] = [1, 3, 0xfffe];
-const HEAD = 1 << 16; // bytes that are read to find the samples; other chunks before them are few
+const HEAD = 1 << 20; // bytes that are read to find the samples; other chunks may come before
 const BLOCK_S = 1;
 
 /** @type {Record<string, [number, (view: DataView, at: number) => number]>} */

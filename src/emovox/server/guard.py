@@ -26,6 +26,7 @@ JOURNAL_PATH = "/v1/journal"
 PERSON = "emovox.person"  # in the scope: the word for the person of the request's token
 # What a proxy tells of the client behind it.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_FILES = ("/page/", "/device/")  # of the page: they need none, either
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
@@ -237,7 +238,7 @@ def _is_loopback(address: str) -> bool:
 
 def is_open(path: str) -> bool:
     """Return whether a path needs no token: the page and its files, and health checks."""
-    return path in _OPEN_PATHS or path.startswith(("/page/", "/device/"))
+    return path in _OPEN_PATHS or path.startswith(_FILES)
 
 
 def _token(scope: Scope, headers: Headers) -> str:
@@ -256,6 +257,4 @@ def _add_headers(headers: MutableHeaders, path: str) -> None:
         headers.setdefault(name, value)
     if path.startswith(JOURNAL_PATH):
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault(
-        "Cache-Control", "no-cache" if path.startswith(("/page/", "/device/")) else "no-store"
-    )
+    headers.setdefault("Cache-Control", "no-cache" if path.startswith(_FILES) else "no-store")
