@@ -42,7 +42,7 @@ export function table(name, head, rows) {
 
 export function swatch(label) {
   const made = make("span", { className: "swatch" });
-  made.style.background = `var(--${tint(label)}, var(--accent))`;
+  made.style.background = label ? `var(--${tint(label)}, var(--accent))` : "var(--accent)";
   return made;
 }
 
