@@ -14,7 +14,7 @@ CUDA = cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidi
 # Extras that may be locked together. Not pipecat: it pins older versions of what emovox is tested with.
 EXTRAS = report train live transcripts serve journal client opus archive livekit mcp sklearn
 
-.PHONY: demo test test-core test-agents check bench lock image-check release site clean
+.PHONY: demo test test-core test-agents check bench lock image-check pictures release site clean
 
 demo: $(VENV)/core
 	$(BIN)/emovox info
@@ -61,6 +61,10 @@ lock: $(VENV)/bin/python
 # The documentation site, in build/site; a warning is an error.
 site: $(VENV)/full
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# The pictures of the README and the documentation; those of the page need Chromium.
+pictures: $(VENV)/full
+	for script in docs/images/make*.py; do $(BIN)/python $$script || exit 1; done
 
 # Builds and checks what a release would publish; publishes nothing.
 release: $(VENV)/full
