@@ -97,7 +97,7 @@ $(VENV)/agents/tests: $(SOURCES)
 
 $(VENV)/full: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) 'pip>=25.1' # the first that reads dependency groups
-	$(PIP) -c constraints.txt -e '.[train,live,serve,archive]' --group dev
+	$(PIP) -c constraints.txt -e '.[train,live,serve,archive,opus,mcp]' --group dev
 	touch $@ $(VENV)/core
 
 clean:

@@ -290,11 +290,12 @@ def installed_for(requirements: list[str]) -> set[str]:
 
 CORE = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
 SERVE = CORE + PROJECT["project"]["optional-dependencies"]["serve"]
+APART = ("pipecat", "livekit")  # extras whose tests have an environment of their own
 FULL = CORE + [
     one
-    for extra in PROJECT["project"]["optional-dependencies"].values()
-    for one in extra
-    if not one.startswith("emovox[")  # another extra
+    for extra, wanted in PROJECT["project"]["optional-dependencies"].items()
+    for one in wanted
+    if extra not in APART and not one.startswith("emovox[")  # another extra
 ]
 DEV = FULL + [
     one
