@@ -93,7 +93,7 @@ export class Practice {
     this.describe();
     if (this.phase === "off") return;
     if (this.fits && this.phase !== "usual") return this.next();
-    this.stop().then(() => this.listen());
+    this.restart();
   }
 
   // The person's journal was opened, closed or changed.
@@ -102,7 +102,12 @@ export class Practice {
     this.describe();
     if (this.phase === "off" || this.fits) return;
     if (this.session.keeps && !this.keeping.isOpen) this.stop(CLOSED);
-    else this.stop().then(() => this.listen());
+    else this.restart();
+  }
+
+  restart() {
+    const keeps = this.keeping.keeps(this.choice); // before the wait, in which the journal may close
+    this.stop().then(() => this.listen(keeps));
   }
 
   async press() {
@@ -115,7 +120,7 @@ export class Practice {
     }
   }
 
-  async listen() {
+  async listen(wanted = this.keeping.keeps(this.choice)) {
     notice("practice-problem", "");
     try {
       const gone = () => this.stop("The microphone was unplugged. Plug it in, then press Start.");
@@ -123,8 +128,9 @@ export class Practice {
     } catch (error) {
       return notice("practice-problem", microphoneProblem(error));
     }
-    this.phase = "usual";
     const keeps = this.keeping.keeps(this.choice);
+    if (wanted && !this.keeping.isOpen) return this.stop(CLOSED);
+    this.phase = "usual";
     this.session = new Session({
       url: document.baseURI,
       token: this.token,
