@@ -1,5 +1,6 @@
 """Journals over the network: for this machine's user, or for a token's person, and nobody else."""
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,9 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -29,6 +33,7 @@ from emovox.journal.store import Journal
 from emovox.prediction import Prediction
 from emovox.prosody import Prosody
 from emovox.recognizer import Recognizer
+from emovox.server.app import create_app
 from emovox.server.journal import access
 from emovox.server.settings import ServerSettings
 from running_server import Running, heard, running, say, speech, tell, wav
@@ -124,6 +129,13 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 def talk_wav() -> bytes:
     """Make a recording of two sentences."""
     return wav(np.concatenate([speech(), speech(name="man-fast")]))
+
+
+async def state_in(app: ASGIApp, root: str, path: str, address: str) -> httpx.Response:
+    """Ask an app in this process for its journals, as if from an address."""
+    way = httpx.ASGITransport(app, root_path=root, client=(address, 50_000))
+    async with httpx.AsyncClient(transport=way, base_url="http://localhost") as client:
+        return await client.get(path)
 
 
 def keep_session(journal: Journal, week: int, device: str = "", n_segments: int = 3) -> None:
@@ -495,6 +507,16 @@ class TestOthers:
                     with pytest.raises(InvalidStatus), connect(url, additional_headers=headers):
                         pass
             assert person.overview()["name"] == NAME
+
+    def test_mounted(self):
+        """Under a path of another app, or with a server's root path, the same are refused."""
+        app = create_app(ServerSettings())
+        mounted = Starlette(routes=[Mount("/inner", app=app)])
+        for outer, root in ((mounted, ""), (app, "/inner")):
+            for address, status in (("203.0.113.5", 403), ("127.0.0.1", 200)):
+                answer = asyncio.run(state_in(outer, root, "/inner/v1/journal", address))
+                assert answer.status_code == status, (root, address)
+                assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
     def test_own_page(self, server):
         """The service's own page is let in, by the names that it has for itself."""
