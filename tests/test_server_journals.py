@@ -398,7 +398,11 @@ class TestLive:
     def test_refused(self, server):
         """An unknown journal and a time zone that cannot be are refused in the handshake."""
         person = Person(server, emotion=False)
-        for query, name, status in (("", "x" * 16, 404), ("offset_min=9999", person.id, 422)):
+        for query, name, status in (
+            ("", "x" * 16, 404),
+            ("offset_min=9999", person.id, 422),
+            (f"offset_min={10**18}", person.id, 422),
+        ):
             person.id = name
             with pytest.raises(InvalidStatus) as refused, person.recording(query):
                 pass
@@ -407,6 +411,21 @@ class TestLive:
         with person.recording() as live:
             tell(live, "session.update", channels=2)
             assert heard(live)[-1]["reason"] == "parameter"
+        with person.recording() as live:
+            tell(live, "session.update", labels=["fear", "sad"])
+            assert heard(live)[-1]["reason"] == "parameter"
+
+    def test_without_emotion(self, server):
+        """A session that asks for no emotion infers and keeps none, whatever the person allowed."""
+        person = Person(server, emotion=True)
+        with person.recording() as live:
+            tell(live, "session.update", emotion=False)
+            say(live, speech())
+            heard(live, until="measurement")
+            tell(live, "session.close")
+            heard(live)
+        (session,) = person.overview()["sessions"]
+        assert (session["model"], session["sounded"], session["segments"]) == (None, None, 1)
 
     def test_killed(self, place):
         """After kill -9 every segment that was told is in the journal, which is intact."""

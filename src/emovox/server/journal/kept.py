@@ -47,12 +47,12 @@ def kept_in(reach: Reach, device: str, zone: tzinfo | None) -> MakeStream:
 class KeptStream:
     """The stream of a session of one person, whose segments go into a journal.
 
-    Nothing is inferred where the person has not agreed to that.
+    Nothing is inferred where the person has not agreed to that, or the client asks for none.
 
     Raises
     ------
     MessageError
-        If several channels are asked for, or the journal cannot be read or written.
+        If several channels or some labels are asked for, or the journal cannot be read or written.
     """
 
     def __init__(
@@ -68,11 +68,15 @@ class KeptStream:
         if options.channels != 1:
             reason = f"channels: a journal is of one person, expected 1, got {options.channels}"
             raise MessageError("parameter", reason, fatal=True)
+        if options.labels is not None:
+            reason = "labels: a journal keeps the scores of all labels, expected null"
+            raise MessageError("parameter", reason, fatal=True)
         self._device, self._zone = device, zone
         key = reach.key()  # held for the session: a long silence must not lock it out
         self._reach = Reach(reach.path, lambda: key)
         with self._reach.journal() as journal:
-            self._recognizer = service.recognizer if journal.consent.emotion else None
+            infers = options.emotion and journal.consent.emotion
+            self._recognizer = service.recognizer if infers else None
             known = None
             if self._recognizer:
                 known = journal.baseline(self._recognizer.fingerprint)
