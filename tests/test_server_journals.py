@@ -310,6 +310,8 @@ class TestViews:
         assert point["low"] < point["value"] < point["high"]
         assert trend["measures"]["pitch_st"] == {"title": "pitch", "unit": " st", "is_share": False}
         assert "no diagnosis" in trend["told"][-1]
+        for since in ("yesterday", "0001-01-01"):
+            assert code(person.ask("trend", params={"since": since})) == (422, "parameter")
         assert len(person.ask("trend?since=2026-02-09").json()["weeks"]) == 3
         assert code(person.ask("trend?since=soon")) == (422, "parameter")
         found = person.ask("comparison?before=1&after=8").json()
