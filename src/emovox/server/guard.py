@@ -21,7 +21,9 @@ from .workers import GivenUpError
 
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 # Paths that need no token.
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"})
+_OPEN_PATHS = frozenset(
+    {"/", "/service-worker.js", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"}
+)
 JOURNAL_PATH = "/v1/journal"
 PERSON = "emovox.person"  # in the scope: the word for the person of the request's token
 # What a proxy tells of the client behind it.
