@@ -2,10 +2,13 @@
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,13 +33,20 @@ LOADED = "document.getElementById('here-words').textContent.includes('is loaded'
 @pytest.fixture
 def host(written) -> Iterator[SimpleNamespace]:
     """Serve the folder as a static host would, with a note of what was asked for."""
+    with hosting(written[0]) as one:
+        yield one
+
+
+@contextmanager
+def hosting(folder: Path) -> Iterator[SimpleNamespace]:
+    """Serve a folder until the block ends."""
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, _: str, line: str, *others: object) -> None:
             asked.append(str(line).split(" ")[1])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(written[0])))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
 
@@ -44,8 +54,10 @@ def host(written) -> Iterator[SimpleNamespace]:
         server.shutdown()
         server.server_close()
 
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/", asked=asked, stop=stop)
-    stop()
+    try:
+        yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/", asked=asked, stop=stop)
+    finally:
+        stop()
 
 
 def near(heard: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -135,6 +147,24 @@ class TestOffline:
         cut_off.write_bytes(b"RIFF\0\0\0\0WAVE")
         visitor.open(cut_off)
         assert "cut off or damaged" in visitor.text("#file-problem")
+
+
+@needs_browser
+def test_two_pages(chromium, written, tmp_path):  # noqa: F811
+    """Two pages of one host, of different versions, keep their files apart."""
+    for name in ("one", "two"):
+        shutil.copytree(written[0], tmp_path / name)
+    worker = tmp_path / "two" / "service-worker.js"
+    worker.write_text(worker.read_text().replace('VERSION = "', 'VERSION = "f'))
+    context = chromium().new_context()
+    with hosting(tmp_path) as host:
+        for name in ("one", "two"):
+            visitor = Visitor(context, f"{host.url}{name}/")
+            visitor.wait(LOADED)
+        host.stop()
+        for name in ("one", "two"):
+            visitor.page.goto(f"{host.url}{name}/")
+            visitor.page.wait_for_selector("#product:visible", timeout=10_000)
 
 
 @needs_browser

@@ -1,7 +1,7 @@
 // All files of the page, kept at the first visit: it then works offline. `emovox page` writes
 // VERSION and FILES before this; another version is fetched whole, and used from the next visit on.
 
-const PREFIX = "emovox-";
+const PREFIX = `emovox-${new URL(registration.scope).pathname}-`; // of this page, not of another
 const CACHE = PREFIX + VERSION;
 
 addEventListener("install", (event) => {
