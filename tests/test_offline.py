@@ -165,6 +165,10 @@ def test_two_pages(chromium, written, tmp_path):  # noqa: F811
         for name in ("one", "two"):
             visitor.page.goto(f"{host.url}{name}/")
             visitor.page.wait_for_selector("#product:visible", timeout=10_000)
+        visitor.page.goto(f"{host.url}one/index.html")
+        visitor.page.wait_for_selector("#product:visible", timeout=10_000)
+        visitor.page.goto(f"{host.url}one/NOTICE.txt")
+        assert visitor.text("body").startswith("What this page is made of")
 
 
 @needs_browser

@@ -26,6 +26,7 @@ addEventListener("fetch", (event) => {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  const wanted = request.mode === "navigate" ? "./" : request;
-  return (await cache.match(wanted, { ignoreSearch: true })) ?? fetch(request);
+  const found = await cache.match(request, { ignoreSearch: true });
+  const index = request.mode === "navigate" ? await cache.match("./") : undefined;
+  return found ?? index ?? fetch(request);
 }
