@@ -484,6 +484,19 @@ class TestPassphrase:
         monkeypatch.setattr(access, "IDLE_S", 0.0)
         assert code(person.ask()) == (423, "locked")
 
+    def test_unused(self, server, monkeypatch):
+        """The key leaves the memory also if nobody asks for anything any more."""
+        monkeypatch.setattr(access, "IDLE_S", 0.5)
+        person = Person(server, emotion=False, passphrase=PASSPHRASE)
+        keys = server.server.config.app.state.journals._unlocked
+        handle = person.headers["Emovox-Key"]
+        assert handle in keys
+        until = time.monotonic() + 10
+        while handle in keys:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert code(person.ask()) == (423, "locked")
+
     def test_changed(self, server):
         """When a command gives the journal another passphrase, the old key opens it no more."""
         person = Person(server, emotion=False, passphrase=PASSPHRASE)
