@@ -468,7 +468,11 @@ class TestLimits:
             flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
             flac[22:26] = bytes(4)
             assert error(predict(server, bytes(flac), segments=True)) == (413, "too_long")
-            assert predict(server, bytes(flac)).status_code == 422
+            assert turns(server, bytes(flac)).status_code == 413
+        with running(max_clip_s=60) as server:
+            answer = predict(server, bytes(flac))
+            assert error(answer) == (413, "too_long")
+            assert "ask for segments" in answer.json()["error"]["message"]
 
     def test_wide_bomb(self):
         """Many channels at a high rate count, too: they are what fills the memory."""

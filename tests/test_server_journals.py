@@ -212,6 +212,17 @@ class TestPerson:
         assert code(person.add(talk_wav if content is None else content, **fields)) == expected
         assert person.overview()["sessions"] == []
 
+    def test_too_long(self, talk_wav):
+        """A recording that turns out too long is refused and leaves no session; others stay."""
+        flac = bytearray(wav(np.tile(speech(), 3), format="FLAC"))
+        flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
+        flac[22:26] = bytes(4)
+        with running(max_seconds=6) as server:
+            person = Person(server, emotion=False)
+            person.add(wav(speech()))
+            assert code(person.add(bytes(flac))) == (413, "too_long")
+            assert [one["id"] for one in person.overview()["sessions"]] == [1]
+
     def test_nothing_inferred(self, server, talk_wav, monkeypatch):
         """Without consent to emotion no model is asked, in recordings and in live sound."""
         person = Person(server, emotion=False, sound=False)
