@@ -138,6 +138,11 @@ class TestAnswers:
         assert answer["turns"] == [one.to_dict() for one in shipped.turns(content, given)]
         assert [one["speaker"] for one in answer["summaries"]] == ["anna", "bob"]
         assert answer["model"] == shipped.fingerprint
+        among = turns(server, content, ("talk.csv", table.encode()), labels="sad, happy").json()
+        two = shipped.turns(content, given, labels=["sad", "happy"])
+        assert among["turns"] == [one.to_dict() for one in two]
+        unknown = turns(server, content, ("talk.csv", table.encode()), labels="sad,furious")
+        assert error(unknown) == (422, "parameter")
         Turns.model_validate_json(turns(server, content, ("a.csv", table.encode())).content)
 
     def test_speakers(self, server, shipped):

@@ -120,6 +120,7 @@ async def answer_turns(
     content: bytes,
     asked: TurnsAsked,
     baseline: Baseline | None,
+    labels: Sequence[str] | None,
     explain: bool,
     prosody: bool,
 ) -> dict[str, Any]:
@@ -142,6 +143,7 @@ async def answer_turns(
             content,
             turns,
             baselines=baselines_of(turns, baseline),
+            labels=labels,
             explain=explain,
             prosody=prosody,
             max_seconds=max_s,
