@@ -59,6 +59,7 @@ WITH_LIBRARY = {  # parts that cannot be imported without a library
     "integrations.pipecat": "pipecat",
     "integrations.livekit": "livekit",
     "integrations.mcp": "mcp",
+    "sklearn": "sklearn",
 }
 LAZY = {*ALLOWED} - {"starlette"}
 MAX_NAMES = 39  # that a reader of src/emovox sees

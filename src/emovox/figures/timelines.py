@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..audio import RATE, Samples
 from ..errors import counted
 from ..prediction import Prediction
-from .measurements import ACTIVE_DB, PITCH_HZ, tracks
+from .measurements import ACTIVE_DB, PITCH_HZ, Floats, tracks
 from .recordings import draw_waveform
 from .style import ACCENT, colours_of, drawing, shortened
 
@@ -70,12 +70,13 @@ def timeline(channels: Sequence[Heard], title: str) -> "Figure":
     colours = _colours(final)
     seconds = max(len(heard.audio) for heard in channels) / RATE
     heights = [sum(_heights(heard, len(colours))) for heard in channels]
+    voices = [tracks(heard.audio) for heard in channels]
     with drawing() as new_figure:
         figure = new_figure(figsize=(12, 1.0 + sum(heights)))
         parts = figure.subfigures(len(channels), 1, squeeze=False, height_ratios=heights)
         for index, (part, heard) in enumerate(zip(parts[:, 0], channels, strict=True)):
             name = f"Channel {index}: " if len(channels) > 1 else ""
-            _draw_speaker(part, heard, colours, seconds, name)
+            _draw_speaker(part, heard, voices[index], colours, seconds, name)
         segments = counted(len(final), "segment")
         figure.suptitle(f"{shortened(title, 80)}  ·  {_length(seconds)}, {segments} of speech")
         _draw_legend(figure, colours, any(not prediction.certain for prediction in final))
@@ -89,7 +90,12 @@ def _heights(heard: Heard, n_labels: int) -> tuple[float, ...]:
 
 
 def _draw_speaker(
-    part: "SubFigure", heard: Heard, colours: Mapping[str, str], seconds: float, name: str
+    part: "SubFigure",
+    heard: Heard,
+    voice: tuple[Floats, Floats, Floats],
+    colours: Mapping[str, str],
+    seconds: float,
+    name: str,
 ) -> None:
     heights = _heights(heard, len(colours))
     panels = part.subplots(len(heights), 1, sharex=True, height_ratios=heights)
@@ -100,7 +106,7 @@ def _draw_speaker(
         _draw_shares(panels[2], heard.final, colours, seconds)
     else:
         _draw_scores(panels[2], heard.predictions, colours)
-    _draw_voice(panels[3], panels[4], heard)
+    _draw_voice(panels[3], panels[4], heard, voice)
     if heard.is_explained:
         _draw_moments(panels[5], heard.final)
     _draw_clock(panels[-1], seconds)
@@ -205,8 +211,10 @@ def _seconds_in(
     return held
 
 
-def _draw_voice(loudness_axes: "Axes", pitch_axes: "Axes", heard: Heard) -> None:
-    seconds, loudness, pitch = tracks(heard.audio)
+def _draw_voice(
+    loudness_axes: "Axes", pitch_axes: "Axes", heard: Heard, voice: tuple[Floats, Floats, Floats]
+) -> None:
+    seconds, loudness, pitch = voice
     spoken = _spoken(seconds, loudness, heard.final)
     pitch[~spoken] = np.nan
     loudness_axes.set(title="Loudness", ylabel="dB of full scale")
