@@ -5,11 +5,12 @@ that does nothing else, and goes on where it was interrupted. 500 recordings of 
 EMOVOX_DATA, from one seed, a third each at their own rate, at 44,100 and at 48,000 Hz, are written
 to the folder as WAV, and 12 conversations stitched from them. Python and Chromium answer each: the
 label and scores of a whole recording, its segments, the interim decisions of a stream, the baseline
-learned. Cost is that of a stream fed in blocks of 100 ms and of a recording of ten minutes, on one
-thread in a Web Worker: wall time, and what the processor spent, which other work on the machine
-moves less. Memory is that of the browser's process after 2 and 30 minutes of a stream. ``--only
-answers``, ``cost`` or ``memory`` measures a part and keeps the rest. Needs ``npm ci`` in
-packages/emovox. Writes benchmarks/results/web.json.
+learned; and the prosody of every fourth recording and of the conversations. Cost is that of a
+stream fed in blocks of 100 ms and of a recording of ten minutes, on one thread in a Web Worker:
+wall time, and what the processor spent, which other work on the machine moves less. Memory is that
+of the browser's process after 2 and 30 minutes of a stream. ``--only
+answers``, ``prosody``, ``cost`` or ``memory`` measures a part and keeps the rest. Needs ``npm ci``
+in packages/emovox. Writes benchmarks/results/web.json.
 
 ``--golden`` writes tests/web_golden.json instead, Python's answers to the examples, which the
 tests of the engine compare with; ``--examples FOLDER`` writes the recordings for it.
@@ -36,6 +37,7 @@ from emovox.audio import RATE, load_audio
 from emovox.corpora import load_corpus
 from emovox.corpora.utterance import Utterance
 from emovox.errors import AudioError
+from emovox.measuring import measure_recording
 from emovox.model import find_model
 from emovox.prediction import summarise
 from machine import REPOSITORY, data_folder, machine, write_result
@@ -49,7 +51,9 @@ PACKAGE = REPOSITORY / "packages" / "emovox"
 RUNTIME = PACKAGE / "node_modules" / "onnxruntime-web" / "dist"
 GOLDEN = REPOSITORY / "tests" / "web_golden.json"
 SCORE, BORDER_S = 0.02, 0.032  # differences of scores and borders that are counted as none
-PARTS = ("answers", "cost", "memory")
+N_MEASURED = 120
+PITCH_ST, LEVEL_DB, RATE_SHARE = 0.1, 0.1, 0.02  # the same of what is measured
+PARTS = ("answers", "prosody", "cost", "memory")
 MINUTES = (2, 30)
 PAGE = """<!doctype html><script type="module">
 const worker = new Worker("/worker.js", { type: "module" });
@@ -78,6 +82,8 @@ Job = dict[str, Any]  # name, kind ("recording" or "stream"), and what `answer` 
 
 def answer(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
     """Return Python's answers to a recording; packages/emovox/test/answers.js gives the same."""
+    if job["kind"] == "measured":
+        return {"name": job["name"], "prosody": prosody(path)}
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     stream = recognizer.stream(rate, interval_s=0.5 if job["kind"] == "stream" else None)
     found = []
@@ -93,6 +99,14 @@ def answer(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
         "turn": None if turn is None else turn.to_dict(),
         "baseline": stream.baseline.to_dict(),
     }
+
+
+def prosody(path: Path) -> dict[str, Any]:
+    """Return what Python measures of a recording's voice, or the name of the error."""
+    try:
+        return measure_recording(path).prosody.to_dict()
+    except AudioError as error:
+        return {"refused": type(error).__name__}
 
 
 def predicted(recognizer: Recognizer, path: Path) -> dict[str, Any]:
@@ -280,10 +294,7 @@ def agreement(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, A
 
 def measure_answers(folder: Path) -> dict[str, Any]:
     """Let Python and Chromium answer, and compare."""
-    listed = folder / "jobs.json"
-    if not listed.exists():
-        listed.write_text(json.dumps(write_recordings(folder)))
-    jobs = json.loads(listed.read_text())
+    jobs = listed_recordings(folder)
     recognizer = Recognizer.load()
     python = collect(
         folder / "python.jsonl",
@@ -293,6 +304,72 @@ def measure_answers(folder: Path) -> dict[str, Any]:
     with browser(folder) as page:
         chromium = collect(folder / "chromium.jsonl", jobs, partial(ask, page))
     return compare(python, chromium)
+
+
+def listed_recordings(folder: Path) -> list[Job]:
+    """Return the recordings in the folder, which are written if they are not there yet."""
+    listed = folder / "jobs.json"
+    if not listed.exists():
+        listed.write_text(json.dumps(write_recordings(folder)))
+    jobs: list[Job] = json.loads(listed.read_text())
+    return jobs
+
+
+def measure_prosody(folder: Path) -> dict[str, Any]:
+    """Let Python and Chromium measure recordings of each corpus and all conversations."""
+    listed = listed_recordings(folder)
+    recordings, streams = (
+        [{**job, "kind": "measured"} for job in listed if job["kind"] == kind]
+        for kind in ("recording", "stream")
+    )
+    jobs = recordings[:: len(recordings) // N_MEASURED] + streams
+    python = collect(
+        folder / "python-prosody.jsonl",
+        jobs,
+        lambda job: {"name": job["name"], "prosody": prosody(folder / f"{job['name']}.wav")},
+    )
+    with browser(folder) as page:
+        chromium = collect(folder / "chromium-prosody.jsonl", jobs, partial(ask, page))
+    return compare_prosody(
+        [(one["prosody"], chromium[name]["prosody"]) for name, one in python.items()]
+    )
+
+
+def compare_prosody(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    """Tell how far measurements of the same recordings agree."""
+    refused = [mine == other for mine, other in pairs if "refused" in {*mine, *other}]
+    both = [pair for pair in pairs if "refused" not in {*pair[0], *pair[1]}]
+    unknown = [
+        (mine[name] is None) != (other[name] is None) for mine, other in both for name in mine
+    ]
+    return {
+        "n": len(both),
+        "without_speech": len(refused),
+        "without_speech_for_one_alone": refused.count(False),
+        "measured_by_one_alone": unknown.count(True),
+        "pitch_st": differences(both, "pitch_st", lambda one, _: PITCH_ST),
+        "level_db": differences(both, "level_db", lambda one, _: LEVEL_DB),
+        "rate_hz": differences(both, "rate_hz", lambda one, other: RATE_SHARE * max(one, other)),
+        "pause_share": differences(both, "pause_share", lambda one, _: 0.01),
+    }
+
+
+def differences(
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]],
+    name: str,
+    allowed: Callable[[float, float], float],
+) -> dict[str, float]:
+    """Return how many of a measurement differ by no more than is allowed, and the largest."""
+    known = [
+        (mine[name], other[name])
+        for mine, other in pairs
+        if mine[name] is not None and other[name] is not None
+    ]
+    within = [abs(one - other) <= allowed(one, other) + 1e-9 for one, other in known]
+    return {
+        "within": round(statistics.fmean(within), 4),
+        "largest": round(max(abs(one - other) for one, other in known), 4),
+    }
 
 
 def ask(page: Any, job: Job, **fields: Any) -> dict[str, Any]:
@@ -374,13 +451,18 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.golden:
         recognizer, jobs = Recognizer.load(), write_examples(options.folder)
-        answers = [answer(recognizer, job, options.folder / f"{job['name']}.wav") for job in jobs]
+        paths = [options.folder / f"{job['name']}.wav" for job in jobs]
+        answers = [
+            answer(recognizer, job, path)
+            | ({"prosody": prosody(path)} if job["kind"] == "recording" else {})
+            for job, path in zip(jobs, paths, strict=True)
+        ]
         GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")
         return
     path = REPOSITORY / "benchmarks" / "results" / "web.json"
     result = json.loads(path.read_text()) if path.exists() else {}
     version = json.loads((RUNTIME.parent / "package.json").read_text())["version"]
-    measures = (measure_answers, measure_cost, measure_memory)
+    measures = (measure_answers, measure_prosody, measure_cost, measure_memory)
     for part, measure in zip(PARTS, measures, strict=True):
         if options.only in (None, part):
             result[part] = measure(options.folder)

@@ -69,6 +69,9 @@ def test_golden_answers_are_those_of_today(benchmarks, shipped, tmp_path):
                 other["label"], other["start"], other["end"],
             )  # fmt: skip
             assert np.allclose([*one["scores"].values()], [*other["scores"].values()], atol=2e-3)
+        if job["kind"] == "recording":
+            measured = web.prosody(tmp_path / f"{job['name']}.wav")
+            assert measured == pytest.approx(golden[job["name"]]["prosody"], abs=2e-3)
 
 
 def test_golden_baselines_are_pythons():

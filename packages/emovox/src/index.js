@@ -8,6 +8,7 @@
 
 /** @typedef {import("./prediction.js").Prediction} Prediction */
 /** @typedef {import("./prediction.js").Summary} Summary */
+/** @typedef {import("./prosody.js").Prosody} Prosody */
 /** @typedef {import("./card.js").Card} Card */
 /** @typedef {import("./stream.js").Stream} Stream */
 
@@ -15,5 +16,6 @@ export { resampled } from "./audio.js";
 export { Baseline } from "./baseline.js";
 export * from "./errors.js";
 export { summarise } from "./prediction.js";
+export { measure } from "./prosody.js";
 export { Recognizer } from "./recognizer.js";
 export { readWav } from "./wav.js";

@@ -6,10 +6,17 @@ import { meanOf } from "../src/wav.js";
 export const open = ({ model, voice, ort }) => Recognizer.load(model, { voice, ort });
 
 export function answer(recognizer, job, bytes) {
+  if (job.kind === "measured") return measured(recognizer, job, bytes);
   if (job.kind === "timed") return timed(recognizer, bytes);
   if (job.kind === "segments") return segments(recognizer, bytes);
   if (job.kind === "long") return long(recognizer, job, bytes);
   return decisions(recognizer, job, bytes);
+}
+
+const refused = (error) => ({ refused: error.name });
+
+async function measured(recognizer, { name }, bytes) {
+  return { name, prosody: await recognizer.measure(bytes).catch(refused) };
 }
 
 async function decisions(recognizer, { name, kind }, bytes) {
@@ -19,7 +26,6 @@ async function decisions(recognizer, { name, kind }, bytes) {
   for (const block of blocks()) found.push(...(await stream.feed(block)));
   found.push(...(await stream.flush()));
   const turn = await stream.turn();
-  const refused = (error) => ({ refused: error.name });
   const whole = kind === "recording" ? await recognizer.predict(bytes).catch(refused) : null;
   const { baseline } = stream;
   const answers = { name, whole, decisions: found, summary: summarise(found), turn, baseline };

@@ -10,7 +10,7 @@ import { test } from "node:test";
 
 import {
   AudioError, Baseline, BaselineError, ConfigError, ModelError, NoSpeechError, Recognizer,
-  SilenceError, readWav, resampled,
+  SilenceError, measure, readWav, resampled,
 } from "../src/index.js";
 import { Resampler } from "../src/audio.js";
 import { cleaned } from "../src/cleaning.js";
@@ -58,6 +58,17 @@ function near(mine, python) {
     assert.ok(Math.abs(mine[end] - python[end]) <= BORDER_S, `${end}: ${mine[end]}, ${python[end]}`);
 }
 
+const PROSODY = {
+  pitch_st: 0.1, pitch_range_st: 0.3, level_db: 0.11, rate_hz: 0.1, pause_share: 0.02,
+  voiced_share: 0.02,
+};
+
+function nearProsody(mine, python) {
+  assert.deepEqual(Object.keys(mine), Object.keys(python));
+  for (const [name, difference] of Object.entries(PROSODY))
+    assert.ok(Math.abs(mine[name] - python[name]) <= difference, `${name}: ${mine[name]}, ${python[name]}`);
+}
+
 const golden = JSON.parse(readFileSync(join(REPOSITORY, "tests/web_golden.json"), "utf8"));
 for (const python of golden)
   test(`the answers to ${python.name} are Python's`, { skip }, async () => {
@@ -72,8 +83,28 @@ for (const python of golden)
     assert.deepEqual({ ...mine.baseline, total: rest.total }, { ...rest, total: rest.total });
     const isNear = (one, k) => Math.abs(mine.baseline.total[k] - one) < EMBEDDING * rest.seconds;
     assert.ok(total.every(isNear));
+    if (python.prosody) nearProsody(await recognizer.measure(bytes(python.name)), python.prosody);
     recognizer.stream(16000, { baseline: Baseline.from(python.baseline) });
   });
+
+test("what cannot be measured of a voice is null, and no sound is refused", () => {
+  const hum = Float32Array.from({ length: 480 }, (_, k) => 0.1 * Math.sin(k / 10));
+  const { pitch_st, pitch_range_st, rate_hz, pause_share } = measure(hum);
+  assert.deepEqual([pitch_st, pitch_range_st, rate_hz, pause_share], [null, null, null, 0]);
+  assert.equal(measure(new Float32Array(16000)).pause_share, 1);
+  assert.equal(measure(new Float32Array(1)).level_db, -120);
+  for (const bad of [new Float32Array(0), Float32Array.of(NaN), "sound"])
+    assert.throws(() => measure(bad), AudioError);
+});
+
+test("a tone has its pitch, whatever its level, longer than a minute, too", () => {
+  for (const [hertz, level] of [[110, 0.3], [220, 0.003], [440, 0.3]]) {
+    const tone = Float32Array.from({ length: 65 * 16000 }, (_, k) => level * Math.sin((2 * Math.PI * hertz * k) / 16000));
+    const found = measure(tone);
+    assert.ok(Math.abs(found.pitch_st - 12 * Math.log2(hertz / 27.5)) < 0.01);
+    assert.ok(found.pitch_range_st < 0.01 && found.voiced_share > 0.99);
+  }
+});
 
 test("segments of a recording are the final decisions of a stream", { skip }, async () => {
   const found = [];
