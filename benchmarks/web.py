@@ -12,8 +12,9 @@ of the browser's process after 2 and 30 minutes of a stream. ``--only
 answers``, ``prosody``, ``cost`` or ``memory`` measures a part and keeps the rest. Needs ``npm ci``
 in packages/emovox. Writes benchmarks/results/web.json.
 
-``--golden`` writes tests/web_golden.json instead, Python's answers to the examples, which the
-tests of the engine compare with; ``--examples FOLDER`` writes the recordings for it.
+``--golden`` writes tests/web_golden.json and tests/web_golden_practice.json instead, Python's
+answers to the examples and to practices with them, which the tests of the engine compare with;
+``--examples FOLDER`` writes the recordings for it.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import statistics
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,12 +35,22 @@ import soundfile
 import soxr
 
 from emovox import Recognizer
-from emovox.audio import RATE, load_audio
+from emovox.audio import RATE, Samples, load_audio
 from emovox.corpora import load_corpus
 from emovox.corpora.utterance import Utterance
 from emovox.errors import AudioError
 from emovox.measuring import measure_recording
 from emovox.model import find_model
+from emovox.practice.aims import emotion_aim, loudness_aim, pitch_aim
+from emovox.practice.choices import choices_with_words
+from emovox.practice.cutter import Cutter
+from emovox.practice.session import (
+    MOST_TAKE_S,
+    MOST_USUAL_S,
+    USUAL_S,
+    Practice,
+    hear_usual,
+)
 from emovox.prediction import summarise
 from machine import REPOSITORY, data_folder, machine, write_result
 from stitched import stitch
@@ -50,6 +62,8 @@ RATES = (0, 44_100, 48_000)  # Hz; 0: its own
 PACKAGE = REPOSITORY / "packages" / "emovox"
 RUNTIME = PACKAGE / "node_modules" / "onnxruntime-web" / "dist"
 GOLDEN = REPOSITORY / "tests" / "web_golden.json"
+PRACTISED = REPOSITORY / "tests" / "web_golden_practice.json"
+MOMENT = 7  # blocks of 100 ms between the moments that are kept
 SCORE, BORDER_S = 0.02, 0.032  # differences of scores and borders that are counted as none
 N_MEASURED = 120
 PITCH_ST, LEVEL_DB, RATE_SHARE = 0.1, 0.1, 0.02  # the same of what is measured
@@ -164,6 +178,69 @@ def write_examples(folder: Path) -> list[Job]:
     soundfile.write(folder / "talk.wav", np.concatenate(talk), RATE, subtype="FLOAT")
     named = [("stereo", "recording"), ("talk", "stream")]
     return [*jobs, *({"name": name, "kind": kind} for name, kind in named)]
+
+
+def write_practices(folder: Path) -> list[Job]:
+    """Write practices: 13 s of a usual voice, then takes of all kinds, with pauses between."""
+    load = partial(spoken, REPOSITORY / "examples")
+    rng = np.random.default_rng(SEED)
+    even, high, low = load("even"), load("fast-and-high"), load("slow-and-low")
+    man, fast = load("man-even"), load("man-fast")
+    distorted, short = np.clip(60 * even, -1, 1), even[: RATE // 3]
+    aims: list[tuple[str, dict[str, str], bool, int, list[Samples]]] = [
+        ("louder", {"loudness": "6dB"}, False, RATE, [even, distorted, 2 * even, short, 4 * even]),
+        ("higher", {"pitch": "up"}, False, 44_100, [even, high, low, 1e-3 * even]),
+        ("softer", {"loudness": "-4.5 dB"}, False, 48_000, [man, 0.6 * man, fast]),
+        ("happy", {"target": "happy"}, True, RATE, [even, high, 2 * low]),
+        ("angry", {"target": "angry"}, False, RATE, [even, high, low]),
+        ("surprise", {"target": "surprise"}, False, 48_000, [man, fast]),
+    ]
+    jobs = []
+    for name, asked, emotion, rate, takes in aims:
+        usual = man if takes[0] is man else even
+        reading = [np.pad(usual, (0, RATE // 5))] * round(12.6 * RATE / len(usual) + 1)
+        pauses = np.zeros(int(1.4 * RATE))
+        parts = [pauses, np.concatenate(reading), pauses]
+        parts += [part for take in takes for part in (take, pauses)]
+        sound = np.concatenate(parts)
+        sound = (sound + rng.normal(0, 1e-4, len(sound))).astype(np.float32)
+        path = folder / f"practice-{name}.wav"
+        soundfile.write(path, soxr.resample(sound, RATE, rate), rate, "PCM_16")
+        jobs.append({"name": path.stem, "kind": "practice", "asked": asked, "emotion": emotion})
+    return jobs
+
+
+def spoken(folder: Path, name: str) -> Samples:
+    """Return an example without the silence around it."""
+    audio = load_audio(folder / f"{name}.flac")
+    loud = np.flatnonzero(np.abs(audio) > 0.01)
+    return audio[loud[0] : loud[-1]]
+
+
+def practised(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
+    """Return what Python tells of a practice; `practised` of answers.js gives the same."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    ((kind, word),) = job["asked"].items()
+    aim = {"target": emotion_aim, "loudness": loudness_aim, "pitch": pitch_aim}[kind](word)
+    judge = recognizer if job["emotion"] else None
+    cutter, usual, told, moments = Cutter(USUAL_S, MOST_USUAL_S), None, [], []
+    for number, first in enumerate(range(0, len(samples), rate // 10)):
+        sound = cutter.feed(samples[first : first + rate // 10], rate)
+        if number % MOMENT == 0:
+            moments.append(asdict(cutter.moment()))
+        if sound is not None and usual is None:
+            usual = hear_usual([(sound, RATE)], judge)
+            cutter = Cutter(0.0, MOST_TAKE_S)
+        elif sound is not None:
+            told.append(Practice(aim, usual, judge).attempt(sound, RATE).to_dict())
+    assert usual is not None
+    return {
+        "name": job["name"],
+        "aim": aim.to_dict(),
+        "usual": usual.to_dict(),
+        "attempts": told,
+        "moments": moments,
+    }
 
 
 def voice_file() -> Path:
@@ -436,6 +513,20 @@ def cpu_s(process: Any) -> float:
     return float(times.user + times.system)
 
 
+def write_golden(folder: Path) -> None:
+    """Write Python's answers to the examples, and to practices with them."""
+    recognizer, answers = Recognizer.load(), []
+    for job in write_examples(folder):
+        path = folder / f"{job['name']}.wav"
+        measured = {"prosody": prosody(path)} if job["kind"] == "recording" else {}
+        answers.append(answer(recognizer, job, path) | measured)
+    GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")
+    told = [
+        practised(recognizer, job, folder / f"{job['name']}.wav") for job in write_practices(folder)
+    ]
+    PRACTISED.write_text(json.dumps(told, indent=1) + "\n")
+
+
 def main() -> None:
     """Measure, or write what the tests need."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -446,18 +537,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.examples:
         options.examples.mkdir(parents=True, exist_ok=True)
-        print(json.dumps({"jobs": write_examples(options.examples), "voice": str(voice_file())}))
+        files = {
+            "jobs": write_examples(options.examples),
+            "practices": write_practices(options.examples),
+            "choices": choices_with_words(Recognizer.load().labels),
+            "voice": str(voice_file()),
+        }
+        print(json.dumps(files))
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.golden:
-        recognizer, jobs = Recognizer.load(), write_examples(options.folder)
-        paths = [options.folder / f"{job['name']}.wav" for job in jobs]
-        answers = [
-            answer(recognizer, job, path)
-            | ({"prosody": prosody(path)} if job["kind"] == "recording" else {})
-            for job, path in zip(jobs, paths, strict=True)
-        ]
-        GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")
+        write_golden(options.folder)
         return
     path = REPOSITORY / "benchmarks" / "results" / "web.json"
     result = json.loads(path.read_text()) if path.exists() else {}

@@ -11,6 +11,7 @@
 /** @typedef {import("./prosody.js").Prosody} Prosody */
 /** @typedef {import("./card.js").Card} Card */
 /** @typedef {import("./stream.js").Stream} Stream */
+/** @typedef {import("./practice.js").Practice} Practice */
 
 export { resampled } from "./audio.js";
 export { Baseline } from "./baseline.js";

@@ -59,10 +59,11 @@ export function measure(audio, pausesS = 0) {
 export const semitones = (hertz) => 12 * Math.log2(hertz / REFERENCE_HZ);
 
 /**
+ * Round the number as it is, not ten times it, as Python does.
  * @param {number} value
  * @param {number} nDigits
  */
-export const roundTo = (value, nDigits) => Math.round(value * 10 ** nDigits) / 10 ** nDigits;
+export const roundTo = (value, nDigits) => Number(value.toFixed(nDigits)) + 0;
 
 /** @param {Float64Array} hertz Of the voiced frames. */
 function pitchOf(hertz) {

@@ -4,6 +4,7 @@ import { asFloats, checkAudible, checkRate, resampled } from "./audio.js";
 import { AudioError, ConfigError } from "./errors.js";
 import { Model } from "./model.js";
 import { Network, contentOf } from "./network.js";
+import { Practice } from "./practice.js";
 import { measure } from "./prosody.js";
 import { Stream } from "./stream.js";
 import { findSpeech, pausesS } from "./vad.js";
@@ -127,6 +128,15 @@ export class Recognizer {
    */
   stream(rate, options) {
     return new Stream(this.model, this.voice, rate, options);
+  }
+
+  /**
+   * Begin a session of practice.
+   * @param {number | undefined} rate Hz.
+   * @param {import("./practice.js").PracticeOptions} options
+   */
+  practice(rate, options) {
+    return new Practice(this.model, this.voice, rate, options);
   }
 
   /** Give back the memory of both networks. */

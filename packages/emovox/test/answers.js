@@ -32,6 +32,22 @@ async function decisions(recognizer, { name, kind }, bytes) {
   return JSON.parse(JSON.stringify(answers)); // as JSON carries it
 }
 
+// What is told of a practice, and every so many blocks what is seen of the moment.
+export async function practised(recognizer, { name, asked, emotion, choices, every, takes = 20 }, bytes) {
+  const { rate, blocks } = blocksOf(bytes);
+  const practice = recognizer.practice(rate, { asked, emotion, choices, takes });
+  const told = [];
+  const moments = [];
+  let n = 0;
+  for (const block of blocks()) {
+    const { usual } = practice;
+    const found = await practice.feed(block);
+    told.push(...found.filter(({ type }) => type !== "practice.moment"));
+    if (n++ % every === 0) moments.push({ ...found.at(-1), usual: usual?.prosody });
+  }
+  return { name, aim: practice.about, told, moments };
+}
+
 // Blocks of 100 ms.
 function blocksOf(bytes) {
   const { rate, channels } = readWav(new Uint8Array(bytes));

@@ -1,11 +1,7 @@
 // The engine in Node: Python's answers to the examples, and what it refuses.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
@@ -15,35 +11,13 @@ import {
 import { Resampler } from "../src/audio.js";
 import { cleaned } from "../src/cleaning.js";
 import { answer } from "./answers.js";
+import { MODEL, REPOSITORY, nearProsody, ort, prepared, skip } from "./prepared.js";
 
-const REPOSITORY = new URL("../../../", import.meta.url).pathname;
-const MODEL = join(REPOSITORY, "src/emovox/models/speech.onnx");
 const SCORE = 0.02;
 const BORDER_S = 0.032;
 const EMBEDDING = 0.25; // of numbers that reach 10
 
-// The recordings and Silero's network, by way of Python; or why there are none.
-async function prepare() {
-  const pythons = [process.env.PYTHON, join(REPOSITORY, ".venv/bin/python"), "python3"];
-  const folder = await mkdtemp(join(tmpdir(), "emovox-"));
-  const script = join(REPOSITORY, "benchmarks/web.py");
-  for (const python of pythons.filter(Boolean)) {
-    const done = spawnSync(python, [script, "--examples", folder], { encoding: "utf8" });
-    if (done.status === 0) return { folder, ...JSON.parse(done.stdout) };
-  }
-  return { missing: "no Python with emovox, which decodes the examples" };
-}
-
-const ort = await import("onnxruntime-web").catch(() => null);
-const prepared = ort ? await prepare() : { missing: "onnxruntime-web is not installed: npm install" };
-const { folder, jobs, voice, missing } = prepared;
-const skip = missing ?? !existsSync(MODEL);
-const bytes = (name) => readFileSync(join(folder, `${name}.wav`));
-let recognizer;
-if (!skip) {
-  ort.env.wasm.numThreads = 1;
-  recognizer = await Recognizer.load(readFileSync(MODEL), { voice: readFileSync(voice), ort });
-}
+const { recognizer, bytes, jobs, voice } = prepared;
 
 function near(mine, python) {
   assert.equal(mine.label, python.label);
@@ -58,18 +32,7 @@ function near(mine, python) {
     assert.ok(Math.abs(mine[end] - python[end]) <= BORDER_S, `${end}: ${mine[end]}, ${python[end]}`);
 }
 
-const PROSODY = {
-  pitch_st: 0.1, pitch_range_st: 0.3, level_db: 0.11, rate_hz: 0.1, pause_share: 0.02,
-  voiced_share: 0.02,
-};
-
-function nearProsody(mine, python) {
-  assert.deepEqual(Object.keys(mine), Object.keys(python));
-  for (const [name, difference] of Object.entries(PROSODY))
-    assert.ok(Math.abs(mine[name] - python[name]) <= difference, `${name}: ${mine[name]}, ${python[name]}`);
-}
-
-const golden = JSON.parse(readFileSync(join(REPOSITORY, "tests/web_golden.json"), "utf8"));
+const golden = JSON.parse(readFileSync(new URL("tests/web_golden.json", REPOSITORY), "utf8"));
 for (const python of golden)
   test(`the answers to ${python.name} are Python's`, { skip }, async () => {
     const job = jobs.find(({ name }) => name === python.name);
