@@ -233,13 +233,18 @@ def journal_table(result: Mapping[str, Any]) -> str:
 
 
 def _kill_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
+    rows = [
         (
             f"`{name}` killed with -9: finished segments lost; journals intact",
             f"{one['segments_lost']}; {one['intact']} of {one['kills']} "
             f"({one['in_the_middle']} killed between the first and the last segment)",
         )
         for name, one in found.items()
+    ]
+    again, n_kills = found["add"]["whole_after_adding_again"], found["add"]["kills"]
+    return [
+        *rows,
+        ("added again after that: the same segments as without", f"{again} of {n_kills}"),
     ]
 
 

@@ -103,6 +103,27 @@ def test_a_transcript_is_not_lost(calls, shipped):
     assert [one.text for one in down if isinstance(one, TranscriptionFrame)] == ["words"]
 
 
+def test_the_end_waits_for_the_baseline(calls, shipped):
+    """A pipeline does not end before the caller's baseline is written, however long that takes."""
+    from pipecat.tests.utils import run_test
+
+    from emovox.integrations.pipecat import EmotionProcessor
+
+    class Slow(Caller):
+        """A caller on a slow disk."""
+
+        is_written = False
+
+        async def close(self) -> None:
+            """Take a while."""
+            await asyncio.sleep(0.3)
+            self.is_written = True
+
+    caller = Slow(shipped)
+    asyncio.run(run_test(EmotionProcessor(caller), frames_to_send=[]))
+    assert caller.is_written
+
+
 def test_snippets_run(monkeypatch, capsys):
     """The Python blocks of the page about voice agents run in order."""
     monkeypatch.chdir(REPOSITORY)

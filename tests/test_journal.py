@@ -33,6 +33,7 @@ from emovox.journal.records import (
 from emovox.journal.report import strongest_turns
 from emovox.journal.store import Journal
 from emovox.prosody import Prosody
+from emovox.vad import read_speech
 
 pytestmark = [pytest.mark.needs("platformdirs"), pytest.mark.needs("cryptography")]
 
@@ -309,24 +310,33 @@ class TestAdd:
             assert not add(journal, Recording(Path("same.wav"), NOW), recognizer).is_new
             assert len(journal.sessions()) == 1
 
-    def test_resumed(self, recognizer):
-        """A recording that was added in part is heard from the end of the last segment."""
+    @pytest.mark.parametrize("pauses", [True, False])
+    @pytest.mark.parametrize("n_before", [1, 2])
+    def test_resumed(self, recognizer, talk, pauses, n_before):
+        """A recording that was added in part goes on as if it had never stopped."""
+        sound = talk if pauses else read_speech(talk, 16_000).samples
+        soundfile.write("long.wav", np.concatenate([sound] * 3), 16_000)
+        recording = Recording(Path("long.wav"), NOW)
         with made(Path("whole.journal")) as journal:
-            whole = add(journal, Recording(Path("talk.wav"), NOW), recognizer).session
+            whole = add(journal, recording, recognizer).session
             expected = list(journal.segments(whole.id))
+            usual = journal.baseline(recognizer.fingerprint)
         with made() as journal:
-            number = add(journal, Recording(Path("talk.wav"), NOW), recognizer).session.id
-            journal._file.run("DELETE FROM segment WHERE n > 1")
-            session = replace(journal.session(number), is_whole=False)
-            journal._update_session(session, journal.totals(number))
-            added = add(journal, Recording(Path("talk.wav"), NOW), recognizer)
-            assert added.session.id == number
-            assert added.resumed_s == expected[1].end
-            kept = list(journal.segments(number))
-            assert [one.start for one in kept] == pytest.approx(
-                [one.start for one in expected], abs=0.1
-            )  # voice activity begins anew
-            assert added.session.conditions.snr_db == whole.conditions.snr_db
+
+            def stop(_done: int, _all: int) -> None:
+                if (
+                    sum(1 for one in journal.sessions() for _ in journal.segments(one.id))
+                    >= n_before
+                ):
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                add(journal, recording, recognizer, stop)
+            added = add(journal, recording, recognizer)
+            assert added.resumed_s >= expected[n_before - 1].end
+            assert list(journal.segments(added.session.id)) == expected
+            assert journal.baseline(recognizer.fingerprint) == usual
+            assert added.session.conditions == whole.conditions
 
     def test_quiet_recording(self):
         """A recording in which nobody speaks is a session without segments."""

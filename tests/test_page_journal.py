@@ -291,7 +291,7 @@ class TestViews:
         owner.view("Compare", "#journal-comparison table")
         owner.page.select_option("#journal-before", "1")
         owner.page.select_option("#journal-after", "2")
-        owner.wait("document.getElementById('journal-comparison').textContent.includes('±')")
+        owner.page.wait_for_selector("#journal-comparison th:text-is('Session 2')")
         cells = owner.page.locator("#journal-comparison tbody tr >> nth=0").inner_text().split("\t")
         assert cells[0] == "sounded a"
         assert [cell.strip() for cell in cells[1:3]] == ["33 %", "67 %"]

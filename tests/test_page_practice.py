@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from conftest import REPOSITORY
 from emovox import load_audio
+from emovox.journal.folder import new_file
+from emovox.journal.records import Consent, Practised
+from emovox.journal.store import Journal
 from emovox.practice.aims import emotion_aim, known_changes
 from test_page import (
     NOT_REACHED,
@@ -19,14 +23,33 @@ from test_page import (
     chromium,
     listen_for_tracks,
     needs_browser,
-    service,
     serving,
     stitched,
 )
 
 pytestmark = [needs_browser, pytest.mark.usefixtures("axe", "chromium", "service")]
-__all__ = ["axe", "chromium", "service"]
+__all__ = ["axe", "chromium"]
 PHONE = {"width": 390, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Run a server for a user without journals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+        with serving() as one:
+            yield one
+
+
+@pytest.fixture
+def annas(service: Service) -> Iterator[Path]:
+    """Make the journal of somebody who agreed to measuring alone, and practised once before."""
+    agreed = Consent(datetime(2026, 1, 1, tzinfo=UTC), True, False, False)
+    with Journal.create(new_file(), "Anna", agreed) as journal:
+        at = datetime(2026, 3, 3, 9, tzinfo=UTC)
+        journal.keep_practised(Practised(at, "loudness +6 dB", False, 3, 0, (0.5,)))
+        yield journal.path
+        journal.erase()
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +60,11 @@ def even() -> np.ndarray:
     return audio[loud[0] : loud[-1]]
 
 
-def microphone(path: Path, even: np.ndarray, takes: list[np.ndarray]) -> Path:
+def microphone(path: Path, even: np.ndarray, takes: list[np.ndarray], pause_s: float = 1.4) -> Path:
     """Write what is said: the usual voice, then takes, each with a pause behind it."""
     n = int(np.ceil(12.6 * 16_000 / len(even)))
     reading = np.concatenate([part for _ in range(n) for part in (even, np.zeros(3_200))])
-    return stitched(path, [reading.astype(np.float32), *takes, np.zeros(0, np.float32)], 1.4)
+    return stitched(path, [reading.astype(np.float32), *takes, np.zeros(0, np.float32)], pause_s)
 
 
 @pytest.fixture
@@ -141,6 +164,60 @@ def test_three_takes(chromium, visit, axe, even, tmp_path):
     page.click("#practice-start")
     assert not page.is_visible("#practice-stage")
     assert page.evaluate("localStorage.length") == 0
+    visitor.check_clean()
+
+
+@pytest.mark.needs("platformdirs")
+@pytest.mark.needs("cryptography")
+def test_kept_in_the_journal(chromium, visit, axe, even, annas, tmp_path):
+    """What the person ticks is kept, as far as they agreed, and is an entry of their journal."""
+    recording = microphone(tmp_path / "said.wav", even, [2 * even], pause_s=1.1)
+    visitor = visit(chromium(recording, once=True), viewport=PHONE)
+    page = visitor.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.wait_for_selector("#practice-keep")
+    assert visitor.text("#practice-keep-line").strip() == "Keep progress in Anna's journal"
+    assert not page.is_checked("#practice-keep")
+    for word, may_keep, may_infer in (
+        ("happy", True, False),
+        ("sad", False, False),  # only the model can judge it, and it may not listen
+        ("louder, by 6 dB", True, False),
+    ):
+        page.select_option("#practice-target", label=word)
+        assert page.is_enabled("#practice-keep") == may_keep
+        if may_keep:
+            page.check("#practice-keep")
+        assert page.is_enabled("#practice-emotion") == may_infer
+        assert page.is_checked("#practice-emotion") == (not may_keep)
+        assert visitor.text("#practice-kept").startswith("Kept" if may_keep else "Not kept: only")
+    page.click("#practice-start")
+    page.wait_for_selector("#practice-progress tbody tr")
+    assert visitor.text("#practice-progress tbody").split("\t")[1:] == ["50 %", "3"]
+    visitor.wait("document.querySelectorAll('#practice-progress tbody tr').length === 2")
+    assert visitor.text("#practice-of").endswith("take 1 of 3")
+    with Journal.open(annas) as journal:  # while the session goes on
+        kept = journal.practised()[-1]
+        assert (kept.target, kept.is_inferred, kept.n_takes) == ("loudness +6 dB", False, 1)
+        assert kept.best[0] > 0.9
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    axe(visitor)
+
+    page.click("#journal-tab")
+    page.click("#journal nav >> text=Calendar")
+    row = page.locator("[aria-label=Practice] tbody tr")
+    assert "loudness +6 dB" in row.inner_text()
+    assert "1 take counted, measured alone" in row.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    axe(visitor)
+    row.get_by_role("button").click()
+    row.wait_for(state="detached")
+    page.click("#journal nav >> text=Your data")
+    page.wait_for_selector("#journal-holds")
+    assert visitor.text("#journal-holds").endswith("1 session of practice.")
+    page.click("text=Other people")
+    page.click("#practice-tab")
+    assert "The journal is closed" in visitor.problem("#practice-problem")
+    assert not page.is_visible("#practice-keep")
     visitor.check_clean()
 
 

@@ -32,6 +32,9 @@ from emovox.recognizer import Recognizer
 from emovox.server.journal import access
 from emovox.server.settings import ServerSettings
 from running_server import Running, heard, running, say, speech, tell, wav
+from test_server_practice import QUIET, even, reading, told
+
+__all__ = ["even", "reading"]  # fixtures
 
 pytestmark = [pytest.mark.needs("platformdirs"), pytest.mark.needs("cryptography")]
 
@@ -251,7 +254,7 @@ class TestPerson:
         person = Person(server, emotion=True)
         person.add(talk_wav, note=NOTE)
         assert NOTE.encode() in b"".join(file.read_bytes() for file in folder().iterdir())
-        assert person.ask("", "DELETE").json() == {"sessions": 1, "check_ins": 0}
+        assert person.ask("", "DELETE").json() == {"sessions": 1, "check_ins": 0, "practised": 0}
         assert list(folder().iterdir()) == []
         assert code(person.ask()) == (404, "not_found")
         assert person.state()["people"] == []
@@ -418,6 +421,66 @@ class TestLive:
             (session,) = journal.sessions()
             assert session.is_whole is False
             assert len(list(journal.segments(session.id))) >= 2
+
+
+class TestPractice:
+    """Practice over the same stream: what the server judged is kept, and nothing else."""
+
+    def test_kept_at_once(self, server, even, reading):
+        """A take is in the journal before it is told; another aim is another entry."""
+        person = Person(server, emotion=False, sound=False)
+        with person.recording() as live:
+            practice = {"loudness": "6dB", "takes": 2}
+            tell(live, "session.update", rate=16_000, emotion=False, practice=practice)
+            say(live, np.concatenate([reading, QUIET]))
+            told(live, "practice.usual")
+            assert person.overview()["practised"] == []
+            say(live, np.concatenate([np.clip(60.0 * even, -32_768, 32_767).astype("i2"), QUIET]))
+            assert "too loud" in told(live, "practice.attempt")["why_untold"]
+            assert person.overview()["practised"] == []  # nothing counted yet
+            said = [2 * even, QUIET, even, QUIET, even, QUIET]
+            for n, take in enumerate(np.split(np.concatenate(said), 3), 1):
+                say(live, take)
+                assert told(live, "practice.attempt")["told"]
+                (kept,) = person.overview()["practised"]
+                assert (kept["n_takes"], kept["n_untold"]) == (n, 1)
+            assert kept["best"] == [1.0, pytest.approx(0, abs=0.05)]  # of two sentences
+            assert (kept["target"], kept["inferred"]) == ("loudness +6 dB", False)
+            assert kept["at"].endswith("+05:30")
+            tell(live, "practice", pitch="up")
+            say(live, np.concatenate([even, QUIET]))
+            told(live, "practice.attempt")
+        kept = person.overview()
+        assert [one["target"] for one in kept["practised"]] == ["loudness +6 dB", "pitch +3 st"]
+        assert kept["sessions"] == []  # nothing for the trend
+        gone = {"sessions": 0, "check_ins": 0, "practised": 1}
+        assert person.ask("practice/1", "DELETE").json() == gone
+        assert code(person.ask("practice/1", "DELETE")) == (404, "not_found")
+        assert person.ask("export").text.count('"practice"') == 1
+        assert person.ask("", "DELETE").json() == gone
+
+    def test_consent(self, server, reading):
+        """Without consent to emotion no model listens; once withdrawn, nothing more is kept."""
+        person = Person(server, emotion=False)
+        for practice in ({"target": "happy"}, {"pitch": "up"}):
+            with person.recording() as live:
+                tell(live, "session.update", practice=practice)
+                error = told(live, "error")
+                assert (error["code"], error["fatal"]) == ("parameter", True)
+                assert "agreed to measuring alone" in error["message"]
+        more = {"emotion": True, "sound": False, "version": CONSENT_VERSION, "agreed": True}
+        assert person.ask("consent", "PUT", json=more).status_code == 200
+        take = np.concatenate([speech(name="slow-and-low", silence_s=0), QUIET])  # certain
+        with person.recording() as live:
+            tell(live, "session.update", rate=16_000, practice={"target": "happy"})
+            say(live, np.concatenate([reading, QUIET, take]))
+            assert told(live, "practice.attempt")["told"]
+            (kept,) = person.overview()["practised"]
+            assert (kept["target"], kept["inferred"]) == ("happy", True)
+            person.ask("consent", "PUT", json={**more, "emotion": False})
+            say(live, take)
+            assert "has not agreed" in told(live, "error")["message"]
+        assert [one["n_takes"] for one in person.overview()["practised"]] == [1]
 
 
 class TestPassphrase:

@@ -69,6 +69,7 @@ class SpeechStream(ABC, Generic[Answer]):
         self._recent = np.zeros(0, np.float32)  # of the last 100 ms
         self._latest: tuple[float, float | None] | None = None  # speech, before the last flush
         self._said = Said()
+        self._passed = 0  # sample at 16 kHz up to which nothing is answered
         self._restart()
 
     def _restart(self) -> None:
@@ -154,6 +155,22 @@ class SpeechStream(ABC, Generic[Answer]):
             answers += self._answers(self._cut(block[first : first + n_samples]))
         return answers
 
+    def pass_over(self, samples: ArrayLike) -> None:
+        """Take in sound whose segments were answered before, so that what follows is cut alike.
+
+        Parameters
+        ----------
+        samples : array-like, shape=(n_samples,)
+            As for `feed`. The last of these segments ends where the samples end.
+
+        Raises
+        ------
+        AudioError
+            As `feed` does.
+        """
+        self._cut(check_block(samples))
+        self._passed = round(self.seconds * RATE)
+
     def flush(self) -> list[Answer]:
         """End the utterance and return what is left; what is fed next begins a new one."""
         answers = self._answers(self._cut(np.zeros(0, np.float32), last=True))
@@ -214,7 +231,8 @@ class SpeechStream(ABC, Generic[Answer]):
         return round(self._origin_s + sample / RATE, 4)
 
     def _answers(self, segments: Sequence[Segment]) -> list[Answer]:
-        return [self._answer(segment) for segment in segments]
+        due = (one for one in segments if self._origin + one.start >= self._passed)
+        return [self._answer(segment) for segment in due]
 
     def _is_of_turn_before(self, segment: Segment) -> bool:
         return self._origin + segment.start < self._said.start

@@ -55,11 +55,11 @@ class EmotionProcessor(FrameProcessor):
             self.caller.stopped()
         elif isinstance(frame, TranscriptionFrame) and direction is FrameDirection.DOWNSTREAM:
             await self._add_reading(frame)
+        elif isinstance(frame, EndFrame | CancelFrame):
+            await self.caller.close()  # once the frame has passed, the pipeline may end all tasks
         await self.push_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame):
             self.caller.hear(frame.audio, frame.sample_rate, frame.num_channels)
-        elif isinstance(frame, EndFrame | CancelFrame):
-            await self.caller.close()
 
     async def _add_reading(self, frame: TranscriptionFrame) -> None:
         """Put the reading before a transcript, which an interruption must not lose meanwhile."""

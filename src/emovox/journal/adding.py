@@ -71,7 +71,7 @@ def add(
     """Hear a recording, and keep each segment as it ends.
 
     A recording is known by its content: added again it is left alone, and one that was added in
-    part is heard from the end of its last segment.
+    part goes on after its last segment, with the same result as if it had never stopped.
 
     Parameters
     ----------
@@ -106,8 +106,6 @@ def add(
     for samples, done_s, all_s in reader.parts(round(resumed_s * RATE)):
         if ear.seconds < resumed_s:
             ear.resume(samples, before)
-            if ear.seconds >= resumed_s:
-                ear.restart()
         else:
             keep.all(ear.feed(samples))
         on_progress(int(done_s), int(all_s))

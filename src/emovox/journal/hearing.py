@@ -110,7 +110,9 @@ class Ear:
         return heard
 
     def resume(self, samples: Samples, segments: Sequence[Segment]) -> None:
-        """Take in the sound that a session's segments were found in, which need not be found again.
+        """Take in the sound that a session's segments were found in, which are not heard again.
+
+        The last of them ends where this sound ends. What follows is cut as it would have been.
 
         Parameters
         ----------
@@ -122,6 +124,7 @@ class Ear:
         first = self._n_heard
         self._n_heard += len(samples)
         self._meter.hear(samples)
+        self._stream.pass_over(samples)
         self._sound = np.concatenate((self._sound, samples))[-_KEPT - len(samples) :]
         for segment in segments:
             start, end = round(segment.start * RATE), round(segment.end * RATE)

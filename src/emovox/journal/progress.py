@@ -41,10 +41,7 @@ class Progress:
 
     def keep(self, done: Outcome) -> None:
         """Write what the session has come to so far."""
-        if not done.n_takes:
-            return
-        entry = replace(self._entry, n_takes=done.n_takes, n_untold=done.n_untold, best=done.best)
-        self._entry = self._journal.keep_practised(entry)
+        self._entry = keep(self._journal, self._entry, done)
 
     def sessions(self) -> list[Practised]:
         """Return the latest sessions of this target, judged in the same way; this one is last."""
@@ -55,6 +52,22 @@ class Progress:
         is_alike = (self._entry.target, self._entry.is_inferred)
         kept = self._journal.practised()
         return [one for one in kept if (one.target, one.is_inferred) == is_alike]
+
+
+def keep(journal: "Journal", entry: Practised, done: Outcome) -> Practised:
+    """Write what a session has come to so far; nothing before the first take that counts.
+
+    Returns the entry as it is kept, which the next call takes.
+
+    Raises
+    ------
+    JournalError
+        If a model judged it and the person has not agreed to that.
+    """
+    if not done.n_takes:
+        return entry
+    so_far = replace(entry, n_takes=done.n_takes, n_untold=done.n_untold, best=done.best)
+    return journal.keep_practised(so_far)
 
 
 def progress_json(sessions: list[Practised]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-// The calendar: a month of sessions and check-ins, the entries of a day, and one session.
+// The calendar: a month of sessions, check-ins and practice, the entries of a day, and one session.
 
 import { SessionCard } from "./journal-session.js";
-import { card, clockOf, counted, dayOf, dayWords, make, mostly, pleasant, signed, sounded, spoken, swatch, table, whenWords } from "./journal-parts.js";
+import { bestWords, card, clockOf, counted, dayOf, dayWords, judgedWords, make, mostly, pleasant, signed, sounded, spoken, swatch, table, whenWords } from "./journal-parts.js";
 
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTH = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric" });
@@ -18,15 +18,16 @@ export class CalendarView {
   }
 
   async show(number) {
-    const { sessions, check_ins } = this.journal.overview;
+    const { sessions, check_ins, practised } = this.journal.overview;
     this.days = new Map();
     const note = (time, kind, entry) => {
-      const day = this.days.get(dayOf(time)) ?? { sessions: [], check_ins: [] };
+      const day = this.days.get(dayOf(time)) ?? { sessions: [], check_ins: [], practised: [] };
       day[kind].push(entry);
       this.days.set(dayOf(time), day);
     };
     sessions.forEach((one) => note(one.began, "sessions", one));
     check_ins.forEach((one) => note(one.at, "check_ins", one));
+    practised.forEach((one) => note(one.at, "practised", one));
     const latest = [...this.days.keys()].sort().at(-1) ?? new Date().toISOString();
     this.month ||= latest.slice(0, 7);
     if (number) this.session.number = number;
@@ -65,11 +66,15 @@ export class CalendarView {
 
   dayCell(number) {
     const day = `${this.month}-${String(number).padStart(2, "0")}`;
-    const { sessions = [], check_ins = [] } = this.days.get(day) ?? {};
-    if (!sessions.length && !check_ins.length) return make("span", { className: "soft" }, String(number));
+    const { sessions = [], check_ins = [], practised = [] } = this.days.get(day) ?? {};
+    if (!sessions.length && !check_ins.length && !practised.length) return make("span", { className: "soft" }, String(number));
     const marks = sessions.slice(0, MARKS).map((one) => swatch(mostly(one)));
     if (check_ins.length) marks.push(make("span", { className: "said" }, "●"));
-    const words = [sessions.length && counted(sessions.length, "session"), check_ins.length && counted(check_ins.length, "check-in")];
+    if (practised.length) marks.push(make("span", { className: "said" }, "▲"));
+    const words = [
+      sessions.length && counted(sessions.length, "session"), check_ins.length && counted(check_ins.length, "check-in"),
+      practised.length && `${counted(practised.length, "session")} of practice`,
+    ];
     return make("button", {
       "aria-label": `${dayWords(day)}: ${words.filter(Boolean).join(", ")}`,
       "aria-pressed": String(day === this.day),
@@ -87,11 +92,14 @@ export class CalendarView {
     const days = [...this.days.keys()].sort().reverse().filter((day) => (this.day ? day === this.day : day.startsWith(this.month)));
     const rows = days.flatMap((day) => this.days.get(day).sessions.toReversed().map((one) => this.sessionRow(one)));
     const said = days.flatMap((day) => this.days.get(day).check_ins.toReversed().map((one) => this.saidRow(one)));
+    const practised = days.flatMap((day) => this.days.get(day).practised.toReversed().map((one) => this.practisedRow(one)));
     const title = this.day ? dayWords(this.day) : "This month";
     return card(title,
       rows.length ? table("Sessions", ["Session", "Speech", "Sounded", "Device", "Note"], rows) : make("p", { className: "soft" }, "No session."),
       said.length ? make("h3", {}, "What you said") : "",
-      said.length ? table("Check-ins", ["When", "About", "You said", "Note", "Delete"], said) : "");
+      said.length ? table("Check-ins", ["When", "About", "You said", "Note", "Delete"], said) : "",
+      practised.length ? make("h3", {}, "What you practised") : "",
+      practised.length ? table("Practice", ["When", "Target", "Best", "Takes", "Delete"], practised) : "");
   }
 
   sessionRow(one) {
@@ -113,6 +121,12 @@ export class CalendarView {
     return [`${dayWords(dayOf(one.at))}, ${clockOf(one.at)}`, one.kind === "daily" ? "the day" : "the moment", words, one.note, remove];
   }
 
+  practisedRow(one) {
+    const takes = `${counted(one.n_takes, "take")} counted, ${judgedWords(one)}`;
+    const remove = make("button", { className: "small", "aria-label": `Delete the practice of ${whenWords(one.at)}`, onclick: () => this.unpractise(one.id) }, "Delete");
+    return [`${dayWords(dayOf(one.at))}, ${clockOf(one.at)}`, one.target, bestWords(one), takes, remove];
+  }
+
   async open(number) {
     this.session.number = number;
     await this.journal.attempt(() => this.session.show());
@@ -120,9 +134,17 @@ export class CalendarView {
   }
 
   unsay(number) {
-    if (!confirm("Delete this check-in for good?")) return undefined;
+    return this.remove("check-in", `checkins/${number}`);
+  }
+
+  unpractise(number) {
+    return this.remove("session of practice", `practice/${number}`);
+  }
+
+  remove(what, path) {
+    if (!confirm(`Delete this ${what} for good?`)) return undefined;
     return this.journal.attempt(async () => {
-      await this.journal.client.ask(`checkins/${number}`, { method: "DELETE" });
+      await this.journal.client.ask(path, { method: "DELETE" });
       await this.journal.refresh();
     });
   }

@@ -26,12 +26,14 @@ export class JournalClient {
     throw Object.assign(new Error(sentence(message ?? `The server refused it: ${answer.status}`)), { code });
   }
 
-  // Where a live session that is kept begins, and the subprotocols that it offers.
+  // Where a live session that is kept begins, the subprotocols that it offers, and what tells why
+  // it was refused.
   stream(device) {
     const params = new URLSearchParams({ device, offset_min: -new Date().getTimezoneOffset() });
     return {
       path: `v1/journal/${encodeURIComponent(this.person)}/stream?${params}`,
       protocols: this.key ? [`key.${this.key}`] : [],
+      check: () => this.ask("").then(() => "", (error) => (error.code ? error.message : "")),
     };
   }
 }

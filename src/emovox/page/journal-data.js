@@ -1,6 +1,6 @@
 // What the person agrees to, how long it is kept, what is given away, and what is deleted.
 
-import { card, check, choice, counted, field, make, save, soft, table, whenWords } from "./journal-parts.js";
+import { card, check, choice, counted, entriesWords, field, make, save, soft, table, whenWords } from "./journal-parts.js";
 
 const FORMATS = {
   jsonl: "JSON lines: everything, sound included; can be imported again",
@@ -39,6 +39,8 @@ export class DataView {
 
   show() {
     const { forgotten } = this.journal.overview;
+    const { sessions, check_ins, practised } = this.journal.overview;
+    this.holds = entriesWords({ sessions: sessions.length, check_ins: check_ins.length, practised: practised.length });
     this.place.replaceChildren(this.consentCard(), this.exportCard(), this.forgetCard(forgotten));
   }
 
@@ -67,7 +69,7 @@ export class DataView {
     const { formats } = this.journal.state;
     const kind = choice(formats.map((name) => [name, FORMATS[name] ?? name]), { id: "journal-format" });
     const button = make("button", { className: "main", onclick: () => this.export(kind.value) }, "Download");
-    return card("Export", field("Format", kind), soft("An export is not sealed: whoever has it can read all of it."),
+    return card("Export", field("Format", kind), make("p", { id: "journal-holds" }, `It holds ${this.holds}.`), soft("An export is not sealed: whoever has it can read all of it."),
       make("div", { className: "buttons" }, button));
   }
 
@@ -76,14 +78,14 @@ export class DataView {
       const answer = await this.journal.client.ask(`export?format=${kind}`, { raw: true });
       const [, name] = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"));
       save(await answer.blob(), name);
-      this.journal.say("Exported.");
+      this.journal.say(`Exported: ${this.holds}.`);
     });
   }
 
   forgetCard(forgotten) {
     const rows = forgotten.map(({ at, entries }) => [whenWords(at), String(entries)]);
     const button = make("button", { className: "danger", id: "journal-forget", onclick: () => this.forget() }, "Delete this journal");
-    return card("Forget", soft("Deletes all sessions, check-ins and sound, and the name; with a passphrase the key goes first."),
+    return card("Forget", soft("Deletes all sessions, check-ins, practice and sound, and the name; with a passphrase the key goes first."),
       rows.length ? table("What was deleted, when", ["Deleted", "Entries"], rows) : "",
       make("div", { className: "buttons" }, button));
   }
@@ -92,11 +94,10 @@ export class DataView {
     const { name } = this.journal.overview;
     if (!confirm(`Delete the journal of ${name} for good? This cannot be undone.`)) return undefined;
     return this.journal.attempt(async () => {
-      await this.journal.client.ask("", { method: "DELETE" });
+      const gone = await this.journal.client.ask("", { method: "DELETE" });
       Object.assign(this.journal.client, { person: "", key: "" });
-      this.journal.overview = undefined;
       await this.journal.begin();
-      this.journal.say("The journal is deleted.");
+      this.journal.say(`The journal is deleted: ${entriesWords(gone)}.`);
     });
   }
 }

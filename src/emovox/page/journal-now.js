@@ -70,7 +70,6 @@ export class NowView {
       token: journal.token,
       ...journal.client.stream(device),
       options: { rate },
-      check: () => journal.client.ask("").then(() => "", (error) => (error.code ? error.message : "")),
       on: {
         state: (state, problem) => this.tell(state, problem),
         result: (answer) => this.keep(answer),
@@ -108,7 +107,7 @@ export class NowView {
   }
 
   keep(answer) {
-    if (answer.final === false) return; // it may still change
+    if (this.left || answer.final === false) return; // which may still change
     this.segments.push(answer);
     const rows = this.segments.slice(-ROWS).reverse().map((one) => [
       `${one.start.toFixed(1)} to ${one.end.toFixed(1)} s`,

@@ -90,6 +90,18 @@ export function valueWords({ is_share, unit }, value) {
   return is_share ? percent(value) : `${value.toFixed(1)}${unit}`;
 }
 
+// How close practice came: the mean of the best takes of each sentence.
+export function bestWords({ best }) {
+  return best.length ? percent(best.reduce((sum, one) => sum + one, 0) / best.length) : "";
+}
+
+export const judgedWords = ({ inferred }) => (inferred ? "judged by the model as well" : "measured alone");
+
+// What there is of each kind, as the service counts it.
+export function entriesWords({ sessions, check_ins, practised }) {
+  return [counted(sessions, "session"), counted(check_ins, "check-in"), `${counted(practised, "session")} of practice`].join(", ");
+}
+
 const PLEASANT = ["very unpleasant", "unpleasant", "slightly unpleasant", "neutral", "slightly pleasant", "pleasant", "very pleasant"];
 
 export function pleasant(valence) {

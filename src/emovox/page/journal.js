@@ -5,7 +5,7 @@ import { JournalClient } from "./journal-client.js";
 import { CompareView } from "./journal-compare.js";
 import { DataView, consentWords, Switches } from "./journal-data.js";
 import { NowView } from "./journal-now.js";
-import { card, check, field, make, soft } from "./journal-parts.js";
+import { card, check, entriesWords, field, make, soft } from "./journal-parts.js";
 import { TrendView } from "./journal-trend.js";
 import { $, notice } from "./results.js";
 
@@ -13,7 +13,7 @@ const VIEWS = { Now: NowView, Calendar: CalendarView, Trend: TrendView, Compare:
 
 export class Journal {
   constructor(model, token) {
-    Object.assign(this, { model, token, client: new JournalClient(token), views: {} });
+    Object.assign(this, { model, token, client: new JournalClient(token), views: {}, changed: () => {} });
     this.place = $("journal-parts");
     $("journal-tab").addEventListener("click", () => this.overview && this.attempt(() => this.refresh()));
     this.begin();
@@ -59,7 +59,8 @@ export class Journal {
   leave() {
     Object.values(this.views).forEach((view) => view.leave?.());
     this.views = {};
-    this.header = undefined;
+    this.header = this.overview = undefined;
+    this.changed();
   }
 
   peopleCard() {
@@ -143,12 +144,12 @@ export class Journal {
 
   forgetKey() {
     this.client.key = "";
-    this.overview = undefined;
     return this.begin(this.client.person);
   }
 
   async load() {
     this.overview = await this.client.ask("");
+    this.changed();
   }
 
   // After a change: everything that is shown is read again.
@@ -188,8 +189,9 @@ export class Journal {
 
   purge() {
     return this.attempt(async () => {
-      await this.client.ask("purge", { method: "POST" });
+      const gone = await this.client.ask("purge", { method: "POST" });
       await this.refresh();
+      this.say(`Deleted: ${entriesWords(gone)}.`);
     });
   }
 }

@@ -38,8 +38,7 @@ function begin(model, token, client) {
   new Live(model, token);
   new Recording(model, token);
   if (client) {
-    new Practice(client, model, token);
-    new Journal(model, token);
+    new Practice(client, model, token, new Journal(model, token));
   }
   setUpTabs();
 }

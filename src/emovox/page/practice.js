@@ -2,6 +2,7 @@
 
 import { Meter } from "./meter.js";
 import { microphoneProblem, openMicrophone } from "./microphone.js";
+import { Keeping } from "./practice-keeping.js";
 import { $, element, notice, percent } from "./results.js";
 import { Session } from "./session.js";
 import { VoiceLine } from "./voiceline.js";
@@ -12,6 +13,8 @@ const EXACT = {
   Pitch: { "higher, by 3 semitones": { pitch: "up" }, "lower, by 3 semitones": { pitch: "down" } },
 };
 const INFERS = "Also let the model judge which emotion it hears. Off: only pitch, loudness, tempo and pauses are measured.";
+const MEASURES = "Off while progress is kept: the journal allows no inference of emotions.";
+const CLOSED = "The journal is closed, so practice has stopped. Press Start to go on.";
 const STATES = {
   connecting: "Connecting…",
   waiting: "Waiting for the server.",
@@ -19,10 +22,11 @@ const STATES = {
 };
 
 export class Practice {
-  constructor(client, model, token) {
+  constructor(client, model, token, journal) {
     Object.assign(this, { client, model, token, phase: "off", place: 0, wished: true });
     this.line = new VoiceLine($("practice-line"));
     this.meter = new Meter($("practice-level"));
+    this.keeping = new Keeping(journal, { chosen: () => this.choose(), followed: () => this.follow() });
     $("practice-start").addEventListener("click", () => this.press());
     $("practice-next").addEventListener("click", () => this.next());
     $("practice-target").addEventListener("change", () => this.choose());
@@ -65,18 +69,45 @@ export class Practice {
   // Whether the model judges: as is wished, where there is a choice.
   get infers() {
     const { recognised = false, measured } = this.choice;
-    return recognised && (!measured || this.wished);
+    return recognised && (!measured || (this.wished && this.keeping.mayInfer(this.choice)));
+  }
+
+  describe() {
+    const { recognised = false, measured } = this.choice;
+    const mayInfer = this.keeping.mayInfer(this.choice);
+    Object.assign($("practice-emotion"), { disabled: !(recognised && measured && mayInfer), checked: this.infers });
+    $("practice-switch").textContent = !recognised
+      ? "Only pitch, loudness, tempo and pauses are measured; nothing infers an emotion."
+      : !measured ? "People do not agree in how they change their voice for it, so the model has to judge."
+        : mayInfer ? INFERS : MEASURES;
+    this.keeping.describe(this.choice);
+  }
+
+  // Whether the session can go on: the model learns the usual voice, too, or must not.
+  get fits() {
+    const { options, keeps } = this.session;
+    return this.infers === options.emotion && this.keeping.keeps(this.choice) === keeps;
   }
 
   choose() {
-    const { recognised = false, measured } = this.choice;
-    Object.assign($("practice-emotion"), { disabled: !(recognised && measured), checked: this.infers });
-    $("practice-switch").textContent = !recognised
-      ? "Only pitch, loudness, tempo and pauses are measured; nothing infers an emotion."
-      : measured ? INFERS : "People do not agree in how they change their voice for it, so the model has to judge.";
+    this.describe();
     if (this.phase === "off") return;
-    if (this.infers === this.session.options.emotion && this.phase !== "usual") return this.next();
-    this.stop().then(() => this.listen()); // the model learns the usual voice, too, or must not
+    if (this.fits && this.phase !== "usual") return this.next();
+    this.restart();
+  }
+
+  // The person's journal was opened, closed or changed.
+  follow() {
+    if (!this.choices) return; // not known yet
+    this.describe();
+    if (this.phase === "off" || this.fits) return;
+    if (this.session.keeps && !this.keeping.isOpen) this.stop(CLOSED);
+    else this.restart();
+  }
+
+  restart() {
+    const keeps = this.keeping.keeps(this.choice); // before the wait, in which the journal may close
+    this.stop().then(() => this.listen(keeps));
   }
 
   async press() {
@@ -89,7 +120,7 @@ export class Practice {
     }
   }
 
-  async listen() {
+  async listen(wanted = this.keeping.keeps(this.choice)) {
     notice("practice-problem", "");
     try {
       const gone = () => this.stop("The microphone was unplugged. Plug it in, then press Start.");
@@ -97,11 +128,14 @@ export class Practice {
     } catch (error) {
       return notice("practice-problem", microphoneProblem(error));
     }
+    const keeps = this.keeping.keeps(this.choice);
+    if (wanted && !this.keeping.isOpen) return this.stop(CLOSED);
     this.phase = "usual";
     this.session = new Session({
       url: document.baseURI,
       token: this.token,
       model: this.model.fingerprint,
+      ...(keeps ? this.keeping.stream(this.microphone.device ?? "") : {}),
       options: { rate: this.microphone.rate, emotion: this.infers, practice: this.choice.asked },
       on: {
         state: (state, problem) => this.state(state, problem),
@@ -110,6 +144,7 @@ export class Practice {
         baseline: () => {},
       },
     });
+    this.session.keeps = keeps;
     this.session.connect();
     $("practice-start").textContent = "Stop";
   }
@@ -184,7 +219,7 @@ export class Practice {
   hear(message) {
     if (!this.session) return;
     const { type } = message;
-    if (type === "practice.aim") this.line.aim(message.wanted);
+    if (type === "practice.aim") this.aim(message);
     else if (type === "practice.moment") this.moment(message);
     else if (type === "practice.again") notice("practice-problem", `${message.message}. Once more, please.`);
     else if (type === "practice.usual") {
@@ -192,6 +227,12 @@ export class Practice {
       notice("practice-problem", "");
       this.say(`Your usual voice is known. ${$("practice-step").textContent}: ${$("practice-words").textContent}`);
     } else if (type === "practice.attempt") this.judge(message);
+  }
+
+  aim({ target, emotion, wanted }) {
+    this.line.aim(wanted);
+    this.kind = [target, this.session.options.emotion && emotion !== null];
+    if (this.session.keeps) this.keeping.show(...this.kind);
   }
 
   say(words) {
@@ -217,6 +258,7 @@ export class Practice {
     $("practice-hint").textContent = advice;
     $("practice-changes").textContent = [...changed(changes ?? {}, this.facts.dimensions), ...sounded(emotion)].join(", ");
     if (told) this.closes.push(score);
+    if (told && this.session.keeps) this.keeping.show(...this.kind);
     const rows = this.closes.map((close, place) => {
       const isBest = place + 1 === best;
       return element("li", isBest ? "best" : "", `take ${place + 1}: ${close}${isBest ? ", the best" : ""}`);

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..baseline import Baseline
 from ..errors import ConfigError
@@ -12,8 +12,21 @@ from .practice import PracticeOptions, PracticeStream
 from .protocol import MessageError, SessionOptions
 from .service import Service
 
+if TYPE_CHECKING:
+    from ..recognizer import Recognizer
+
 MakeStream = Callable[[Service, SessionOptions, int, Baseline | None], SpeakerStream]
 """Makes the stream of a channel, of its samples' rate in Hz and its speaker's baseline."""
+MakePractice = Callable[[PracticeOptions, int, "Recognizer | None"], PracticeStream]
+"""Makes the stream of a session of practice, of its samples' rate in Hz."""
+
+
+@dataclass(frozen=True)
+class Makers:
+    """What makes the streams of a session: of its channels, or of practice."""
+
+    stream: MakeStream = LiveStream
+    practice: MakePractice = PracticeStream
 
 
 @dataclass(frozen=True)
@@ -38,15 +51,16 @@ class Channels:
     """
 
     def __init__(
-        self, service: Service, options: SessionOptions, make_stream: MakeStream = LiveStream
+        self, service: Service, options: SessionOptions, makers: Makers | None = None
     ) -> None:
+        makers = makers or Makers()
         self._decode, rate = decoder(options)
         self._practice: PracticeStream | None = None
         if options.practice:
             recognizer = service.recognizer if options.emotion else None
-            self._practice = PracticeStream(options.practice, rate, recognizer)
+            self._practice = makers.practice(options.practice, rate, recognizer)
         self._live = [
-            make_stream(service, options, rate, baseline)
+            makers.stream(service, options, rate, baseline)
             for baseline in (() if options.practice else options.baselines)
         ]
 

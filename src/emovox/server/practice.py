@@ -11,7 +11,7 @@ from ..errors import AudioError, ConfigError
 from ..practice.aims import Aim, emotion_aim, loudness_aim, pitch_aim
 from ..practice.choices import choices
 from ..practice.cutter import Cutter
-from ..practice.exercise import N_TAKES, Exercise
+from ..practice.exercise import N_TAKES, Exercise, Outcome, outcome
 from ..practice.session import (
     MOST_TAKE_S,
     MOST_USUAL_S,
@@ -90,6 +90,8 @@ class PracticeStream:
         self._n_samples = 0
         self._moment_sent = 0.0  # seconds
         self._usual: Usual | None = None
+        self._options = options
+        self._exercises: list[Exercise] = []
         self.practise(options)
 
     @property
@@ -100,8 +102,10 @@ class PracticeStream:
     def practise(self, options: PracticeOptions) -> dict[str, Any]:
         """Begin another sentence, of the same aim or of another; return the message about it."""
         check_aim(options.aim, self._recognizer)
+        is_same = options.aim.name == self._options.aim.name
+        tried = [one for one in self._exercises if one.attempts] if is_same else []
+        self._exercises = [*tried, Exercise("", options.n_takes)]
         self._options = options
-        self._exercise = Exercise("", options.n_takes)
         self._cutter = self._new_cutter()
         return {"type": "practice.aim", **options.to_dict()}
 
@@ -117,6 +121,10 @@ class PracticeStream:
             self._moment_sent = self.seconds
             updates.append(self._moment())
         return updates
+
+    def outcome(self) -> Outcome:
+        """Return what all sentences of the aim at hand have come to so far."""
+        return outcome(self._options.aim.name, self._exercises)
 
     def flush(self) -> "list[Update]":
         """Return nothing: what has not ended by itself is no take."""
@@ -141,9 +149,9 @@ class PracticeStream:
     def _judged(self, sound: Samples) -> "Update":
         """Tell how close a take came, and which one of its sentence was the best so far."""
         assert self._usual
-        if self._exercise.is_over:
-            self._exercise = Exercise("", self._options.n_takes)
-        exercise = self._exercise
+        if self._exercises[-1].is_over:
+            self._exercises.append(Exercise("", self._options.n_takes))
+        exercise = self._exercises[-1]
         practice = Practice(self._options.aim, self._usual, self._recognizer)
         attempt = practice.attempt(sound, RATE)
         exercise.attempts.append(attempt)

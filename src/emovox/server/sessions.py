@@ -13,9 +13,9 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from ..errors import ConfigError, EmovoxError, MissingExtraError
 from ..prediction import Prediction
-from .channels import Channels, Encoded, MakeStream
+from .channels import Channels, Encoded, Makers
 from .inbox import End, Inbox, Item
-from .live import LiveStream, Result, Update
+from .live import Result, Update
 from .logs import log
 from .protocol import MessageError, Request, SessionOptions, as_text, read_message
 from .rates import Bucket, Shares, address_of
@@ -59,13 +59,13 @@ class Sessions:
             raise busy("the service is stopping", _RETRY_S)
         return self._places.place(address)
 
-    async def run(self, websocket: WebSocket, make_stream: MakeStream | None = None) -> None:
+    async def run(self, websocket: WebSocket, makers: Makers | None = None) -> None:
         """Run one session from its handshake to its end.
 
         One with streams of another kind is private: its labels are not counted.
         """
         gauge, address = self._service.metrics.live_sessions, address_of(websocket.scope)
-        session = Session(websocket, self._service, partial(self._place, address), make_stream)
+        session = Session(websocket, self._service, partial(self._place, address), makers)
         try:
             with self._place(address), gauge.track_inprogress():
                 self._open.add(session)
@@ -99,10 +99,10 @@ class Session:
         websocket: WebSocket,
         service: Service,
         place: Callable[[], contextlib.AbstractContextManager[None]],
-        make_stream: MakeStream | None = None,
+        makers: Makers | None = None,
     ) -> None:
-        self._is_private = make_stream is not None
-        self._make_channels = partial(Channels, service, make_stream=make_stream or LiveStream)
+        self._is_private = makers is not None
+        self._make_channels = partial(Channels, service, makers=makers)
         self._websocket = websocket
         self._service = service
         self._place, self._places = place, contextlib.ExitStack()

@@ -1,10 +1,12 @@
 """The journal over HTTP and WebSocket, for the page: one person's, and off unless it is safe."""
 
 from datetime import timedelta, timezone
+from functools import partial
 
 from fastapi import FastAPI, WebSocket
 
 from ..bodies import Slots
+from ..channels import Makers
 from ..refusals import RefusedError
 from ..service import Service
 from ..sessions import Sessions
@@ -12,8 +14,9 @@ from .access import Journals
 from .asking import in_journal
 from .entries import add_check_ins, add_recordings, add_sessions
 from .exports import add_export
-from .kept import kept_in
+from .kept import KeptStream
 from .people import add_people, add_person
+from .practised import KeptPractice, add_practised
 from .views import add_views
 
 __all__ = ["add_journals"]
@@ -27,6 +30,7 @@ def add_journals(app: FastAPI, service: Service, slots: Slots, sessions: Session
     add_sessions(app)
     add_recordings(app, service, slots)
     add_check_ins(app)
+    add_practised(app)
     add_views(app)
     add_export(app)
     _add_stream(app, sessions)
@@ -46,7 +50,8 @@ def _add_stream(app: FastAPI, sessions: Sessions) -> None:
             refusal = error if isinstance(error, RefusedError) else _no_offset()
             await websocket.send_denial_response(refusal.response())
             return
-        await sessions.run(websocket, kept_in(reach, device, zone))
+        practice = partial(KeptPractice, reach, zone)
+        await sessions.run(websocket, Makers(partial(KeptStream, reach, device, zone), practice))
 
 
 def _no_offset() -> RefusedError:

@@ -156,6 +156,11 @@ class Reach:
     path: Path
     key: Callable[[], Key | None]
 
+    def held(self) -> "Reach":
+        """Return it with the key that it has now: a long silence does not lock it out."""
+        key = self.key()
+        return Reach(self.path, lambda: key)
+
     @contextmanager
     def journal(self) -> Iterator[Journal]:
         """Open the journal for the thread that asks.

@@ -178,6 +178,18 @@ class CheckIn(_Answer):
     note: str
 
 
+class Practised(_Answer):
+    """A session of practice: its target, and how close the takes came to it."""
+
+    id: int
+    at: str
+    target: str
+    inferred: bool = Field(description="whether a model judged the takes as well")
+    n_takes: int = Field(description="takes that counted")
+    n_untold: int = Field(description="takes that could not be told")
+    best: list[float] = Field(description="how close the best take of each sentence came, 0 to 1")
+
+
 class Forgotten(_Answer):
     """That something was deleted; not what."""
 
@@ -195,6 +207,7 @@ class Overview(_Answer):
     consent: Consent
     sessions: list[Session]
     check_ins: list[CheckIn]
+    practised: list[Practised]
     due: int = Field(description="entries older than the retention")
     forgotten: list[Forgotten]
 
@@ -290,4 +303,4 @@ class Done(_Answer):
 
     sessions: int
     check_ins: int
-    practised: int = Field(0, description="sessions of practice; only of purge")
+    practised: int = Field(description="sessions of practice")

@@ -25,7 +25,7 @@ _MAX_ASKED = 200_000  # bytes of a body of JSON
 RESPONSES: dict[int | str, dict[str, Any]] = REFUSALS | {
     status: {"description": description, "model": Refusal}
     for status, description in (
-        (404, "No such journal, session or check-in"),
+        (404, "No such journal or entry"),
         (409, "The journal cannot be opened or written"),
         (423, "The journal has a passphrase: unlock it"),
         (501, "A part of emovox that it needs is not installed"),

@@ -93,7 +93,7 @@ def add_sessions(app: FastAPI) -> None:
         with reach.journal() as journal:
             session_of(journal, number)
             journal.forget_session(number)
-        return Json({"sessions": 1, "check_ins": 0})
+        return Json({"sessions": 1, "check_ins": 0, "practised": 0})
 
 
 def add_recordings(app: FastAPI, service: Service, slots: Slots) -> None:
@@ -178,4 +178,4 @@ def add_check_ins(app: FastAPI) -> None:
             if number not in (one.id for one in journal.check_ins()):
                 raise RefusedError(404, "not_found", f"the journal has no check-in {number}")
             journal.forget_check_in(number)
-        return Json({"sessions": 0, "check_ins": 1})
+        return Json({"sessions": 0, "check_ins": 1, "practised": 0})

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from ...journal.store import Journal
 from ...loudness import judge_level
 from ...measuring import Measurement
 from ...prediction import Prediction
-from ..channels import MakeStream
 from ..live import Block, Result, Update
 from ..protocol import MessageError, SessionOptions
 from ..refusals import RefusedError
@@ -30,24 +28,11 @@ from .access import Reach
 _LEVEL_S = 0.2  # seconds of audio between two messages about the level
 
 
-def kept_in(reach: Reach, device: str, zone: tzinfo | None) -> MakeStream:
-    """Return what makes a stream that is kept in a journal, for `Sessions.run`.
-
-    Parameters
-    ----------
-    reach : Reach
-    device : str
-        Name of the microphone.
-    zone : tzinfo, optional
-        Of the place where it is; None for this machine's.
-    """
-    return partial(KeptStream, reach, device, zone)
-
-
 class KeptStream:
     """The stream of a session of one person, whose segments go into a journal.
 
-    Nothing is inferred where the person has not agreed to that.
+    Nothing is inferred where the person has not agreed to that. `device` names the microphone;
+    `zone` is that of the place where it is, None for this machine's.
 
     Raises
     ------
@@ -69,8 +54,7 @@ class KeptStream:
             reason = f"channels: a journal is of one person, expected 1, got {options.channels}"
             raise MessageError("parameter", reason, fatal=True)
         self._device, self._zone = device, zone
-        key = reach.key()  # held for the session: a long silence must not lock it out
-        self._reach = Reach(reach.path, lambda: key)
+        self._reach = reach.held()
         with self._reach.journal() as journal:
             self._recognizer = service.recognizer if journal.consent.emotion else None
             known = None

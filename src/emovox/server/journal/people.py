@@ -87,7 +87,11 @@ def add_person(app: FastAPI) -> None:
     def forget(reach: Reached, journals: AllJournals) -> Json:
         """Delete the whole journal, the key of its passphrase first."""
         with reach.journal() as journal:
-            done = {"sessions": len(journal.sessions()), "check_ins": len(journal.check_ins())}
+            done = {
+                "sessions": len(journal.sessions()),
+                "check_ins": len(journal.check_ins()),
+                "practised": len(journal.practised()),
+            }
             journal.erase()
         journals.forget(reach.path)
         return Json(done)
@@ -145,6 +149,7 @@ def _overview(reach: Reach, journal: Journal) -> dict[str, Any]:
         "consent": _consent_json(journal.consent),
         "sessions": [as_json.session_json(*pair) for pair in journal.sessions_with_totals()],
         "check_ins": [as_json.checkin_json(one) for one in journal.check_ins()],
+        "practised": [as_json.practice_json(one) for one in journal.practised()],
         "due": sum(map(len, journal.due(datetime.now().astimezone()))),
         "forgotten": [{"at": at.isoformat(), "entries": n} for at, n in journal.forgotten()],
     }
