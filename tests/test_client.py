@@ -96,6 +96,8 @@ class TestHttp:
         assert client.turns(content, turns=tmp_path / "talk.srt") == read
         found = list(shipped.turns(content, find_turns(content, speakers=2)))
         assert client.turns(content, speakers=2) == found
+        two = list(shipped.turns(content, given, labels=["sad", "happy"]))
+        assert client.turns(content, turns=given, labels=["sad", "happy"]) == two
         for wrong in ("missing.srt", "missing.doc"):
             with pytest.raises(TurnsError, match="missing"):
                 client.turns(content, turns=tmp_path / wrong)

@@ -31,6 +31,7 @@ from emovox.journal.records import (
     Session,
 )
 from emovox.journal.report import strongest_turns
+from emovox.journal.schema import MIGRATIONS, check, migrate
 from emovox.journal.store import Journal
 from emovox.prosody import Prosody
 from emovox.vad import read_speech
@@ -170,6 +171,16 @@ class TestStore:
             assert journal.practised() == []
             assert journal.keep_practised(Practised(NOW, "cheerful", False)).id == 1
             assert journal.sessions() == [session]
+
+    def test_two_at_once(self):
+        """A journal of an older version opens where another process updates it meanwhile."""
+        made().close()
+        with closing(sqlite3.connect("a.journal", isolation_level=None)) as database:
+            database.executescript("DROP TABLE practice; PRAGMA user_version = 1;")
+            version = check(database)
+            Journal.open(Path("a.journal")).close()
+            migrate(database, version)
+            assert check(database) == len(MIGRATIONS)
 
     def test_newer_version(self):
         """A journal of a newer version is not touched."""
@@ -427,6 +438,13 @@ class TestCommands:
         )
         assert run(["journal", *arguments, *where]) == 1
         assert "emovox[journal]" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("when", ["yesterday", "0001-01-01"])
+    def test_times(self, when, capsys):
+        """What is no time, or none that this machine's offset fits, is one line."""
+        made().close()
+        assert run(["journal", "trend", "--journal", "a.journal", "--since", when]) == 2
+        assert "expected a time" in capsys.readouterr().err
 
     def test_no_consent(self):
         """Without agreement no journal is made."""

@@ -138,6 +138,11 @@ class TestAnswers:
         assert answer["turns"] == [one.to_dict() for one in shipped.turns(content, given)]
         assert [one["speaker"] for one in answer["summaries"]] == ["anna", "bob"]
         assert answer["model"] == shipped.fingerprint
+        among = turns(server, content, ("talk.csv", table.encode()), labels="sad, happy").json()
+        two = shipped.turns(content, given, labels=["sad", "happy"])
+        assert among["turns"] == [one.to_dict() for one in two]
+        unknown = turns(server, content, ("talk.csv", table.encode()), labels="sad,furious")
+        assert error(unknown) == (422, "parameter")
         Turns.model_validate_json(turns(server, content, ("a.csv", table.encode())).content)
 
     def test_speakers(self, server, shipped):
@@ -468,7 +473,11 @@ class TestLimits:
             flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
             flac[22:26] = bytes(4)
             assert error(predict(server, bytes(flac), segments=True)) == (413, "too_long")
-            assert predict(server, bytes(flac)).status_code == 422
+            assert turns(server, bytes(flac)).status_code == 413
+        with running(max_clip_s=60) as server:
+            answer = predict(server, bytes(flac))
+            assert error(answer) == (413, "too_long")
+            assert "ask for segments" in answer.json()["error"]["message"]
 
     def test_wide_bomb(self):
         """Many channels at a high rate count, too: they are what fills the memory."""

@@ -1,5 +1,6 @@
 """Journals over the network: for this machine's user, or for a token's person, and nobody else."""
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,9 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -29,6 +33,7 @@ from emovox.journal.store import Journal
 from emovox.prediction import Prediction
 from emovox.prosody import Prosody
 from emovox.recognizer import Recognizer
+from emovox.server.app import create_app
 from emovox.server.journal import access
 from emovox.server.settings import ServerSettings
 from running_server import Running, heard, running, say, speech, tell, wav
@@ -129,6 +134,13 @@ def talk_wav() -> bytes:
     return wav(np.concatenate([speech(), speech(name="man-fast")]))
 
 
+async def state_in(app: ASGIApp, root: str, path: str, address: str) -> httpx.Response:
+    """Ask an app in this process for its journals, as if from an address."""
+    way = httpx.ASGITransport(app, root_path=root, client=(address, 50_000))
+    async with httpx.AsyncClient(transport=way, base_url="http://localhost") as client:
+        return await client.get(path)
+
+
 def keep_session(journal: Journal, week: int, device: str = "", n_segments: int = 3) -> None:
     """Keep a session of segments of 22 seconds, of which some sounded like a, others like b."""
     began = datetime(2026, 1, 5, 18, 30, tzinfo=UTC) + timedelta(weeks=week)
@@ -202,6 +214,17 @@ class TestPerson:
         person = Person(server, emotion=False)
         assert code(person.add(talk_wav if content is None else content, **fields)) == expected
         assert person.overview()["sessions"] == []
+
+    def test_too_long(self, talk_wav):
+        """A recording that turns out too long is refused and leaves no session; others stay."""
+        flac = bytearray(wav(np.tile(speech(), 3), format="FLAC"))
+        flac[21] &= 0xF0  # the number of samples, 36 bits: unknown
+        flac[22:26] = bytes(4)
+        with running(max_seconds=6) as server:
+            person = Person(server, emotion=False)
+            person.add(wav(speech()))
+            assert code(person.add(bytes(flac))) == (413, "too_long")
+            assert [one["id"] for one in person.overview()["sessions"]] == [1]
 
     def test_nothing_inferred(self, server, talk_wav, monkeypatch):
         """Without consent to emotion no model is asked, in recordings and in live sound."""
@@ -301,6 +324,8 @@ class TestViews:
         assert point["low"] < point["value"] < point["high"]
         assert trend["measures"]["pitch_st"] == {"title": "pitch", "unit": " st", "is_share": False}
         assert "no diagnosis" in trend["told"][-1]
+        for since in ("yesterday", "0001-01-01"):
+            assert code(person.ask("trend", params={"since": since})) == (422, "parameter")
         assert len(person.ask("trend?since=2026-02-09").json()["weeks"]) == 3
         assert code(person.ask("trend?since=soon")) == (422, "parameter")
         found = person.ask("comparison?before=1&after=8").json()
@@ -389,7 +414,11 @@ class TestLive:
     def test_refused(self, server):
         """An unknown journal and a time zone that cannot be are refused in the handshake."""
         person = Person(server, emotion=False)
-        for query, name, status in (("", "x" * 16, 404), ("offset_min=9999", person.id, 422)):
+        for query, name, status in (
+            ("", "x" * 16, 404),
+            ("offset_min=9999", person.id, 422),
+            (f"offset_min={10**18}", person.id, 422),
+        ):
             person.id = name
             with pytest.raises(InvalidStatus) as refused, person.recording(query):
                 pass
@@ -398,6 +427,21 @@ class TestLive:
         with person.recording() as live:
             tell(live, "session.update", channels=2)
             assert heard(live)[-1]["reason"] == "parameter"
+        with person.recording() as live:
+            tell(live, "session.update", labels=["fear", "sad"])
+            assert heard(live)[-1]["reason"] == "parameter"
+
+    def test_without_emotion(self, server):
+        """A session that asks for no emotion infers and keeps none, whatever the person allowed."""
+        person = Person(server, emotion=True)
+        with person.recording() as live:
+            tell(live, "session.update", emotion=False)
+            say(live, speech())
+            heard(live, until="measurement")
+            tell(live, "session.close")
+            heard(live)
+        (session,) = person.overview()["sessions"]
+        assert (session["model"], session["sounded"], session["segments"]) == (None, None, 1)
 
     def test_killed(self, place):
         """After kill -9 every segment that was told is in the journal, which is intact."""
@@ -514,6 +558,19 @@ class TestPassphrase:
         monkeypatch.setattr(access, "IDLE_S", 0.0)
         assert code(person.ask()) == (423, "locked")
 
+    def test_unused(self, server, monkeypatch):
+        """The key leaves the memory also if nobody asks for anything any more."""
+        monkeypatch.setattr(access, "IDLE_S", 0.5)
+        person = Person(server, emotion=False, passphrase=PASSPHRASE)
+        keys = server.server.config.app.state.journals._unlocked
+        handle = person.headers["Emovox-Key"]
+        assert handle in keys
+        until = time.monotonic() + 10
+        while handle in keys:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert code(person.ask()) == (423, "locked")
+
     def test_changed(self, server):
         """When a command gives the journal another passphrase, the old key opens it no more."""
         person = Person(server, emotion=False, passphrase=PASSPHRASE)
@@ -558,6 +615,16 @@ class TestOthers:
                     with pytest.raises(InvalidStatus), connect(url, additional_headers=headers):
                         pass
             assert person.overview()["name"] == NAME
+
+    def test_mounted(self):
+        """Under a path of another app, or with a server's root path, the same are refused."""
+        app = create_app(ServerSettings())
+        mounted = Starlette(routes=[Mount("/inner", app=app)])
+        for outer, root in ((mounted, ""), (app, "/inner")):
+            for address, status in (("203.0.113.5", 403), ("127.0.0.1", 200)):
+                answer = asyncio.run(state_in(outer, root, "/inner/v1/journal", address))
+                assert answer.status_code == status, (root, address)
+                assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
     def test_own_page(self, server):
         """The service's own page is let in, by the names that it has for itself."""

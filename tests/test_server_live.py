@@ -114,6 +114,7 @@ class TestAnswers:
                 tell(session, "session.update", labels=labels)
                 (refusal,) = (one for one in heard(session) if one["type"] == "error")
             assert (refusal["code"], refusal["fatal"]) == ("parameter", True)
+            assert refusal["message"].startswith("labels: ")
 
     def test_other_rate(self, server, shipped, dialogue):
         """Audio of another rate is resampled as in Python."""

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from conftest import REPOSITORY
 from emovox import Recognizer
+from emovox.card import Card
+from emovox.errors import ModelError
 from emovox.version import __version__
 
 PACKAGE = REPOSITORY / "packages" / "emovox"
@@ -46,6 +49,31 @@ def test_types(tmp_path):
     done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     assert "class Recognizer" in (tmp_path / "recognizer.d.ts").read_text()
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("changes", "is_read"),
+    [
+        ({}, True),
+        ({"labels": ["très calme", "c'est + 1", "sad"], "merged": {"furious": "sad"}}, True),
+        ({"labels": ["sad", "Happy"]}, False),
+        ({"labels": ["sad", "a,b"]}, False),
+        ({"labels": ["sad", "a  b"]}, False),
+        ({"labels": ["sad", "x" * 41]}, False),
+        ({"merged": {"furious": 1}}, False),
+        ({"mergers": {}}, False),
+    ],
+)
+def test_cards(changes, is_read, shipped):
+    """The engine reads the cards that `emovox train` writes, also with labels of one's own."""
+    card = json.dumps(json.loads(shipped.card.to_json()) | changes)
+    read = f"import {{ readCard }} from {json.dumps(str(PACKAGE / 'src/card.js'))}; readCard("
+    command = ["node", "--input-type=module", "--eval", f"{read}{json.dumps(card)});"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode == 0) is is_read, done.stderr
+    with nullcontext() if is_read else pytest.raises(ModelError):
+        Card.from_json(card)
 
 
 def test_versions():

@@ -3,6 +3,8 @@
 import gzip
 import json
 import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,6 +111,15 @@ class TestRuntime:
         with pytest.raises(ConfigError, match=r"cannot fetch .*--runtime"):
             write_page(tmp_path / "page")
         assert not any(tmp_path.iterdir())
+
+    def test_without_end(self, tmp_path, monkeypatch):
+        """A host that sends without end does not fill the memory."""
+        endless = SimpleNamespace(headers={}, read=bytes)
+        monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(website, "urlopen", lambda *_, **__: nullcontext(endless))
+        monkeypatch.setattr(website, "_MAX_BYTES", 1_000_000)
+        with pytest.raises(ConfigError, match="another file"):
+            write_page(tmp_path / "page")
 
     def test_of_the_cache(self, written, tmp_path, monkeypatch):
         """A damaged file in the cache is fetched anew, and one of another content refused."""

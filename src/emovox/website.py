@@ -187,7 +187,7 @@ def _fetch(on_progress: Progress) -> bytes:
     try:
         with urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
             total = int(response.headers.get("Content-Length", 0))
-            while chunk := response.read(_CHUNK):
+            while len(content) <= _MAX_BYTES and (chunk := response.read(_CHUNK)):
                 content += chunk
                 on_progress(len(content), total)
     except (OSError, HTTPException) as error:

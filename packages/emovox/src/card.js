@@ -5,9 +5,8 @@ import { ModelError } from "./errors.js";
 
 const SCHEMA = 2;
 const RATE = 16000; // Hz
-const EMOTIONS = [
-  "angry", "boredom", "calm", "disgust", "fear", "happy", "neutral", "sad", "surprise",
-];
+const MAX_LABEL = 40; // characters
+const LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{N} .'+]*[\p{L}\p{N}])?$/u;
 const MAX_EMBEDDING = 1e6;
 const RANGES = { temperature: [0.01, 100], threshold: [0, 1], window_s: [0.1, 3600] };
 const KEYS = [
@@ -15,6 +14,7 @@ const KEYS = [
   "baseline", "baseline_seconds", "corpora", "protocol", "figures", "notes", "licence",
   "emovox_version", "code_revision",
 ];
+const OPTIONAL = ["merged"]; // older cards have no such key
 const TEXTS = ["name", "protocol", "notes", "licence", "emovox_version", "code_revision"];
 
 /**
@@ -36,6 +36,7 @@ const TEXTS = ["name", "protocol", "notes", "licence", "emovox_version", "code_r
  * @property {string} licence
  * @property {string} emovox_version
  * @property {string} code_revision
+ * @property {Record<string, string>} [merged] The label that each of some words counted as.
  */
 
 /**
@@ -44,16 +45,19 @@ const TEXTS = ["name", "protocol", "notes", "licence", "emovox_version", "code_r
  * @returns {Card}
  */
 export function readCard(text) {
-  const card = checkKeys(parsed(text, "model card", ModelError), KEYS, "model card", ModelError);
+  const data = parsed(text, "model card", ModelError);
+  const card = checkKeys(data, KEYS, "model card", ModelError, OPTIONAL);
   if (card.schema !== SCHEMA)
     throw new ModelError(
       `expected a card of schema ${SCHEMA}, got ${shown(card.schema)}; ` +
         "the model was made by another version of emovox",
     );
   for (const name of TEXTS) expect(card, name, typeof card[name] === "string");
-  const { labels, baseline, baseline_seconds } = card;
+  const { labels, baseline, baseline_seconds, merged = {} } = card;
   expect(card, "labels", Array.isArray(labels) && new Set(labels).size === labels.length);
-  expect(card, "labels", labels.length > 1 && labels.every((/** @type {string} */ one) => EMOTIONS.includes(one)));
+  expect(card, "labels", labels.length > 1 && labels.every(isLabel));
+  const words = merged !== null && typeof merged === "object" && !Array.isArray(merged);
+  expect(card, "merged", words && Object.values(merged).every((one) => typeof one === "string"));
   expect(card, "rate", card.rate === RATE);
   for (const [name, [least, most]] of Object.entries(RANGES))
     expect(card, name, isNumber(card[name]) && least <= card[name] && card[name] <= most);
@@ -61,6 +65,11 @@ export function readCard(text) {
   expect(card, "baseline", Array.isArray(baseline) && baseline.every(isEmbedded));
   return Object.freeze(/** @type {Card} */ (card));
 }
+
+/** @param {unknown} one */
+const isLabel = (one) =>
+  typeof one === "string" && [...one].length <= MAX_LABEL && one === one.toLowerCase() &&
+  !one.includes("  ") && LABEL.test(one);
 
 /** @param {unknown} value */
 const isEmbedded = (value) => isNumber(value) && Math.abs(value) <= MAX_EMBEDDING;

@@ -3,19 +3,22 @@
 import { ConfigError } from "./errors.js";
 
 /**
- * Return an object that has these keys and no other, or throw an error of this kind.
+ * Return an object that has these keys and no other, or throw an error of this kind. Those that are
+ * optional may be missing.
  * @param {unknown} data
  * @param {readonly string[]} names
  * @param {string} what
  * @param {new (message: string) => Error} Kind
+ * @param {readonly string[]} optional
  * @returns {Record<string, any>}
  */
-export function checkKeys(data, names, what, Kind) {
+export function checkKeys(data, names, what, Kind, optional = []) {
   if (typeof data !== "object" || data === null || Array.isArray(data))
     throw new Kind(`expected a ${what} with keys, got ${kindOf(data)}`);
   const missing = names.filter((name) => !Object.hasOwn(data, name));
   if (missing.length) throw new Kind(`the ${what} lacks ${missing.sort().join(", ")}`);
-  const unknown = Object.keys(data).filter((name) => !names.includes(name));
+  const known = [...names, ...optional];
+  const unknown = Object.keys(data).filter((name) => !known.includes(name));
   if (unknown.length)
     throw new Kind(
       `the ${what} has unknown keys: ${oneLine(unknown.sort().join(", ")).slice(0, 200)}; ` +

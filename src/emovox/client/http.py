@@ -142,6 +142,7 @@ class Client:
         turns: Turns = None,
         speakers: int | None = None,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> list[TurnAnswer]:
@@ -149,7 +150,7 @@ class Client:
 
         Parameters
         ----------
-        audio, rate, explain, prosody
+        audio, rate, labels, explain, prosody
             As for `predict`.
         turns : path of a file that `read_turns` reads, or iterable of Turn, optional
             None: the service finds who speaks.
@@ -170,7 +171,7 @@ class Client:
         ServiceError
             If the service cannot be reached, is busy, or refuses the request.
         """
-        request = _turns(audio, rate, turns, speakers, baseline, explain, prosody)
+        request = _turns(audio, rate, turns, speakers, baseline, labels, explain, prosody)
         return [turn_answer_of(one) for one in self._post(request)["turns"]]
 
     def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
@@ -275,11 +276,12 @@ class AsyncClient:
         turns: Turns = None,
         speakers: int | None = None,
         baseline: Baseline | None = None,
+        labels: Sequence[str] | None = None,
         explain: bool = False,
         prosody: bool = False,
     ) -> list[TurnAnswer]:
         """Recognise the turns of a recording; see `Client.turns`."""
-        request = _turns(audio, rate, turns, speakers, baseline, explain, prosody)
+        request = _turns(audio, rate, turns, speakers, baseline, labels, explain, prosody)
         return [turn_answer_of(one) for one in (await self._post(request))["turns"]]
 
     async def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
@@ -328,13 +330,8 @@ def _prediction(
     segments: bool = False,
     channels: str = "mix",
 ) -> _Request:
-    switches: dict[str, Any] = {"explain": explain, "prosody": prosody, "segments": segments}
-    if labels is not None:
-        switches["labels"] = ",".join(labels)
-    files = _file("file", audio, rate)
-    if baseline is not None:
-        files += (("baseline", (None, baseline.to_json())),)
-    return _Request("v1/predict", {**switches, "channels": channels}, files)
+    switches = {"explain": explain, "prosody": prosody, "segments": segments, "channels": channels}
+    return _Request("v1/predict", switches | _among(labels), _spoken(audio, rate, baseline))
 
 
 def _turns(
@@ -343,27 +340,33 @@ def _turns(
     turns: Turns,
     speakers: int | None,
     baseline: Baseline | None,
+    labels: Sequence[str] | None,
     explain: bool,
     prosody: bool,
 ) -> _Request:
     check_speakers(speakers)
-    files = _file("file", audio, rate)
-    if turns is not None:
-        files += (("turns", _turns_file(turns)),)
-    if baseline is not None:
-        files += (("baseline", (None, baseline.to_json())),)
     switches = {"explain": explain, "prosody": prosody, "speakers": speakers or "auto"}
-    return _Request("v1/turns", switches, files)
+    given = () if turns is None else (("turns", _turns_file(turns)),)
+    files = _spoken(audio, rate, baseline) + given
+    return _Request("v1/turns", switches | _among(labels), files)
+
+
+def _among(labels: Sequence[str] | None) -> dict[str, Any]:
+    return {} if labels is None else {"labels": ",".join(labels)}
+
+
+def _spoken(audio: Recording, rate: float | None, baseline: Baseline | None) -> tuple[Any, ...]:
+    file = _file("file", audio, rate)
+    return file if baseline is None else (*file, ("baseline", (None, baseline.to_json())))
 
 
 def _turns_file(turns: str | os.PathLike[str] | Iterable[Turn]) -> tuple[str, bytes]:
     """Return the name and the content of a file of turns; of its name only the suffix is told."""
     if isinstance(turns, str | os.PathLike):
-        file = Path(turns)
         try:
-            return f"turns{file.suffix}", file.read_bytes()
+            return f"turns{Path(turns).suffix}", Path(turns).read_bytes()
         except OSError as error:
-            raise TurnsError(f"{file}: cannot be read: {error.strerror or error}") from None
+            raise TurnsError(f"{turns}: cannot be read: {error.strerror or error}") from None
     rows = [(turn.start, turn.end, turn.speaker, turn.text) for turn in turns]
     return "turns.csv", csv_table(("start", "end", "speaker", "text"), rows).encode()
 

@@ -89,7 +89,7 @@ def add(
     JournalError
         If the journal cannot be written, or another process adds the same recording.
     """
-    digest = _digest(recording.file, recording.channel)
+    digest = digest_of(recording)
     known = next((one for one in journal.sessions() if one.digest == digest), None)
     if known and known.is_whole:
         return Added(known, is_new=False)
@@ -188,8 +188,15 @@ def begun_session(
     )
 
 
-def _digest(file: Path | bytes, channel: int | None) -> str:
-    """Return what tells a channel of a recording from all others: by its content, not its name."""
+def digest_of(recording: Recording) -> str:
+    """Return what tells a channel of a recording from all others: by its content, not its name.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    """
+    file, channel = recording.file, recording.channel
     content = hashlib.sha256()
     try:
         with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as source:

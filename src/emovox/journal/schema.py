@@ -82,9 +82,13 @@ def check(connection: sqlite3.Connection) -> int:
 
 def migrate(connection: sqlite3.Connection, version: int = 0) -> None:
     """Bring the tables from a version, 0 for a new file, to this one, in one transaction."""
-    if version < len(MIGRATIONS):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {''.join(MIGRATIONS[version:])} "
-            f"PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
-        )
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    version = check(connection) if version else 0  # another process may have been first
+    steps = (
+        f"{''.join(MIGRATIONS[version:])} PRAGMA application_id = {APPLICATION_ID}; "
+        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT"
+    )
+    for step in steps.split(";"):
+        connection.execute(step)

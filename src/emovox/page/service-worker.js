@@ -1,7 +1,7 @@
 // All files of the page, kept at the first visit: it then works offline. `emovox page` writes
 // VERSION and FILES before this; another version is fetched whole, and used from the next visit on.
 
-const PREFIX = "emovox-";
+const PREFIX = `emovox-${new URL(registration.scope).pathname}-`; // of this page, not of another
 const CACHE = PREFIX + VERSION;
 
 addEventListener("install", (event) => {
@@ -26,6 +26,7 @@ addEventListener("fetch", (event) => {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  const wanted = request.mode === "navigate" ? "./" : request;
-  return (await cache.match(wanted, { ignoreSearch: true })) ?? fetch(request);
+  const found = await cache.match(request, { ignoreSearch: true });
+  const index = request.mode === "navigate" ? await cache.match("./") : undefined;
+  return found ?? index ?? fetch(request);
 }

@@ -42,6 +42,17 @@ _REFERENCE = """<!doctype html>
 <code>/v1/stream</code>; docs/http.md in the repository has both.</p>
 </html>
 """
+# Where the page of `emovox page` was at this address before, its worker would show that for ever.
+_NO_WORKER = """addEventListener("install", () => skipWaiting());
+addEventListener("activate", (event) => event.waitUntil(leave()));
+async function leave() {
+  const names = (await caches.keys()).filter((name) => name.startsWith("emovox-"));
+  await Promise.all(names.map((name) => caches.delete(name)));
+  const pages = await clients.matchAll({ includeUncontrolled: true });
+  await registration.unregister();
+  await Promise.all(pages.map((page) => page.navigate(page.url).catch(() => null)));
+}
+"""
 _CLOSE_S = 0.5  # seconds for the worker threads to end after all requests
 
 
@@ -160,6 +171,10 @@ def _add_page(app: FastAPI, device: Path | None) -> None:
         if not index.is_file():
             raise RefusedError(404, "not_found", "this installation has no page")
         return FileResponse(index, media_type="text/html")
+
+    @app.get("/service-worker.js", include_in_schema=False)
+    async def no_worker() -> Response:
+        return Response(_NO_WORKER, media_type="text/javascript")
 
     scripts = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
     app.mount("/page", scripts, name="page")

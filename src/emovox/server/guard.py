@@ -21,7 +21,9 @@ from .workers import GivenUpError
 
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[\w.-]+))(:\d*)?", re.ASCII)
 # Paths that need no token.
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"})
+_OPEN_PATHS = frozenset(
+    {"/", "/service-worker.js", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"}
+)
 JOURNAL_PATH = "/v1/journal"
 PERSON = "emovox.person"  # in the scope: the word for the person of the request's token
 # What a proxy tells of the client behind it.
@@ -89,9 +91,10 @@ class Guard:
                 "one address; try again later",
                 {"Retry-After": "1"},
             )
-        if scope["path"].startswith(JOURNAL_PATH):
+        path = _path(scope)
+        if path.startswith(JOURNAL_PATH):
             self._check_private(scope, headers)
-        if not is_open(scope["path"]) and scope.get("method") != "OPTIONS":
+        if not is_open(path) and scope.get("method") != "OPTIONS":
             self._check_token(scope, headers)
 
     def _check_host(self, headers: Headers) -> None:
@@ -190,7 +193,7 @@ class _Answer:
     """Sends the answer to a request with our headers, and keeps its status."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope = scope
+        self._scope, self._path = scope, _path(scope)  # routing changes the scope
         self._send = send
         self.status = 500
 
@@ -199,7 +202,7 @@ class _Answer:
         kind = message["type"]
         if kind.endswith("response.start"):
             self.status = message["status"]
-            _add_headers(MutableHeaders(scope=message), self._scope["path"])
+            _add_headers(MutableHeaders(scope=message), self._path)
         elif kind == "websocket.accept":
             self.status = 101
         elif kind == "websocket.close" and self.status == 500:  # no such route
@@ -213,6 +216,12 @@ class _Answer:
 
 async def _nothing() -> Message:
     raise RuntimeError("an answer reads nothing")
+
+
+def _path(scope: Scope) -> str:
+    """Return the path that the routes see: without the one under which the app is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def _name_of(host: str) -> str:

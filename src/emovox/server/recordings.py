@@ -95,7 +95,7 @@ async def answer_segments(
             ),
         )
 
-    heard, compute_ms = await _timed(service, recognise)
+    heard, compute_ms = await _timed(service, _limited(recognise, max_s, ""))
     _count(service, heard.seconds, [segment for _, segment in heard.found])
     return {
         "segments": heard.rows(),
@@ -120,6 +120,7 @@ async def answer_turns(
     content: bytes,
     asked: TurnsAsked,
     baseline: Baseline | None,
+    labels: Sequence[str] | None,
     explain: bool,
     prosody: bool,
 ) -> dict[str, Any]:
@@ -142,13 +143,15 @@ async def answer_turns(
             content,
             turns,
             baselines=baselines_of(turns, baseline),
+            labels=labels,
             explain=explain,
             prosody=prosody,
             max_seconds=max_s,
         )
         return list(conversation), conversation
 
-    (answers, conversation), compute_ms = await _timed(service, recognise)
+    limited = _limited(recognise, max_s, "")
+    (answers, conversation), compute_ms = await _timed(service, limited)
     seconds = round(conversation.seconds, 4)
     _count(service, seconds, [one.prediction for one in answers if one.prediction])
     return {
@@ -218,7 +221,7 @@ async def _measured_segments(
             ),
         )
 
-    heard, compute_ms = await _timed(service, measured)
+    heard, compute_ms = await _timed(service, _limited(measured, max_s, ""))
     _count(service, heard.seconds, [])
     return {
         "segments": heard.rows(),
@@ -260,12 +263,7 @@ def _hear(
     found: list[tuple[int | None, Answer]] = []
     for channel in range(sound.n_channels) if channels == "separate" else [None]:
         segments = segments_of(channel)
-        try:
-            found += [(channel, segment) for segment in segments]
-        except AudioError as error:
-            if error.kind == "too long":  # the header promised less, or nothing
-                raise too_long(max_s, "") from None
-            raise
+        found += [(channel, segment) for segment in segments]
     return _Heard(sound.n_channels, round(segments.seconds, 4), segments.broken, found)
 
 
@@ -316,6 +314,20 @@ def check_sound(content: bytes, max_s: float, hint: str, *, whole: bool) -> _Sou
     return _Sound(n_channels, frames / rate)
 
 
+def _limited(call: Callable[[Turn], T], max_s: float, hint: str) -> Callable[[Turn], T]:
+    """Return a call that refuses a recording longer than its header promised, if it promised."""
+
+    def run(turn: Turn) -> T:
+        try:
+            return call(turn)
+        except AudioError as error:
+            if error.kind == "too long":
+                raise too_long(max_s, hint) from None
+            raise
+
+    return run
+
+
 def too_long(max_s: float, hint: str) -> RefusedError:
     """Return the refusal of a recording longer than the limit."""
     return RefusedError(413, "too_long", f"expected a recording of at most {max_s:g} s{hint}")
@@ -331,16 +343,17 @@ async def _timed_whole(
     service: Service, contents: list[bytes], max_s: float, hint: str, call: Callable[[Turn], T]
 ) -> tuple[T, float]:
     """Like `_timed`; of calls with recordings that are large, once decoded, few run at a time."""
+    limited = _limited(call, max_s, hint)
 
     def unless_large(turn: Turn) -> T | None:
         sounds = [check_sound(content, max_s, hint, whole=True) for content in contents]
         if any(sound.seconds is None or sound.seconds > _LARGE_S for sound in sounds):
             return None
-        return call(turn)
+        return limited(turn)
 
     result, compute_ms = await _timed(service, unless_large)
     if result is None:
-        return await _timed(service, call, large=True)
+        return await _timed(service, limited, large=True)
     return result, compute_ms
 
 

@@ -273,8 +273,9 @@ class Session:
             self._stream = await self._in_thread(partial(self._make_channels, options))
         except MissingExtraError as error:
             raise MessageError("parameter", f"encoding: {error}", fatal=True) from None
-        except ConfigError as error:
-            raise MessageError("parameter", f"practice: {error}", fatal=True) from None
+        except ConfigError as error:  # of labels it names them itself
+            reason = f"practice: {error}" if options.practice else str(error)
+            raise MessageError("parameter", reason, fatal=True) from None
         except EmovoxError as error:
             code = error.code if isinstance(error, RefusedError) else "baseline"
             raise MessageError(code, str(error), fatal=True) from None

@@ -159,14 +159,16 @@ def _add_turns(app: FastAPI, service: Service, slots: Slots) -> None:
         speakers: Annotated[str, Query(pattern="^(auto|[1-9]|10)$")] = "auto",
         explain: bool = False,
         prosody: bool = False,
+        labels: str | None = None,
     ) -> Json:
         """Recognise the turns of a recording, those in the field `turns` or those of `speakers`."""
+        chosen = _labels(labels, service)
         with slots.taken(request) as hold:
             async with form_of(request, service, hold, max_files=2) as form:
                 content = checked(await content_of(form.get("file"), "file"), service)
                 given, baseline = await _turns(form), _baseline(form)
             asked = TurnsAsked(given, None if speakers == "auto" else int(speakers))
-            answer = answer_turns(service, content, asked, baseline, explain, prosody)
+            answer = answer_turns(service, content, asked, baseline, chosen, explain, prosody)
             return Json(await unless_gone(request, answer))
 
 

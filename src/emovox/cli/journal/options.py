@@ -69,8 +69,8 @@ def parsed_time(text: str) -> datetime:
     """Return a time in ISO 8601; without an offset it is this machine's own time."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment if moment.utcoffset() is not None else moment.astimezone()
+    except (ValueError, OverflowError):  # the latter for the first and last days of the calendar
         raise typer.BadParameter(
             f"expected a time such as 2026-03-01T18:30 or 2026-03-01T18:30+01:00, got {text!r}"
         ) from None
-    return moment if moment.utcoffset() is not None else moment.astimezone()

@@ -46,7 +46,7 @@ def _add_stream(app: FastAPI, sessions: Sessions) -> None:
             zone = None if offset_min is None else timezone(timedelta(minutes=offset_min))
             reach = journals.reach(websocket.scope, person, _key_in(websocket))
             await in_journal(reach, lambda journal: None)
-        except (RefusedError, ValueError) as error:
+        except (RefusedError, ValueError, OverflowError) as error:
             refusal = error if isinstance(error, RefusedError) else _no_offset()
             await websocket.send_denial_response(refusal.response())
             return

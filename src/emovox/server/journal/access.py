@@ -30,6 +30,11 @@ class _Unlocked:
     key: Key
     used: float
 
+    @property
+    def unused_s(self) -> float:
+        """Seconds since then."""
+        return time.monotonic() - self.used
+
 
 class Journals:
     """The journals of one app: those of this machine's user, or one for each token's person.
@@ -124,7 +129,7 @@ class Journals:
 
     def forget(self, path: Path) -> None:
         """Forget the keys of a journal that was deleted."""
-        for handle in [h for h, one in self._unlocked.items() if one.path == path]:
+        for handle in [h for h, one in tuple(self._unlocked.items()) if one.path == path]:
             self.lock(handle)
 
     async def _derived(self, call: Callable[[], T]) -> T:
@@ -136,16 +141,23 @@ class Journals:
             return ""
         handle = secrets.token_hex(16)
         self._unlocked[handle] = _Unlocked(path, key, time.monotonic())
+        self._lock_unused(handle)
         return handle
 
+    def _lock_unused(self, handle: str) -> None:
+        """Forget a key as soon as it was not used for long, also where no request comes."""
+        if found := self._unlocked.get(handle):
+            if found.unused_s >= IDLE_S:
+                self.lock(handle)
+            else:
+                left_s = IDLE_S - found.unused_s
+                asyncio.get_running_loop().call_later(left_s, self._lock_unused, handle)
+
     def _key(self, path: Path, handle: str) -> Key | None:
-        now = time.monotonic()
-        for old in [h for h, one in self._unlocked.items() if now - one.used > IDLE_S]:
-            self.lock(old)
         found = self._unlocked.get(handle)
-        if found is None or found.path != path:
+        if found is None or found.path != path or found.unused_s >= IDLE_S:
             return None
-        found.used = now
+        found.used = time.monotonic()
         return found.key
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from ...journal import as_json
-from ...journal.adding import Recording
+from ...journal.adding import Recording, digest_of
 from ...journal.adding import add as add_recording
 from ...journal.records import CheckIn, checked_tags
 from ...journal.store import Journal
@@ -143,7 +143,11 @@ def _added(service: Service, reach: Reach, recording: Recording, turn: Turn) -> 
 
     with reach.journal() as journal:
         recognizer = service.recognizer.pausing(turn) if journal.consent.emotion else None
-        added = add_recording(journal, recording, recognizer, on_progress)
+        try:
+            added = add_recording(journal, recording, recognizer, on_progress)
+        except RefusedError:  # what was kept until then is no part of a recording that is refused
+            _forget(journal, digest_of(recording))
+            raise
         session, totals = added.session, journal.totals(added.session.id)
     service.metrics.audio_seconds.labels("upload").inc(session.conditions.seconds)
     return {
@@ -152,6 +156,11 @@ def _added(service: Service, reach: Reach, recording: Recording, turn: Turn) -> 
         "resumed_s": added.resumed_s,
         "warning": added.broken,
     }
+
+
+def _forget(journal: Journal, digest: str) -> None:
+    for number in [one.id for one in journal.sessions() if one.digest == digest]:
+        journal.forget_session(number)
 
 
 def add_check_ins(app: FastAPI) -> None:

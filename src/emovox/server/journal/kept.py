@@ -31,13 +31,13 @@ _LEVEL_S = 0.2  # seconds of audio between two messages about the level
 class KeptStream:
     """The stream of a session of one person, whose segments go into a journal.
 
-    Nothing is inferred where the person has not agreed to that. `device` names the microphone;
-    `zone` is that of the place where it is, None for this machine's.
+    Nothing is inferred where the person has not agreed to that, or the client asks for none.
+    `device` names the microphone; `zone` is that of the place where it is, None for this machine's.
 
     Raises
     ------
     MessageError
-        If several channels are asked for, or the journal cannot be read or written.
+        If several channels or some labels are asked for, or the journal cannot be read or written.
     """
 
     def __init__(
@@ -53,10 +53,14 @@ class KeptStream:
         if options.channels != 1:
             reason = f"channels: a journal is of one person, expected 1, got {options.channels}"
             raise MessageError("parameter", reason, fatal=True)
+        if options.labels is not None:
+            reason = "labels: a journal keeps the scores of all labels, expected null"
+            raise MessageError("parameter", reason, fatal=True)
         self._device, self._zone = device, zone
         self._reach = reach.held()
         with self._reach.journal() as journal:
-            self._recognizer = service.recognizer if journal.consent.emotion else None
+            infers = options.emotion and journal.consent.emotion
+            self._recognizer = service.recognizer if infers else None
             known = None
             if self._recognizer:
                 known = journal.baseline(self._recognizer.fingerprint)

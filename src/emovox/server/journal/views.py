@@ -51,9 +51,9 @@ def add_views(app: FastAPI) -> None:
 def _since(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        return moment.astimezone() if moment and moment.utcoffset() is None else moment
+    except (ValueError, OverflowError):  # the latter for the first and last days of the calendar
         raise RefusedError(422, "parameter", "since: expected a time in ISO 8601") from None
-    return moment.astimezone() if moment and moment.utcoffset() is None else moment
 
 
 def _measure(name: str) -> dict[str, Any]:
