@@ -216,9 +216,9 @@ def test_server_instead(chromium, host):  # noqa: F811
     host.stop()
     with running(port=urlsplit(host.url).port):
         visitor.page.reload()
-        visitor.page.wait_for_selector("#practice-tab:visible", timeout=20_000)
+        visitor.page.wait_for_selector("[data-server]:visible", timeout=20_000)
         visitor.page.reload()
-        visitor.page.wait_for_selector("#practice-tab:visible", timeout=20_000)
+        visitor.page.wait_for_selector("[data-server]:visible", timeout=20_000)
         assert visitor.page.evaluate("caches.keys()") == []
 
 

@@ -213,7 +213,11 @@ function best(attempts) {
  * Tell how close a take came, and give at most one hint. Without a model no emotion is looked for.
  * @param {import("./network.js").Network} voice
  * @param {Float32Array} clip Mono at 16 kHz.
- * @param {{aim: Aim, usual: Usual, model: import("./model.js").Model | null, dimensions: import("./practice-aims.js").Choices["hints"]}} how
+ * @param {object} how
+ * @param {Aim} how.aim
+ * @param {Usual} how.usual
+ * @param {import("./model.js").Model | null} how.model
+ * @param {import("./practice-aims.js").Choices["hints"]} how.dimensions
  * @returns {Promise<Attempt>}
  */
 async function judge(voice, clip, { aim, usual, model, dimensions }) {
@@ -240,17 +244,25 @@ async function judge(voice, clip, { aim, usual, model, dimensions }) {
  * @param {Partial<Attempt>} known
  * @returns {Attempt}
  */
-function attempt({ why_untold = null, closeness: close = null, changes = null, hint = null, prosody = null, emotion }) {
-  const told = why_untold === null;
-  const rounded = close === null ? null : roundTo(close, 4);
-  const fields = { told, why_untold, closeness: rounded, changes, hint, prosody };
+function attempt(known) {
+  const { why_untold = null, changes = null, hint = null, prosody = null, emotion } = known;
+  const close = known.closeness ?? null;
+  const fields = {
+    told: why_untold === null,
+    why_untold,
+    closeness: close === null ? null : roundTo(close, 4),
+    changes,
+    hint,
+    prosody,
+  };
   return emotion ? { ...fields, emotion } : fields;
 }
 
 /** @param {import("./practice-hints.js").Changes} changes */
 function roundedChanges(changes) {
-  const rounded = Object.entries(changes).map(([name, change]) => [name, change === null ? null : roundTo(change, 2)]);
-  return Object.fromEntries(rounded);
+  return Object.fromEntries(
+    Object.entries(changes).map(([name, one]) => [name, one === null ? null : roundTo(one, 2)]),
+  );
 }
 
 /**

@@ -6,8 +6,10 @@ const DIP_DB = 2; // that the level has to fall before another nucleus
 export const FAINT_DB = 25; // below the loudest frames: no nucleus is as faint
 export const LOUDEST = 99; // percentile of the frames that counts as the loudest
 const REACH = 3; // frames on both sides that a level is smoothed with
-const HANNING = Array.from({ length: 2 * REACH + 1 }, (_, k) => 0.5 - 0.5 * Math.cos((Math.PI * (k + 1)) / 4));
-const SMOOTHING = HANNING.map((one) => one / HANNING.reduce((sum, other) => sum + other, 0));
+const SMOOTHING = Array.from(
+  { length: 2 * REACH + 1 }, // Hann's window; it sums to 1
+  (_, k) => (1 - Math.cos((Math.PI * (k + 1)) / (REACH + 1))) / (2 * REACH + 2),
+);
 
 /**
  * Return the smoothed level every 10 ms in dB of full scale, as many as pitch is tracked.
