@@ -162,6 +162,26 @@ def web_answers_table(result: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{borders}{_measured(result)}"
 
 
+def web_prosody_table(result: Mapping[str, Any]) -> str:
+    """Show how far the measurements of the engine for JavaScript are those of Python."""
+    prosody = result["prosody"]
+    rows = [
+        (
+            f"{words}, within {allowed}",
+            percent(prosody[name]["within"]),
+            f"{prosody[name]['largest']:g} {unit}".rstrip(),
+        )
+        for name, words, allowed, unit in (
+            ("pitch_st", "median pitch", "0.1 st", "st"),
+            ("level_db", "loudness", "0.1 dB", "dB"),
+            ("rate_hz", "tempo", "2 %", "syllables a second"),
+            ("pause_share", "share of pauses", "0.01", ""),
+        )
+    ]
+    header = (f"{prosody['n']} recordings", "as Python", "largest difference")
+    return f"{_markdown(header, rows)}\n\n{_measured(result)}"
+
+
 def web_cost_table(result: Mapping[str, Any]) -> str:
     """Show what the engine for JavaScript costs in Chromium, as far as it was measured."""
     rows = []
@@ -892,6 +912,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "features": ("features", features_table),
     "startup": ("startup", startup_table),
     "web_answers": ("web", web_answers_table),
+    "web_prosody": ("web", web_prosody_table),
     "web_cost": ("web", web_cost_table),
     "training": ("training", training_table),
     "journal": ("journal", journal_table),

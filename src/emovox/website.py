@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 from .errors import ConfigError
 from .files import default_cache_folder, read_limited, written_whole
 from .model import Model, find_model
+from .practice.choices import choices_with_words
 
 RUNTIME = "onnxruntime-web-1.30.0"  # packages/emovox/package-lock.json has the same checksum
 _SOURCE = f"https://registry.npmjs.org/onnxruntime-web/-/{RUNTIME}.tgz"
@@ -84,6 +85,8 @@ def write_page(
     files["device/model.onnx.gz"] = _packed(read_limited(find_model(model), _MAX_BYTES))
     files["device/voice.onnx.gz"] = _packed(_voice())
     files["device/model.json"] = json.dumps(card).encode()
+    practice = choices_with_words(opened.card.labels)
+    files["device/practice.json"] = json.dumps(practice).encode()
     files["NOTICE.txt"] = _notice(opened).encode()
     files["service-worker.js"] = _service_worker(files)
     for name in sorted(files, key=lambda name: name == "index.html"):  # which comes last

@@ -8,12 +8,15 @@
 
 /** @typedef {import("./prediction.js").Prediction} Prediction */
 /** @typedef {import("./prediction.js").Summary} Summary */
+/** @typedef {import("./prosody.js").Prosody} Prosody */
 /** @typedef {import("./card.js").Card} Card */
 /** @typedef {import("./stream.js").Stream} Stream */
+/** @typedef {import("./practice.js").Practice} Practice */
 
 export { resampled } from "./audio.js";
 export { Baseline } from "./baseline.js";
 export * from "./errors.js";
 export { summarise } from "./prediction.js";
+export { measure } from "./prosody.js";
 export { Recognizer } from "./recognizer.js";
 export { readWav } from "./wav.js";

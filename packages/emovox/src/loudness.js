@@ -4,6 +4,11 @@ import { RATE } from "./audio.js";
 
 const LEVEL_DB = -26; // of full scale, the level of all speech that a model hears
 const QUIET_DB = -55; // below it a microphone's own noise is heard more than the voice
+/** @type {Record<string, string>} */
+export const ADVICE = {
+  "too quiet": "move closer or raise the microphone's level",
+  "too loud": "move away or lower it",
+};
 const EDGE = Math.fround(0.025); // amplitude at that level: the first sample as loud begins the speech
 const MARGIN = RATE / 10; // samples (0.1 s) kept on both sides
 const FRAME = RATE / 100; // samples, 10 ms

@@ -4,8 +4,10 @@ import { asFloats, checkAudible, checkRate, resampled } from "./audio.js";
 import { AudioError, ConfigError } from "./errors.js";
 import { Model } from "./model.js";
 import { Network, contentOf } from "./network.js";
+import { Practice } from "./practice.js";
+import { measure } from "./prosody.js";
 import { Stream } from "./stream.js";
-import { findSpeech } from "./vad.js";
+import { findSpeech, pausesS } from "./vad.js";
 import { meanOf, readWav } from "./wav.js";
 
 /**
@@ -108,12 +110,33 @@ export class Recognizer {
   }
 
   /**
+   * Measure the voice in one recording as a whole: pitch, loudness, tempo and pauses. Nothing is
+   * inferred from them.
+   * @param {Audio} audio
+   * @param {number} [rate] Hz; needed with samples, and only then.
+   * @returns {Promise<import("./prosody.js").Prosody>}
+   */
+  async measure(audio, rate) {
+    const speech = await this.speech(audio, rate);
+    return measure(speech.samples, pausesS(speech));
+  }
+
+  /**
    * Begin a live session.
    * @param {number} [rate] Hz.
    * @param {import("./stream.js").StreamOptions} [options]
    */
   stream(rate, options) {
     return new Stream(this.model, this.voice, rate, options);
+  }
+
+  /**
+   * Begin a session of practice.
+   * @param {number | undefined} rate Hz.
+   * @param {import("./practice.js").PracticeOptions} options
+   */
+  practice(rate, options) {
+    return new Practice(this.model, this.voice, rate, options);
   }
 
   /** Give back the memory of both networks. */
@@ -127,12 +150,20 @@ export class Recognizer {
    * @param {Baseline | null} baseline
    */
   async hear(audio, rate, baseline) {
+    const { samples, seconds } = await this.speech(audio, rate);
+    const { prediction, windows } = await this.model.hear(samples, baseline);
+    return { prediction: { ...prediction, end: Math.round(seconds * 1e4) / 1e4 }, windows };
+  }
+
+  /**
+   * @param {Audio} audio
+   * @param {number | undefined} rate
+   */
+  async speech(audio, rate) {
     const { samples, rate: of } = read(audio, rate);
     const clip = resampled(samples, of);
     checkAudible(clip);
-    const { samples: speech, seconds } = await findSpeech(this.voice, clip);
-    const { prediction, windows } = await this.model.hear(speech, baseline);
-    return { prediction: { ...prediction, end: Math.round(seconds * 1e4) / 1e4 }, windows };
+    return await findSpeech(this.voice, clip);
   }
 }
 

@@ -31,6 +31,11 @@ const FADING = 0.5 ** (CHUNK / RATE / 2); // a chunk: the loudest level halves i
  * @typedef {{samples: Float32Array, seconds: number}} Speech
  */
 
+/**
+ * Speech, and the first sample of each stretch of it in the clip and the one behind its last.
+ * @typedef {Speech & {spans: [number, number][]}} FoundSpeech
+ */
+
 /** How likely each chunk of a recording holds speech: Silero's network and its memory. */
 class Voice {
   /** @param {import("./network.js").Network} network */
@@ -346,7 +351,7 @@ export class Said {
  * Return the speech in a clip; refuse a clip in which nobody speaks.
  * @param {import("./network.js").Network} network Silero's.
  * @param {Float32Array} clip Mono at 16 kHz.
- * @returns {Promise<Speech>}
+ * @returns {Promise<FoundSpeech>}
  */
 export async function findSpeech(network, clip) {
   const seconds = clip.length / RATE;
@@ -354,14 +359,25 @@ export async function findSpeech(network, clip) {
     const activity = new Activity(network);
     const slowed = resampled(clip, RATE, slowdown * RATE);
     const segments = [...(await activity.feed(slowed)), ...(await activity.flush())];
-    const spans = segments.map(({ start, end }) =>
-      clip.subarray(Math.floor(start / slowdown), Math.floor(end / slowdown)),
-    );
-    if (spans.length) return { samples: cleaned(joined(spans)), seconds };
+    /** @type {[number, number][]} */
+    const spans = segments.map(({ start, end }) => [
+      Math.floor(start / slowdown),
+      Math.min(Math.floor(end / slowdown), clip.length),
+    ]);
+    const parts = spans.map(([start, end]) => clip.subarray(start, end));
+    if (parts.length) return { samples: cleaned(joined(parts)), spans, seconds };
   }
   throw new NoSpeechError(
     `no speech in ${seconds.toFixed(1)} s of audio; is it the right recording, and the right channel?`,
   );
+}
+
+/**
+ * Return the seconds that were left out between the first stretch of speech and the last.
+ * @param {FoundSpeech} speech
+ */
+export function pausesS({ samples, spans }) {
+  return (spans[spans.length - 1][1] - spans[0][0] - samples.length) / RATE;
 }
 
 /**

@@ -6,10 +6,17 @@ import { meanOf } from "../src/wav.js";
 export const open = ({ model, voice, ort }) => Recognizer.load(model, { voice, ort });
 
 export function answer(recognizer, job, bytes) {
+  if (job.kind === "measured") return measured(recognizer, job, bytes);
   if (job.kind === "timed") return timed(recognizer, bytes);
   if (job.kind === "segments") return segments(recognizer, bytes);
   if (job.kind === "long") return long(recognizer, job, bytes);
   return decisions(recognizer, job, bytes);
+}
+
+const refused = (error) => ({ refused: error.name });
+
+async function measured(recognizer, { name }, bytes) {
+  return { name, prosody: await recognizer.measure(bytes).catch(refused) };
 }
 
 async function decisions(recognizer, { name, kind }, bytes) {
@@ -19,11 +26,26 @@ async function decisions(recognizer, { name, kind }, bytes) {
   for (const block of blocks()) found.push(...(await stream.feed(block)));
   found.push(...(await stream.flush()));
   const turn = await stream.turn();
-  const refused = (error) => ({ refused: error.name });
   const whole = kind === "recording" ? await recognizer.predict(bytes).catch(refused) : null;
   const { baseline } = stream;
   const answers = { name, whole, decisions: found, summary: summarise(found), turn, baseline };
   return JSON.parse(JSON.stringify(answers)); // as JSON carries it
+}
+
+// What is told of a practice, and every so many blocks what is seen of the moment.
+export async function practised(recognizer, { name, asked, emotion, choices, every, takes = 20 }, bytes) {
+  const { rate, blocks } = blocksOf(bytes);
+  const practice = recognizer.practice(rate, { asked, emotion, choices, takes });
+  const told = [];
+  const moments = [];
+  let n = 0;
+  for (const block of blocks()) {
+    const { usual } = practice;
+    const found = await practice.feed(block);
+    told.push(...found.filter(({ type }) => type !== "practice.moment"));
+    if (n++ % every === 0) moments.push({ ...found.at(-1), usual: usual?.prosody });
+  }
+  return { name, aim: practice.about, told, moments };
 }
 
 // Blocks of 100 ms.

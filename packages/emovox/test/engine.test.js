@@ -1,49 +1,23 @@
 // The engine in Node: Python's answers to the examples, and what it refuses.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
   AudioError, Baseline, BaselineError, ConfigError, ModelError, NoSpeechError, Recognizer,
-  SilenceError, readWav, resampled,
+  SilenceError, measure, readWav, resampled,
 } from "../src/index.js";
 import { Resampler } from "../src/audio.js";
 import { cleaned } from "../src/cleaning.js";
 import { answer } from "./answers.js";
+import { MODEL, REPOSITORY, nearProsody, ort, prepared, skip } from "./prepared.js";
 
-const REPOSITORY = new URL("../../../", import.meta.url).pathname;
-const MODEL = join(REPOSITORY, "src/emovox/models/speech.onnx");
 const SCORE = 0.02;
 const BORDER_S = 0.032;
 const EMBEDDING = 0.25; // of numbers that reach 10
 
-// The recordings and Silero's network, by way of Python; or why there are none.
-async function prepare() {
-  const pythons = [process.env.PYTHON, join(REPOSITORY, ".venv/bin/python"), "python3"];
-  const folder = await mkdtemp(join(tmpdir(), "emovox-"));
-  const script = join(REPOSITORY, "benchmarks/web.py");
-  for (const python of pythons.filter(Boolean)) {
-    const done = spawnSync(python, [script, "--examples", folder], { encoding: "utf8" });
-    if (done.status === 0) return { folder, ...JSON.parse(done.stdout) };
-  }
-  return { missing: "no Python with emovox, which decodes the examples" };
-}
-
-const ort = await import("onnxruntime-web").catch(() => null);
-const prepared = ort ? await prepare() : { missing: "onnxruntime-web is not installed: npm install" };
-const { folder, jobs, voice, missing } = prepared;
-const skip = missing ?? !existsSync(MODEL);
-const bytes = (name) => readFileSync(join(folder, `${name}.wav`));
-let recognizer;
-if (!skip) {
-  ort.env.wasm.numThreads = 1;
-  recognizer = await Recognizer.load(readFileSync(MODEL), { voice: readFileSync(voice), ort });
-}
+const { recognizer, bytes, jobs, voice } = prepared;
 
 function near(mine, python) {
   assert.equal(mine.label, python.label);
@@ -58,7 +32,7 @@ function near(mine, python) {
     assert.ok(Math.abs(mine[end] - python[end]) <= BORDER_S, `${end}: ${mine[end]}, ${python[end]}`);
 }
 
-const golden = JSON.parse(readFileSync(join(REPOSITORY, "tests/web_golden.json"), "utf8"));
+const golden = JSON.parse(readFileSync(new URL("tests/web_golden.json", REPOSITORY), "utf8"));
 for (const python of golden)
   test(`the answers to ${python.name} are Python's`, { skip }, async () => {
     const job = jobs.find(({ name }) => name === python.name);
@@ -72,8 +46,28 @@ for (const python of golden)
     assert.deepEqual({ ...mine.baseline, total: rest.total }, { ...rest, total: rest.total });
     const isNear = (one, k) => Math.abs(mine.baseline.total[k] - one) < EMBEDDING * rest.seconds;
     assert.ok(total.every(isNear));
+    if (python.prosody) nearProsody(await recognizer.measure(bytes(python.name)), python.prosody);
     recognizer.stream(16000, { baseline: Baseline.from(python.baseline) });
   });
+
+test("what cannot be measured of a voice is null, and no sound is refused", () => {
+  const hum = Float32Array.from({ length: 480 }, (_, k) => 0.1 * Math.sin(k / 10));
+  const { pitch_st, pitch_range_st, rate_hz, pause_share } = measure(hum);
+  assert.deepEqual([pitch_st, pitch_range_st, rate_hz, pause_share], [null, null, null, 0]);
+  assert.equal(measure(new Float32Array(16000)).pause_share, 1);
+  assert.equal(measure(new Float32Array(1)).level_db, -120);
+  for (const bad of [new Float32Array(0), Float32Array.of(NaN), "sound"])
+    assert.throws(() => measure(bad), AudioError);
+});
+
+test("a tone has its pitch, whatever its level, longer than a minute, too", () => {
+  for (const [hertz, level] of [[110, 0.3], [220, 0.003], [440, 0.3]]) {
+    const tone = Float32Array.from({ length: 65 * 16000 }, (_, k) => level * Math.sin((2 * Math.PI * hertz * k) / 16000));
+    const found = measure(tone);
+    assert.ok(Math.abs(found.pitch_st - 12 * Math.log2(hertz / 27.5)) < 0.01);
+    assert.ok(found.pitch_range_st < 0.01 && found.voiced_share > 0.99);
+  }
+});
 
 test("segments of a recording are the final decisions of a stream", { skip }, async () => {
   const found = [];

@@ -13,8 +13,9 @@ const file = (name) => new URL(`../device/${name}`, import.meta.url).href;
 const sessions = new Map();
 const cancelled = new Set();
 let recognizer;
+let choices;
 
-const calls = { open, begin, feed, flush, forget, end, hear, cancel };
+const calls = { open, begin, feed, flush, forget, end, practise, practised, hear, cancel };
 
 onmessage = async ({ data: { id, call, args } }) => {
   try {
@@ -67,6 +68,21 @@ function told({ stream: { baseline } }, predictions, began) {
 async function forget({ session }) {
   const { stream } = sessions.get(session);
   await stream.alone(async () => stream.setBaseline(recognizer.newBaseline()));
+}
+
+// Sessions of practice: begun with a rate, then other aims may come.
+
+async function practise({ session, rate, emotion, asked: { takes, ...asked } }) {
+  const known = sessions.get(session);
+  if (known) return [await known.practice.practise(asked, takes)];
+  choices ??= JSON.parse(new TextDecoder().decode(await contentOf(file("practice.json"))));
+  const practice = recognizer.practice(rate, { choices, asked, takes, emotion });
+  sessions.set(session, { practice });
+  return [practice.about];
+}
+
+function practised({ session, samples }) {
+  return sessions.get(session).practice.feed(samples);
 }
 
 function end({ session }) {

@@ -3,11 +3,11 @@
 import { decoded } from "./decode.js";
 import { $ } from "./results.js";
 
-const FILES = new URL("../device/", import.meta.url);
+export const FILES = new URL("../device/", import.meta.url);
 
 // Where the sound goes.
 const ALONE = "Sound stays on this device and is not stored.";
-const HERE = "Live and File: sound stays on this device and is not stored. Practice and Journal: it goes only to this server.";
+const HERE = "Live, File and Practice: sound stays on this device and is not stored. Journal, and practice kept in it: it goes only to this server.";
 const THERE = $("where").textContent;
 
 // Whether there is no server behind the page: `emovox page` wrote it.

@@ -26,20 +26,18 @@ async function openAlone() {
   const model = await deviceModel();
   notice("problem", model ? "" : "The files of this page are not complete. Reload it.");
   if (!model) return;
-  begin(model, "");
+  begin(model, "", null);
   tellWhere();
 }
 
-// What needs a server, the practice and the journal, is there only with a `client` of it.
+// What needs a server, the journal, is there only with a `client` of it.
 function begin(model, token, client) {
   $("model").textContent = `Model ${model.name} (${model.fingerprint}).`;
   $("product").hidden = false;
   paint(model.labels);
   new Live(model, token);
   new Recording(model, token);
-  if (client) {
-    new Practice(client, model, token, new Journal(model, token));
-  }
+  new Practice(client, model, token, client ? new Journal(model, token) : {});
   setUpTabs();
 }
 

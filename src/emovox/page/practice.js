@@ -1,5 +1,7 @@
-// The practice tab: the usual voice, then a sentence and takes, which the server judges.
+// The practice tab: the usual voice, then a sentence and takes, which the server or this device judges.
 
+import { hearsHere } from "./device.js";
+import { DevicePractice, deviceChoices } from "./device-practice.js";
 import { Meter } from "./meter.js";
 import { microphoneProblem, openMicrophone } from "./microphone.js";
 import { Keeping } from "./practice-keeping.js";
@@ -38,7 +40,7 @@ export class Practice {
   }
 
   async load() {
-    const facts = await this.client.ask("v1/practice").catch((error) => error);
+    const facts = await (this.client ? this.client.ask("v1/practice") : deviceChoices()).catch((error) => error);
     if (facts instanceof Error) return notice("practice-problem", facts.message);
     this.facts = facts;
     const emotions = facts.targets.filter(({ recognised, measured }) => recognised || measured);
@@ -131,7 +133,7 @@ export class Practice {
     const keeps = this.keeping.keeps(this.choice);
     if (wanted && !this.keeping.isOpen) return this.stop(CLOSED);
     this.phase = "usual";
-    this.session = new Session({
+    this.session = new (hearsHere() && !keeps ? DevicePractice : Session)({
       url: document.baseURI,
       token: this.token,
       model: this.model.fingerprint,

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 
 from ..audio import RATE, Samples, check_block
 from ..errors import AudioError, ConfigError
-from ..practice.aims import Aim, emotion_aim, known_changes, loudness_aim, pitch_aim
-from ..practice.changes import DIMENSIONS
+from ..practice.aims import Aim, emotion_aim, loudness_aim, pitch_aim
+from ..practice.choices import choices
 from ..practice.cutter import Cutter
-from ..practice.exercise import N_TAKES, SENTENCES, Exercise, Outcome, outcome
+from ..practice.exercise import N_TAKES, Exercise, Outcome, outcome
 from ..practice.session import (
     MOST_TAKE_S,
     MOST_USUAL_S,
@@ -182,19 +182,7 @@ class PracticeStream:
 
 def add_practice(app: FastAPI, service: "Service") -> None:
     """Add the route that tells what can be practised."""
-    answer = {
-        "targets": [
-            {
-                **emotion_aim(emotion).to_dict(),
-                "recognised": emotion in service.recognizer.labels,
-                "measured": bool(emotion_aim(emotion).wanted),
-            }
-            for emotion in known_changes()
-        ],
-        "dimensions": {name: one.unit for name, one in DIMENSIONS.items()},
-        "sentences": list(SENTENCES),
-        "usual_seconds": USUAL_S,
-    }
+    answer = choices(service.recognizer.labels)
 
     @app.get("/v1/practice", tags=["practice"], response_model=Exercises)
     async def practice() -> Json:
