@@ -1,9 +1,10 @@
 """What the documentation site has beside the pages of docs/, for mkdocs: see mkdocs.yml.
 
-The pages of the repository's top folder become pages of the site, and links to other files lead to
-the repository. The reference is made of the docstrings of what `emovox` exports.
+The pages of the repository's top folder and the notebook become pages of the site, and links to
+other files lead to the repository. The reference is made of the docstrings of what `emovox` exports.
 """
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -37,6 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
             File.generated(config, page, content=_linked(text, "", config.extra["repository"]))
         )
     files.append(File.generated(config, "reference.md", content=_reference()))
+    files.append(File.generated(config, "tess.md", content=_notebook("examples/tess.ipynb")))
     llms = (REPOSITORY / "llms.txt").read_text(encoding="utf-8")
     files.append(File.generated(config, "llms.txt", content=llms))
     return files
@@ -64,6 +66,16 @@ def _linked(markdown: str, source: str, repository: str) -> str:
         return f"{repository}/blob/main/{path}"
 
     return _LINK.sub(target, markdown)
+
+
+def _notebook(name: str) -> str:
+    """Return a notebook as a page: its texts, and its code as it stands."""
+    cells = json.loads((REPOSITORY / name).read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]).strip() for cell in cells]
+    return "\n\n".join(
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell, text in zip(cells, texts, strict=True)
+    )
 
 
 def _reference() -> str:

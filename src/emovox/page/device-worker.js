@@ -27,7 +27,8 @@ onmessage = async ({ data: { id, call, args } }) => {
 
 async function open() {
   const ort = await import(file("onnxruntime.js"));
-  ort.env.wasm.numThreads = 1; // more need headers that few static hosts send
+  // More threads than one need a page that its host isolates from other origins by headers.
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   ort.env.wasm.wasmBinary = await contentOf(file("onnxruntime.wasm.gz"));
   recognizer = await Recognizer.load(file("model.onnx.gz"), { voice: file("voice.onnx.gz"), ort });
 }
