@@ -1,7 +1,8 @@
 """What the documentation site has beside the pages of docs/, for mkdocs: see mkdocs.yml.
 
 The pages of the repository's top folder and the notebook become pages of the site, and links to
-other files lead to the repository. The reference is made of the docstrings of what `emovox` exports.
+other files lead to the repository. The reference is made of the docstrings of what `emovox`
+exports.
 """
 
 import json
