@@ -98,6 +98,8 @@ class TestHttp:
         assert client.turns(content, speakers=2) == found
         two = list(shipped.turns(content, given, labels=["sad", "happy"]))
         assert client.turns(content, turns=given, labels=["sad", "happy"]) == two
+        with pytest.raises(EmovoxError, match="happy"):
+            client.turns(content, turns=given, labels="happy")  # a word, and not its letters
         for wrong in ("missing.srt", "missing.doc"):
             with pytest.raises(TurnsError, match="missing"):
                 client.turns(content, turns=tmp_path / wrong)

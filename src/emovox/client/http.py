@@ -352,7 +352,8 @@ def _turns(
 
 
 def _among(labels: Sequence[str] | None) -> dict[str, Any]:
-    return {} if labels is None else {"labels": ",".join(labels)}
+    given = [labels] if isinstance(labels, str) else labels
+    return {} if given is None else {"labels": ",".join(given)}
 
 
 def _spoken(audio: Recording, rate: float | None, baseline: Baseline | None) -> tuple[Any, ...]:
