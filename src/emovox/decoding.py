@@ -202,7 +202,7 @@ def _of_array(
     if channel is not None:
         array = array[:, None] if array.ndim == 1 else array
         _check_channel(channel, array.shape[1])
-    alone = _Alone(channel, array.shape[1], rate) if without_bleed and channel is not None else None
+    alone = _alone(channel, array.shape[-1], rate, without_bleed)
     n_block = max(1, int(rate))
     for first in range(0, len(array), n_block):
         block = array[first : first + n_block]
@@ -219,9 +219,7 @@ def _of_file(source: AudioSource, channel: int | None, without_bleed: bool) -> I
         _check_channel(channel, sound.channels)
         check_rate(rate := sound.samplerate)
         seconds = None if sound.frames is None else sound.frames / rate
-        alone = (
-            _Alone(channel, sound.channels, rate) if without_bleed and channel is not None else None
-        )
+        alone = _alone(channel, sound.channels, rate, without_bleed)
         n_read, is_over = 0, False
         while not is_over:
             second = sound.read_channels(rate) if alone else sound.read(rate, channel)
@@ -235,6 +233,15 @@ def _of_file(source: AudioSource, channel: int | None, without_bleed: bool) -> I
             checked = _checked(second, n_read / rate)
             n_read += n_new
             yield Block(checked, rate, seconds, sound.broken)
+
+
+def _alone(
+    channel: int | None, n_channels: int, rate: float, without_bleed: bool
+) -> "_Alone | None":
+    """Return what takes a channel's bleed away; None for the mean of all, or if it may stay."""
+    if channel is None or not without_bleed:
+        return None
+    return _Alone(channel, n_channels, rate)
 
 
 class _Alone:
