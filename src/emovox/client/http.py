@@ -1,41 +1,33 @@
 """Clients of the service: recordings in, the library's own types out."""
 
-import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from numpy.typing import ArrayLike
-
-from ..audio import check_rate
 from ..baseline import Baseline
-from ..errors import AudioError, EmovoxError, ServiceError, TurnsError, optional
+from ..errors import EmovoxError, ServiceError, optional
 from ..measuring import Measurement
 from ..prediction import Prediction
-from ..tracks import csv_table
-from ..turns.finding import check_speakers
-from ..turns.turn import Turn, TurnAnswer
+from ..turns.turn import TurnAnswer
 from .answers import Segments, error_of, measurement_of, prediction_of, turn_answer_of
 from .live import AsyncLive, Live, LiveOptions
+from .requests import (
+    Recording,
+    Request,
+    Turns,
+    channels_request,
+    enrolment_request,
+    measurement_request,
+    prediction_request,
+    turns_request,
+)
 
 with optional():
     import httpx
 
-Recording = str | os.PathLike[str] | bytes | ArrayLike
-Turns = str | os.PathLike[str] | Iterable[Turn] | None
 URL = "http://127.0.0.1:8000"
 TIMEOUT_S = 120.0
-
-
-@dataclass(frozen=True)
-class _Request:
-    path: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[tuple[str, Any], ...] = ()  # httpx's form
 
 
 class Client:
@@ -108,7 +100,7 @@ class Client:
         ServiceError
             If the service cannot be reached, is busy, or refuses the request.
         """
-        request = _prediction(audio, rate, baseline, labels, explain, prosody)
+        request = prediction_request(audio, rate, baseline, labels, explain, prosody)
         return prediction_of(self._post(request)["prediction"])
 
     def segments(
@@ -122,17 +114,14 @@ class Client:
         prosody: bool = False,
     ) -> Segments:
         """Recognise each segment of a recording; for parameters and errors see `predict`."""
-        request = _prediction(audio, rate, baseline, labels, explain, prosody, segments=True)
+        request = prediction_request(audio, rate, baseline, labels, explain, prosody, segments=True)
         return _segments(self._post(request))
 
     def channels(
         self, audio: Recording, rate: float | None = None, *, prosody: bool = False
     ) -> list[Segments]:
         """Recognise each channel, a speaker of its own; for the rest see `segments`."""
-        request = _prediction(
-            audio, rate, None, None, False, prosody, segments=True, channels="separate"
-        )
-        return _channels(self._post(request))
+        return _channels(self._post(channels_request(audio, rate, prosody)))
 
     def turns(
         self,
@@ -171,19 +160,19 @@ class Client:
         ServiceError
             If the service cannot be reached, is busy, or refuses the request.
         """
-        request = _turns(audio, rate, turns, speakers, baseline, labels, explain, prosody)
+        request = turns_request(audio, rate, turns, speakers, baseline, labels, explain, prosody)
         return [turn_answer_of(one) for one in self._post(request)["turns"]]
 
     def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
         """Measure the prosody of a recording; for parameters and errors see `predict`."""
-        answer = self._post(_Request("v1/measure", files=_file("file", audio, rate)))
+        answer = self._post(measurement_request(audio, rate))
         return measurement_of(answer["measurement"])
 
     def enrol(
         self, name: str, recordings: Iterable[Recording], rate: float | None = None
     ) -> Baseline:
         """Learn a speaker's baseline, as `Recognizer.enrol` does."""
-        return Baseline.from_dict(self._post(_enrolment(name, recordings, rate)))
+        return Baseline.from_dict(self._post(enrolment_request(name, recordings, rate)))
 
     def live(self, **options: Any) -> Live:
         """Return a live session to begin with `with`; for the options see `LiveOptions`."""
@@ -195,7 +184,7 @@ class Client:
         except httpx.HTTPError as error:
             raise _unreachable(self._url, error) from None
 
-    def _post(self, request: _Request) -> dict[str, Any]:
+    def _post(self, request: Request) -> dict[str, Any]:
         try:
             answer = self._http.post(request.path, params=request.params, files=list(request.files))
         except httpx.HTTPError as error:
@@ -242,7 +231,7 @@ class AsyncClient:
         prosody: bool = False,
     ) -> Prediction:
         """Recognise the emotion of one recording as a whole; see `Client.predict`."""
-        request = _prediction(audio, rate, baseline, labels, explain, prosody)
+        request = prediction_request(audio, rate, baseline, labels, explain, prosody)
         return prediction_of((await self._post(request))["prediction"])
 
     async def segments(
@@ -256,17 +245,14 @@ class AsyncClient:
         prosody: bool = False,
     ) -> Segments:
         """Recognise each segment of a recording; see `Client.predict`."""
-        request = _prediction(audio, rate, baseline, labels, explain, prosody, segments=True)
+        request = prediction_request(audio, rate, baseline, labels, explain, prosody, segments=True)
         return _segments(await self._post(request))
 
     async def channels(
         self, audio: Recording, rate: float | None = None, *, prosody: bool = False
     ) -> list[Segments]:
         """Recognise each channel, a speaker of its own; see `Client.predict`."""
-        request = _prediction(
-            audio, rate, None, None, False, prosody, segments=True, channels="separate"
-        )
-        return _channels(await self._post(request))
+        return _channels(await self._post(channels_request(audio, rate, prosody)))
 
     async def turns(
         self,
@@ -281,19 +267,19 @@ class AsyncClient:
         prosody: bool = False,
     ) -> list[TurnAnswer]:
         """Recognise the turns of a recording; see `Client.turns`."""
-        request = _turns(audio, rate, turns, speakers, baseline, labels, explain, prosody)
+        request = turns_request(audio, rate, turns, speakers, baseline, labels, explain, prosody)
         return [turn_answer_of(one) for one in (await self._post(request))["turns"]]
 
     async def measure(self, audio: Recording, rate: float | None = None) -> Measurement:
         """Measure the prosody of a recording; see `Client.predict`."""
-        answer = await self._post(_Request("v1/measure", files=_file("file", audio, rate)))
+        answer = await self._post(measurement_request(audio, rate))
         return measurement_of(answer["measurement"])
 
     async def enrol(
         self, name: str, recordings: Iterable[Recording], rate: float | None = None
     ) -> Baseline:
         """Learn a speaker's baseline, as `Recognizer.enrol` does."""
-        return Baseline.from_dict(await self._post(_enrolment(name, recordings, rate)))
+        return Baseline.from_dict(await self._post(enrolment_request(name, recordings, rate)))
 
     def live(self, **options: Any) -> AsyncLive:
         """Return a live session to begin with `async with`; for the options see `LiveOptions`."""
@@ -305,7 +291,7 @@ class AsyncClient:
         except httpx.HTTPError as error:
             raise _unreachable(self._url, error) from None
 
-    async def _post(self, request: _Request) -> dict[str, Any]:
+    async def _post(self, request: Request) -> dict[str, Any]:
         try:
             answer = await self._http.post(
                 request.path, params=request.params, files=list(request.files)
@@ -317,94 +303,6 @@ class AsyncClient:
 
 def _headers(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _prediction(
-    audio: Recording,
-    rate: float | None,
-    baseline: Baseline | None,
-    labels: Sequence[str] | None,
-    explain: bool,
-    prosody: bool,
-    *,
-    segments: bool = False,
-    channels: str = "mix",
-) -> _Request:
-    switches = {"explain": explain, "prosody": prosody, "segments": segments, "channels": channels}
-    return _Request("v1/predict", switches | _among(labels), _spoken(audio, rate, baseline))
-
-
-def _turns(
-    audio: Recording,
-    rate: float | None,
-    turns: Turns,
-    speakers: int | None,
-    baseline: Baseline | None,
-    labels: Sequence[str] | None,
-    explain: bool,
-    prosody: bool,
-) -> _Request:
-    check_speakers(speakers)
-    switches = {"explain": explain, "prosody": prosody, "speakers": speakers or "auto"}
-    given = () if turns is None else (("turns", _turns_file(turns)),)
-    files = _spoken(audio, rate, baseline) + given
-    return _Request("v1/turns", switches | _among(labels), files)
-
-
-def _among(labels: Sequence[str] | None) -> dict[str, Any]:
-    given = [labels] if isinstance(labels, str) else labels
-    return {} if given is None else {"labels": ",".join(given)}
-
-
-def _spoken(audio: Recording, rate: float | None, baseline: Baseline | None) -> tuple[Any, ...]:
-    file = _file("file", audio, rate)
-    return file if baseline is None else (*file, ("baseline", (None, baseline.to_json())))
-
-
-def _turns_file(turns: str | os.PathLike[str] | Iterable[Turn]) -> tuple[str, bytes]:
-    """Return the name and the content of a file of turns; of its name only the suffix is told."""
-    if isinstance(turns, str | os.PathLike):
-        try:
-            return f"turns{Path(turns).suffix}", Path(turns).read_bytes()
-        except OSError as error:
-            raise TurnsError(f"{turns}: cannot be read: {error.strerror or error}") from None
-    rows = [(turn.start, turn.end, turn.speaker, turn.text) for turn in turns]
-    return "turns.csv", csv_table(("start", "end", "speaker", "text"), rows).encode()
-
-
-def _enrolment(name: str, recordings: Iterable[Recording], rate: float | None) -> _Request:
-    files = [part for recording in recordings for part in _file("files", recording, rate)]
-    return _Request("v1/baselines", files=(*files, ("name", (None, name))))
-
-
-def _file(key: str, audio: Recording, rate: float | None) -> tuple[tuple[str, Any], ...]:
-    """Return a part of a form; its name is the field's: that of a file stays on this machine."""
-    return ((key, (key, _content(audio, rate), "application/octet-stream")),)
-
-
-def _content(audio: Recording, rate: float | None) -> bytes:
-    if isinstance(audio, str | os.PathLike | bytes):
-        if rate is not None:
-            raise AudioError("expected a rate with an array only: a file has its own")
-        return audio if isinstance(audio, bytes) else _read(Path(audio))
-    if rate is None:
-        raise AudioError("expected the rate of the array in Hz, got none")
-    check_rate(rate)
-    import soundfile
-
-    file = io.BytesIO()
-    try:
-        soundfile.write(file, audio, round(rate), format="WAV", subtype="FLOAT")
-    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
-        raise AudioError(f"expected an array of samples: {error}") from None
-    return file.getvalue()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AudioError(error.strerror or str(error), "missing", str(path)) from None
 
 
 def _answer(response: "httpx.Response") -> dict[str, Any]:
